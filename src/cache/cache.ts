@@ -1,0 +1,63 @@
+/**
+ * The port of the cache: whole verified objects on this machine's disk, under `CACHE_DIR/v1/`. A key says what the bytes must hash to,
+ * so nothing in the cache can be wrong without being noticed: `sha1-HEX` for a content-named blob, `md5-HEX` for another object (its
+ * ETag). Blobs are shared by all databases.
+ *
+ * INVARIANT: a descriptor handed out belongs to bytes that hashed to their key, in this life of the daemon, and whose size, mtime, ctime and inode
+ * are still what they were then. A copy that no longer does is put in `quarantine/` and filled again.
+ */
+import type { Readable } from 'node:stream';
+
+export type CacheKey = `sha1-${string}` | `md5-${string}`;
+
+/** A cached object, pinned until `close`. Descriptors are shared and counted: opening again costs no system call while one is open. */
+export interface CachedFile {
+  readonly fd: number;
+  readonly sizeBytes: number;
+  close(): void;
+}
+
+/** Where bytes come from. Called again, from the offset reached, when a body breaks off. */
+export interface FillSource {
+  /** For logs: `swift`, or the origin's path. */
+  readonly description: string;
+  /** @returns undefined when this source does not have it (it said so) */
+  open(startByte: number, signal: AbortSignal): Promise<{ readonly body: Readable; readonly totalBytes: number } | undefined>;
+}
+
+/** A download that can be read while it runs. */
+export interface Fill {
+  /** Known once the source has answered. */
+  readonly totalBytes: Promise<number>;
+  /** The whole object, verified and pinned. @throws FilestoreError not-found (every source said no), unavailable, corrupt, no-space */
+  readonly whole: Promise<CachedFile>;
+  /** Unverified bytes as soon as they are here, for what is above `stream_above` only. Rejects once the end has shown a wrong hash. */
+  readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** This reader needs it no more; the last one to leave an unfinished stream lets it end in the background. */
+  leave(): void;
+}
+
+export interface CacheStatistics {
+  readonly files: number;
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evicted: number;
+  readonly quarantined: number;
+}
+
+export interface BlobCache {
+  /** Synchronous when verified in this life; a promise for the first open after a start (it is hashed); undefined when not here. */
+  open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined>;
+  /** Whether the ledger has it; costs no system call. */
+  has(key: CacheKey): boolean;
+  /** One fill for a key however many ask. The sources are asked in order; a wrong hash from one goes on to the next. */
+  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill;
+  /** Takes a verified file in by rename (by copy across file systems). The caller vouches that it hashes to the key. */
+  adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void>;
+  /** Deleted everywhere: the space is freed now (open descriptors go on). */
+  forget(key: CacheKey): void;
+  readonly statistics: CacheStatistics;
+  close(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+/** What `status --json` says of a mount: written by the daemon, read by `control`, printed by `cli`. Sizes in bytes, times in ms since the epoch. */
+export interface DatabaseStatus {
+  readonly database: string;
+  readonly container: string;
+  readonly state: 'serving' | 'degraded';
+  /** Why it is degraded, in words with the remedy. */
+  readonly reason: string | undefined;
+  readonly degradedSinceMs: number | undefined;
+  /** Sealed here, not yet in Swift. */
+  readonly pendingWrites: number;
+  readonly pendingBytes: number;
+  readonly oldestPendingMs: number | undefined;
+  /** Deletes that Swift was not told of yet. */
+  readonly pendingDeletes: number;
+  readonly tornFiles: number;
+  readonly knownNames: number;
+}
+
+export interface MountStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly mountPoint: string;
+  readonly startedAtMs: number;
+  readonly driver: string;
+  readonly passthrough: boolean;
+  readonly readOnly: false;
+  readonly state: 'serving' | 'degraded' | 'stopping';
+  /** True when every acknowledged write is in Swift. */
+  readonly safeToLoseThisMachine: boolean;
+  readonly databases: readonly DatabaseStatus[];
+  readonly cache: {
+    readonly files: number;
+    readonly bytes: number;
+    readonly budgetBytes: number;
+    readonly hits: number;
+    readonly misses: number;
+    readonly quarantined: number;
+  };
+  readonly spoolDirectory: string;
+  readonly cacheDirectory: string;
+  readonly openFiles: number;
+  readonly requestsToSwift: Readonly<Record<string, number>>;
+  readonly recentErrors: readonly { readonly atMs: number; readonly message: string }[];
+}

@@ -1,0 +1,23 @@
+/**
+ * The port of an origin: a directory tree, never written, that may hold what our container lacks (the original filestore). It is opened
+ * before the mount, and read through that descriptor, so the mount may lie over it. Paths are byte strings below the database.
+ */
+import type { FillSource } from '../cache/cache.js';
+
+export interface OriginStat {
+  readonly kind: 'file' | 'directory';
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+}
+
+export interface Origin {
+  readonly description: string;
+  /** Undefined: not there (also for what is neither file nor directory, and for a symbolic link that leads out). @throws unavailable */
+  stat(path: string): Promise<OriginStat | undefined>;
+  /** Undefined: no such directory. @throws unavailable */
+  list(path: string): Promise<readonly { readonly name: string; readonly kind: 'file' | 'directory' }[] | undefined>;
+  source(path: string): FillSource;
+  /** The origin as seen from a directory below it (a database of a whole filestore). */
+  below(directory: string): Origin;
+  close(): void;
+}

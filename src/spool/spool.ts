@@ -1,0 +1,95 @@
+/**
+ * The port of the spool: what this machine owes to Swift, durably. One spool for each database:
+ * `SPOOL_DIR/v1/DATABASE/{staging,sealed,local,journal}`. Only the journal says what is owed; files it does not name are left-overs of a
+ * crash and are removed when the spool opens (staging) or kept as torn.
+ *
+ * INVARIANT: a record is in the journal (fsynced for `seal`) before anybody hears "done", and the bytes it names are on the disk before it.
+ */
+import type { FileDigest } from '../base/file-digest.js';
+
+/** A file being written, under `staging/`. Not durable, private to its writer. */
+export interface StagingFile {
+  readonly fd: number;
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Synchronous: the disk's write cache takes it. @throws FilestoreError no-space */
+  write(offset: number, data: Uint8Array): number;
+  truncate(sizeBytes: number): void;
+  /** SHA-1 and MD5 of what was written; free when it was written front to back, else the file is read once more. */
+  digest(): Promise<FileDigest>;
+  /** Closes and removes it. Idempotent; after `seal` it only closes. */
+  discard(): Promise<void>;
+}
+
+/** A sealed object that Swift does not have yet, or may not have. */
+export interface Pending {
+  /** Path below the database. */
+  readonly path: string;
+  /** The sealed file. */
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly sha1: string;
+  readonly md5: string;
+  readonly mtimeMs: number;
+  readonly sealedAtMs: number;
+  /** Grows with every record; a later seal of the same path supersedes an earlier one. */
+  readonly sequence: number;
+}
+
+/** A name that was deleted although Swift or an origin may still have it. */
+export interface Tombstone {
+  readonly path: string;
+  readonly deletedAtMs: number;
+  readonly sequence: number;
+  /** Swift is yet to be told. False: it is told, and only an origin still has the name. */
+  readonly owedToSwift: boolean;
+}
+
+export interface SpoolState {
+  readonly pending: ReadonlyMap<string, Pending>;
+  readonly tombstones: ReadonlyMap<string, Tombstone>;
+  /** Directories that were made and not removed, with their mtime in ms. Shards too: an empty directory exists and stays. */
+  readonly directories: ReadonlyMap<string, number>;
+  /** `xx/SHA.__gc` to `xx/SHA`: local bookkeeping (ruling 13). */
+  readonly aliases: ReadonlyMap<string, string>;
+}
+
+export interface Spool extends SpoolState {
+  readonly pendingBytes: number;
+  /** Bytes of torn files set aside, and how many. */
+  readonly torn: { readonly count: number; readonly bytes: number };
+
+  createStaging(): StagingFile;
+  /** A staging file filled with the bytes of another file (copy of a local file, by reflink where the disk can). */
+  createStagingFrom(file: string): Promise<StagingFile>;
+  /**
+   * fsync, rename into `sealed/`, journal record, group fsync. From its return the write survives a power cut. Ends a tombstone of the path.
+   * The staging file's descriptor stays open until `discard`.
+   */
+  seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number): Promise<Pending>;
+  /** The pending object moves to another name, durably, without its bytes. */
+  renamePending(from: string, to: string): Promise<void>;
+  /** Swift has it. @returns false when a later seal or delete of the path has superseded `pending`: then nothing changes. */
+  markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean>;
+  /** Not content-true: keeps the bytes under `torn/` for a human. */
+  setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string>;
+
+  /** Records a delete: written before the return, fsynced within 100 ms. Drops what was pending of that path. */
+  bury(path: string, options: { owedToSwift: boolean }): Tombstone;
+  /** Swift was told. @param keep an origin still has the name, so the memory stays */
+  markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean;
+  /** The name lives again (published or found): the tombstone ends. */
+  exhume(path: string): void;
+
+  addDirectory(path: string, mtimeMs: number): void;
+  removeDirectory(path: string): void;
+  renameDirectory(from: string, to: string): void;
+  addAlias(alias: string, path: string): void;
+  removeAlias(alias: string): void;
+
+  /** Everything recorded so far survives a power cut. */
+  sync(): Promise<void>;
+  /** `local/`: markers of the checklist live here as plain files. */
+  readonly localDirectory: string;
+  close(): Promise<void>;
+}
