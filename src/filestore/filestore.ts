@@ -3,7 +3,7 @@
  * '' is the mount's root. Everything here obeys docs/SEMANTICS.md; vfs adds inodes, handles and lifetimes.
  */
 import type { Answer } from '../base/maybe-promise.js';
-import type { ReadResult } from '../fuse/file-system.js';
+import type { ReadResult } from '../base/read-result.js';
 
 export interface Requester {
   readonly pid: number;

@@ -6,6 +6,7 @@
  * lookup of its inode; `forget` takes them back. A driver that could not deliver an answer takes its lookup back at once.
  */
 import type { Answer } from '../base/maybe-promise.js';
+import type { ReadResult } from '../base/read-result.js';
 
 export const ROOT_INO = 1;
 
@@ -77,15 +78,6 @@ export interface Opened {
   readonly passthroughFd?: number;
 }
 
-/** Bytes of a local file, read straight into the reply. The descriptor stays open at least for the turn of the loop that returns it. */
-export interface FileSlice {
-  readonly fd: number;
-  readonly position: number;
-  readonly length: number;
-}
-
-export type ReadResult = Uint8Array | FileSlice;
-
 export interface DirectoryEntry {
   readonly name: string;
   readonly ino: number;
@@ -123,7 +115,6 @@ export interface FileSystem {
   fsync(caller: Caller, ino: number, handle: number): Answer<void>;
   /** The last close of the handle; its outcome reaches nobody. */
   release(ino: number, handle: number): Answer<void>;
-  /** lseek with SEEK_DATA or SEEK_HOLE: our files have no holes, so the driver answers it from getattr. */
   fallocate(caller: Caller, ino: number, handle: number, mode: number, offset: number, length: number): Answer<void>;
 
   mkdir(caller: Caller, parent: number, name: string, mode: number): Answer<Entry>;
