@@ -1,0 +1,148 @@
+/**
+ * Directory streams. The names are taken at OPENDIR, where the kernel holds no lock on the directory (READDIR holds it shared, and a slow
+ * answer would keep creates and unlinks in that directory waiting), and stay put for the stream: unlinking while reading skips nobody.
+ * rewinddir takes the names anew when the directory may have changed since.
+ *
+ * A cookie is the place of an entry in the stream: 0 is '.', 1 is '..', 2 the first name.
+ */
+import { FilestoreError } from '../base/errors.js';
+import { andThen, type Answer } from '../base/maybe-promise.js';
+import type { ListedName, Stat } from '../filestore/filestore.js';
+import type { Caller, DirectoryEntry, Entry } from '../fuse/file-system.js';
+import { entryAnswer } from './attributes.js';
+import { pathOf, requesterOf, type VfsContext } from './context.js';
+import { HandleTable } from './file-handle.js';
+import { hashOfChild, hashOfPath, inodeNumber, type PathHash } from './inode-number.js';
+import type { Node } from './node.js';
+
+/** A listing this old is taken anew by rewinddir, also when nothing changed through this mount. */
+const REUSE_LISTING_MS = 1000;
+
+/** linux/fuse.h: `struct fuse_dirent` without its name, which is padded to 8 bytes. */
+const DIRENT_HEAD_BYTES = 24;
+
+interface Listing {
+  readonly names: readonly ListedName[];
+  readonly hash: PathHash;
+  /** The directory's version when the listing began. */
+  readonly version: number;
+  readonly takenAtMs: number;
+}
+
+interface Stream {
+  readonly node: Node;
+  listing: Listing;
+  /** Read from the start already, so that the next read from there is a rewinddir. */
+  started: boolean;
+}
+
+/** An entry that remembers what was listed with it, for READDIRPLUS. */
+class ListedEntry implements DirectoryEntry {
+  readonly name: string;
+  readonly ino: number;
+  readonly kind: 'file' | 'directory';
+  readonly nextCookie: number;
+  readonly listing: Listing;
+  readonly stat: Stat | undefined;
+
+  constructor(listed: ListedName, ino: number, nextCookie: number, listing: Listing) {
+    this.name = listed.name;
+    this.ino = ino;
+    this.kind = listed.kind;
+    this.nextCookie = nextCookie;
+    this.listing = listing;
+    this.stat = listed.stat;
+  }
+}
+
+export class DirectoryStreams {
+  readonly #context: VfsContext;
+  readonly #streams = new HandleTable<Stream>();
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a clock that only ages listings */
+  constructor(context: VfsContext, nowMs: () => number = Date.now) {
+    this.#context = context;
+    this.#nowMs = nowMs;
+  }
+
+  get open(): number {
+    return this.#streams.size;
+  }
+
+  opendir(caller: Caller, ino: number): Answer<number> {
+    const node = this.#context.table.get(ino);
+    if (node.kind !== 'directory') throw new FilestoreError('not-directory', 'not a directory');
+    return andThen(this.#list(node, caller), (listing) => {
+      node.openStreams++;
+      return this.#streams.add({ node, listing, started: false });
+    });
+  }
+
+  readdir(caller: Caller, handle: number, cookie: number, lengthHintBytes: number): Answer<readonly DirectoryEntry[]> {
+    const stream = this.#streams.get(handle);
+    const isRewound = cookie === 0 && stream.started;
+    stream.started = true;
+    if (!isRewound || !this.#isOld(stream)) return this.#entries(stream, cookie, lengthHintBytes);
+    return andThen(this.#list(stream.node, caller), (listing) => {
+      stream.listing = listing;
+      return this.#entries(stream, cookie, lengthHintBytes);
+    });
+  }
+
+  /** @see FileSystem.lookupListed */
+  lookupListed(parentIno: number, entry: DirectoryEntry): Entry | undefined {
+    if (!(entry instanceof ListedEntry) || entry.stat === undefined) return undefined;
+    const parent = this.#context.table.peek(parentIno);
+    // Something happened in the directory since: a name that is gone must not rise again, an old size must not be believed.
+    if (parent === undefined || parent.deleted || parent.version !== entry.listing.version) return undefined;
+    const validMs = entry.stat.validMs - Math.max(0, this.#nowMs() - entry.listing.takenAtMs);
+    if (validMs <= 0) return undefined;
+    if (parent.child(entry.name)?.latestWriter !== undefined) return undefined;
+    const node = this.#context.table.at(parent, entry.name, entry.kind);
+    return entryAnswer(node, { ...entry.stat, validMs }, this.#context.owner);
+  }
+
+  releasedir(handle: number): void {
+    const stream = this.#streams.remove(handle);
+    if (stream === undefined) return;
+    stream.node.openStreams--;
+    this.#context.table.settle(stream.node);
+  }
+
+  #isOld(stream: Stream): boolean {
+    return stream.listing.version !== stream.node.version || this.#nowMs() - stream.listing.takenAtMs > REUSE_LISTING_MS;
+  }
+
+  #list(node: Node, caller: Caller): Answer<Listing> {
+    const { version } = node;
+    const takenAtMs = this.#nowMs();
+    // A removed directory that somebody still stands in is empty, as on a local disk.
+    if (node.deleted) return { names: [], hash: hashOfPath(''), version, takenAtMs };
+    const path = pathOf(node);
+    return andThen(this.#context.filestore.list(path, requesterOf(caller)), (names) => ({
+      names,
+      hash: hashOfPath(path),
+      version,
+      takenAtMs,
+    }));
+  }
+
+  #entries(stream: Stream, cookie: number, lengthHintBytes: number): readonly DirectoryEntry[] {
+    const { node, listing } = stream;
+    const entries: DirectoryEntry[] = [];
+    let room = lengthHintBytes;
+    if (cookie <= 0) entries.push({ name: '.', ino: node.ino, kind: 'directory', nextCookie: 1 });
+    if (cookie <= 1) entries.push({ name: '..', ino: node.parent?.ino ?? node.ino, kind: 'directory', nextCookie: 2 });
+    room -= entries.length * (DIRENT_HEAD_BYTES + 8);
+    for (let place = Math.max(2, cookie); place - 2 < listing.names.length; place++) {
+      const listed = listing.names[place - 2];
+      if (listed === undefined) break;
+      room -= DIRENT_HEAD_BYTES + ((listed.name.length + 7) & ~7);
+      if (room < 0 && entries.length > 0) break;
+      const ino = node.child(listed.name)?.ino ?? inodeNumber(hashOfChild(listing.hash, listed.name));
+      entries.push(new ListedEntry(listed, ino, place + 1, listing));
+    }
+    return entries;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * A node: a file or directory that the kernel, or an open handle, knows by its inode number. Names that were only listed have none.
+ *
+ *   named ──── unlink, rmdir, replaced by a rename ──► deleted      (no path; lives on behind its handles, nlink 0)
+ *     └─────── a second writer of an unfinished blob ─► displaced    (its path leads to another node; handles go on)
+ *
+ * INVARIANT: `parent` is in the table as long as a node points to it (`dependents`), so a node's path can always be told.
+ */
+import { joinPath } from '../base/names.js';
+import type { FileHandle } from './file-handle.js';
+
+export class Node {
+  readonly ino: number;
+  readonly kind: 'file' | 'directory';
+  /** Undefined for the root and for what is deleted. */
+  parent: Node | undefined;
+  name: string;
+  /** What the kernel holds: answers that told it of this node, less its forgets. */
+  lookups = 0;
+  /** Nodes whose `parent` is this one. */
+  dependents = 0;
+  /** Open directory streams. */
+  openStreams = 0;
+  deleted = false;
+  /**
+   * Counts what happened below a directory through this mount. A listing that began at another count must not tell the kernel of
+   * attributes, or a name that was just unlinked would rise again.
+   */
+  version = 0;
+  #children: Map<string, Node> | undefined;
+  #handles: Set<FileHandle> | undefined;
+
+  constructor(ino: number, kind: 'file' | 'directory', parent: Node | undefined, name: string) {
+    this.ino = ino;
+    this.kind = kind;
+    this.parent = parent;
+    this.name = name;
+  }
+
+  /** The path below the mount, '' for the root; undefined when no name leads here any more. */
+  get path(): string | undefined {
+    if (this.deleted) return undefined;
+    if (this.parent === undefined) return '';
+    const directory = this.parent.path;
+    return directory === undefined ? undefined : joinPath(directory, this.name);
+  }
+
+  child(name: string): Node | undefined {
+    return this.#children?.get(name);
+  }
+
+  setChild(name: string, node: Node): void {
+    (this.#children ??= new Map()).set(name, node);
+  }
+
+  /** Takes a name out when it leads to `node`. */
+  dropChild(name: string, node: Node): void {
+    if (this.#children?.get(name) !== node) return;
+    this.#children.delete(name);
+    if (this.#children.size === 0) this.#children = undefined;
+  }
+
+  /** Whether something but the kernel's lookups keeps the node. */
+  get isHeld(): boolean {
+    return this.dependents > 0 || this.openStreams > 0 || this.#handles !== undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.#handles !== undefined;
+  }
+
+  addHandle(handle: FileHandle): void {
+    (this.#handles ??= new Set()).add(handle);
+  }
+
+  removeHandle(handle: FileHandle): void {
+    this.#handles?.delete(handle);
+    if (this.#handles?.size === 0) this.#handles = undefined;
+  }
+
+  /** The handle opened last that passes; undefined when there is none. */
+  latestHandle(passes: (handle: FileHandle) => boolean): FileHandle | undefined {
+    let latest: FileHandle | undefined;
+    if (this.#handles !== undefined) for (const handle of this.#handles) if (passes(handle)) latest = handle;
+    return latest;
+  }
+
+  /** The handle opened for writing last. */
+  get latestWriter(): FileHandle | undefined {
+    return this.#handles === undefined ? undefined : this.latestHandle((handle) => handle.writes);
+  }
+}

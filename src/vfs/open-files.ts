@@ -1,0 +1,167 @@
+/**
+ * Opening, reading, writing and closing.
+ *
+ * One inode is read by the kernel in one way at a time (Linux fs/fuse/iomode.c answers EIO to a mixture): from its page cache, or straight
+ * from a local file (passthrough). The first open decides; a later one that cannot follow goes around the page cache (`directIo`), which
+ * agrees with both.
+ *
+ *                 nothing open        cached ones open      a passthrough one open
+ *   big, whole    passthrough         cached                passthrough
+ *   otherwise     cached              cached                direct
+ *   streaming     direct              direct                direct
+ */
+import { FilestoreError } from '../base/errors.js';
+import { andThen, type Answer } from '../base/maybe-promise.js';
+import type { ReadResult } from '../base/read-result.js';
+import type { OpenFile } from '../filestore/filestore.js';
+import type { Caller, Entry, OpenFlags, Opened } from '../fuse/file-system.js';
+import { entryAnswer } from './attributes.js';
+import { pathOf, placeOf, requesterOf, type VfsContext } from './context.js';
+import { FileHandle } from './file-handle.js';
+import type { Node } from './node.js';
+
+/** Below this a kept page cache is faster than passthrough, whose reads make every later stat a request. */
+export const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
+
+/** fallocate(2): keep the size and only reserve room (linux/falloc.h). */
+const FALLOC_FL_KEEP_SIZE = 1;
+
+export class OpenFiles {
+  readonly #context: VfsContext;
+
+  constructor(context: VfsContext) {
+    this.#context = context;
+  }
+
+  open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
+    const node = this.#context.table.get(ino);
+    if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory cannot be opened as a file');
+    const mode = { read: flags.read, write: flags.write, truncate: flags.truncate };
+    return andThen(this.#context.filestore.open(pathOf(node), mode, requesterOf(caller)), (file) => {
+      if (flags.truncate) this.#changed(node);
+      if (file.passthroughFd === undefined || flags.write) return this.#opened(node, file, flags, caller, 0);
+      return orRelease(file, () => andThen(file.stat(), (stat) => this.#opened(node, file, flags, caller, stat.sizeBytes)));
+    });
+  }
+
+  /** CREATE: a new file, or an existing one emptied when the kernel did not know of it. */
+  create(caller: Caller, parentIno: number, name: string, mode: number, flags: OpenFlags): Answer<{ entry: Entry; opened: Opened }> {
+    const { parent, path } = placeOf(this.#context, parentIno, name);
+    const options = { mode, exclusive: flags.exclusive, read: flags.read };
+    return andThen(this.#context.filestore.create(path, options, requesterOf(caller)), (file) =>
+      orRelease(file, () =>
+        andThen(file.stat(), (stat) => {
+          const { table, filestore, owner } = this.#context;
+          // Two writers of one content name have bytes of their own, so they must not share an inode and its pages.
+          const isTaken = filestore.isImmutable(path) && parent.child(name)?.isOpen === true;
+          const node = isTaken ? table.displacing(parent, name, 'file') : table.at(parent, name, 'file');
+          parent.version++;
+          const opened = this.#opened(node, file, { ...flags, write: true }, caller, 0);
+          return { entry: entryAnswer(node, stat, owner), opened };
+        }),
+      ),
+    );
+  }
+
+  /** MKNOD of a regular file: created and closed again. */
+  mknod(caller: Caller, parentIno: number, name: string, mode: number): Answer<Entry> {
+    const { parent, path } = placeOf(this.#context, parentIno, name);
+    const options = { mode, exclusive: true, read: false };
+    return andThen(this.#context.filestore.create(path, options, requesterOf(caller)), (file) =>
+      orRelease(file, () =>
+        andThen(file.flush(), () =>
+          andThen(file.stat(), (stat) =>
+            andThen(file.release(), () => {
+              parent.version++;
+              const node = this.#context.table.at(parent, name, 'file');
+              return entryAnswer(node, { ...stat, validMs: 0 }, this.#context.owner);
+            }),
+          ),
+        ),
+      ),
+    );
+  }
+
+  read(caller: Caller, handle: number, offset: number, length: number): Answer<ReadResult> {
+    return this.#context.files.get(handle).file.read(offset, length, caller.signal);
+  }
+
+  write(handle: number, offset: number, data: Uint8Array): Answer<number> {
+    return this.#writer(handle).file.write(offset, data);
+  }
+
+  flush(handle: number): Answer<void> {
+    const open = this.#context.files.get(handle);
+    if (!open.writes) return;
+    return andThen(open.file.flush(), () => this.#changed(open.node));
+  }
+
+  fsync(handle: number): Answer<void> {
+    return this.#context.files.get(handle).file.fsync();
+  }
+
+  release(handle: number): Answer<void> {
+    const open = this.#context.files.remove(handle);
+    if (open === undefined) return;
+    const { node } = open;
+    if (open.writes) this.#changed(node);
+    // The handle is gone in this turn of the loop, however long the file takes: no later request may be answered from it.
+    node.removeHandle(open);
+    this.#context.table.settle(node);
+    return open.file.release();
+  }
+
+  /** Only what can be kept: a file as long as asked for. Room is not reserved, the spool's own limits answer a write without room. */
+  fallocate(handle: number, mode: number, offset: number, length: number): Answer<void> {
+    const { file } = this.#writer(handle);
+    if (mode === FALLOC_FL_KEEP_SIZE) return;
+    if (mode !== 0) throw new FilestoreError('unsupported', `fallocate mode ${mode}: holes and shifts are not served`);
+    return andThen(file.stat(), (stat) => (offset + length > stat.sizeBytes ? file.truncate(offset + length) : undefined));
+  }
+
+  #writer(handle: number): FileHandle {
+    const open = this.#context.files.get(handle);
+    if (!open.writes) throw new FilestoreError('bad-handle', `handle ${handle} is not open for writing`);
+    return open;
+  }
+
+  /** Listings begun before this moment know old attributes. */
+  #changed(node: Node): void {
+    if (node.parent !== undefined) node.parent.version++;
+  }
+
+  #opened(node: Node, file: OpenFile, flags: OpenFlags, caller: Caller, sizeBytes: number): Opened {
+    const passthroughFd = !flags.write && file.immutable && sizeBytes >= PASSTHROUGH_FROM_BYTES ? file.passthroughFd : undefined;
+    const reading = readingMode(node, passthroughFd !== undefined, file.streaming);
+    const handle = new FileHandle(node, file, flags.write, reading, caller.pid);
+    node.addHandle(handle);
+    const opened: Opened = {
+      handle: this.#context.files.add(handle),
+      keepCache: file.immutable && !flags.write,
+      directIo: reading === 'direct',
+      noFlush: !flags.write,
+    };
+    return reading === 'passthrough' && passthroughFd !== undefined ? { ...opened, passthroughFd } : opened;
+  }
+}
+
+function readingMode(node: Node, canPassThrough: boolean, streaming: boolean): 'cached' | 'direct' | 'passthrough' {
+  if (streaming) return 'direct';
+  if (node.latestHandle((handle) => handle.reading === 'cached') !== undefined) return 'cached';
+  if (canPassThrough) return 'passthrough';
+  return node.latestHandle((handle) => handle.reading === 'passthrough') === undefined ? 'cached' : 'direct';
+}
+
+/** Goes on with an open file, and closes it when that fails: nobody else would. */
+function orRelease<T>(file: OpenFile, work: () => Answer<T>): Answer<T> {
+  const giveUp = (error: unknown): Answer<T> =>
+    andThen(file.release(), () => {
+      throw error;
+    });
+  try {
+    const answer = work();
+    return answer instanceof Promise ? answer.catch(giveUp) : answer;
+  } catch (error) {
+    return giveUp(error);
+  }
+}
