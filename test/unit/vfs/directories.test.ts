@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ROOT_INO, type DirectoryEntry } from '../../../src/fuse/file-system.js';
+import { createMemoryDriver } from '../../../src/fuse/memory-driver.js';
+import { harness, WRITE, type Harness } from './harness.js';
+
+async function readAll({ vfs, me }: Harness, ino: number, handle: number, hint = 300): Promise<DirectoryEntry[]> {
+  const all: DirectoryEntry[] = [];
+  for (let cookie = 0; ;) {
+    const part = await vfs.readdir(me, ino, handle, cookie, hint);
+    if (part.length === 0) return all;
+    all.push(...part);
+    cookie = part.at(-1)?.nextCookie ?? cookie;
+  }
+}
+
+async function makeMany(h: Harness, count: number): Promise<string[]> {
+  const names = Array.from({ length: count }, (_, i) => `file${i}`);
+  for (const name of names) h.vfs.forget((await h.makeFile(name)).attributes.ino, 1);
+  return names;
+}
+
+test('a listing begins with dot and dot-dot and shows kinds and the numbers that stat shows', async () => {
+  const h = harness();
+  await h.vfs.mkdir(h.me, ROOT_INO, 'd', 0o755);
+  await h.makeFile('x');
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const entries = await readAll(h, ROOT_INO, handle);
+  assert.deepEqual(
+    entries.map(({ name, kind }) => [name, kind]),
+    [
+      ['.', 'directory'],
+      ['..', 'directory'],
+      ['d', 'directory'],
+      ['x', 'file'],
+    ],
+  );
+  for (const { name, ino } of entries.slice(2)) assert.equal((await h.at(name)).attributes.ino, ino);
+  h.vfs.releasedir(ROOT_INO, handle);
+});
+
+test('listing many names makes no nodes', async () => {
+  const h = harness();
+  const names = await makeMany(h, 500);
+  const before = h.vfs.knownInodes;
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const listed = (await readAll(h, ROOT_INO, handle)).slice(2).map((entry) => entry.name);
+  assert.deepEqual(listed, names);
+  assert.equal(h.vfs.knownInodes, before);
+});
+
+test('unlinking while reading skips no name', async () => {
+  const h = harness();
+  const names = await makeMany(h, 200);
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const seen: string[] = [];
+  for (let cookie = 0; ;) {
+    const part = await h.vfs.readdir(h.me, ROOT_INO, handle, cookie, 400);
+    if (part.length === 0) break;
+    for (const entry of part) {
+      cookie = entry.nextCookie;
+      if (entry.name.startsWith('.')) continue;
+      seen.push(entry.name);
+      await h.vfs.unlink(h.me, ROOT_INO, entry.name);
+    }
+  }
+  assert.deepEqual(seen, names);
+});
+
+test('rewinddir shows what was made and unlinked since', async () => {
+  const h = harness();
+  await h.makeFile('a');
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  await readAll(h, ROOT_INO, handle);
+  await h.makeFile('b');
+  await h.vfs.unlink(h.me, ROOT_INO, 'a');
+  assert.deepEqual(
+    (await readAll(h, ROOT_INO, handle)).map((entry) => entry.name),
+    ['.', '..', 'b'],
+  );
+});
+
+test('rewinddir of an unchanged directory asks for no new listing', async () => {
+  const h = harness();
+  await h.makeFile('a');
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  await readAll(h, ROOT_INO, handle);
+  await readAll(h, ROOT_INO, handle);
+  assert.equal(h.filestore.calls.get('list'), 1);
+});
+
+test('a listed entry comes with its attributes and counts a lookup', async () => {
+  const h = harness();
+  const { attributes } = await h.makeFile('a', 'four');
+  h.vfs.forget(attributes.ino, 1);
+  const before = h.vfs.knownInodes;
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const [, , listed] = await readAll(h, ROOT_INO, handle);
+  assert.ok(listed !== undefined);
+  const entry = h.vfs.lookupListed(ROOT_INO, listed);
+  assert.deepEqual([entry?.attributes.sizeBytes, entry?.attributes.ino], [4, attributes.ino]);
+  assert.equal(h.vfs.knownInodes, before + 1);
+  h.vfs.forget(attributes.ino, 1);
+  assert.equal(h.vfs.knownInodes, before);
+});
+
+test('a name unlinked after it was listed does not rise again', async () => {
+  const h = harness();
+  await h.makeFile('a');
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const [, , listed] = await readAll(h, ROOT_INO, handle);
+  await h.vfs.unlink(h.me, ROOT_INO, 'a');
+  assert.ok(listed !== undefined);
+  assert.equal(h.vfs.lookupListed(ROOT_INO, listed), undefined);
+});
+
+test('the attributes of a file being written are not taken from a listing', async () => {
+  const h = harness();
+  const { opened, entry } = await h.vfs.create(h.me, ROOT_INO, 'a', 0o644, WRITE);
+  const handle = await h.vfs.opendir(h.me, ROOT_INO);
+  const [, , listed] = await readAll(h, ROOT_INO, handle);
+  assert.ok(listed !== undefined);
+  assert.equal(h.vfs.lookupListed(ROOT_INO, listed), undefined);
+  await h.vfs.write(h.me, entry.attributes.ino, opened.handle, 0, Buffer.from('x'));
+  await h.vfs.release(entry.attributes.ino, opened.handle);
+  assert.equal(h.vfs.lookupListed(ROOT_INO, listed), undefined, 'listed before the close');
+});
+
+test('a removed directory that is still open is empty', async () => {
+  const h = harness();
+  await h.vfs.mkdir(h.me, ROOT_INO, 'd', 0o755);
+  const { ino } = (await h.at('d')).attributes;
+  const handle = await h.vfs.opendir(h.me, ino);
+  await h.vfs.rmdir(h.me, ROOT_INO, 'd');
+  assert.deepEqual((await readAll(h, ino, handle)).length, 2);
+  assert.throws(() => h.vfs.lookup(h.me, ino, 'x'), { kind: 'not-found' });
+});
+
+test('a directory that is not empty stays', async () => {
+  const h = harness();
+  await h.vfs.mkdir(h.me, ROOT_INO, 'd', 0o755);
+  await h.makeFile('d/x');
+  assert.throws(() => h.vfs.rmdir(h.me, ROOT_INO, 'd'), { kind: 'not-empty' });
+  assert.ok(await h.find('d/x'));
+});
+
+test('a change by another node takes the name and the inode back from the kernel', async () => {
+  const h = harness();
+  const mounted = await createMemoryDriver().mount(h.vfs);
+  h.vfs.attach(mounted);
+  const { attributes } = await h.makeFile('a', 'old');
+  h.filestore.writeElsewhere('a', Buffer.from('newer'));
+  assert.deepEqual(mounted.invalidated, [{ parent: ROOT_INO, name: 'a' }, { ino: attributes.ino }]);
+  h.filestore.writeElsewhere('never-looked-up', Buffer.from(''));
+  assert.deepEqual(mounted.invalidated.at(-1), { parent: ROOT_INO, name: 'never-looked-up' });
+  await mounted.unmount('clean');
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
+import type { OpenFile } from '../../../src/filestore/filestore.js';
+import { ROOT_INO } from '../../../src/fuse/file-system.js';
+import { ThreadGroup } from '../../../src/vfs/thread-group.js';
+import { callerOf, harness, READ, READ_WRITE, WRITE } from './harness.js';
+
+const CONTENT = Buffer.from('the bytes of a blob');
+const SHA1 = createHash('sha1').update(CONTENT).digest('hex');
+const SHARD = SHA1.slice(0, 2);
+
+test('a created file is told with no lifetimes and seen growing through its inode', async () => {
+  const { vfs, me } = harness();
+  const { entry, opened } = await vfs.create(me, ROOT_INO, 'x', 0o640, WRITE);
+  assert.deepEqual([entry.entryValidMs, entry.attributesValidMs, entry.attributes.mode], [0, 0, 0o640]);
+  assert.deepEqual([entry.attributes.uid, entry.attributes.gid], [33, 34]);
+  await vfs.write(me, entry.attributes.ino, opened.handle, 0, Buffer.from('12345'));
+  const grown = await vfs.getattr(me, entry.attributes.ino, undefined);
+  assert.deepEqual([grown.attributes.sizeBytes, grown.attributesValidMs], [5, 0]);
+  const named = await vfs.lookup(callerOf(1), ROOT_INO, 'x');
+  assert.deepEqual([named?.attributes.sizeBytes, named?.entryValidMs], [5, 0]);
+  await vfs.release(entry.attributes.ino, opened.handle);
+  assert.equal((await vfs.lookup(me, ROOT_INO, 'x'))?.entryValidMs, 1000, 'once closed it may be believed');
+});
+
+test('a blob being written is there for its writer and for nobody else', async () => {
+  const { vfs, me, at } = harness();
+  await vfs.mkdir(me, ROOT_INO, SHARD, 0o755);
+  const parent = (await at(SHARD)).attributes.ino;
+  const other = spawn('/bin/sleep', ['60']);
+  try {
+    const stranger = callerOf(other.pid);
+    const { entry, opened } = await vfs.create(me, parent, SHA1, 0o644, WRITE);
+    await vfs.write(me, entry.attributes.ino, opened.handle, 0, CONTENT);
+    assert.equal((await vfs.lookup(me, parent, SHA1))?.attributes.sizeBytes, CONTENT.length);
+    assert.equal(await vfs.lookup(stranger, parent, SHA1), undefined);
+    assert.equal(
+      (await vfs.getattr(stranger, entry.attributes.ino, undefined)).attributes.sizeBytes,
+      CONTENT.length,
+      'an inherited descriptor',
+    );
+    await vfs.flush(me, entry.attributes.ino, opened.handle);
+    assert.equal((await vfs.lookup(stranger, parent, SHA1))?.attributes.sizeBytes, CONTENT.length, 'exact from close on');
+    await vfs.release(entry.attributes.ino, opened.handle);
+  } finally {
+    other.kill('SIGKILL');
+  }
+});
+
+test('two writers of one blob have an inode each and both succeed', async () => {
+  const { vfs, me, filestore, at } = harness();
+  await vfs.mkdir(me, ROOT_INO, SHARD, 0o755);
+  const parent = (await at(SHARD)).attributes.ino;
+  const first = await vfs.create(me, parent, SHA1, 0o644, WRITE);
+  const second = await vfs.create(me, parent, SHA1, 0o644, WRITE);
+  assert.notEqual(first.entry.attributes.ino, second.entry.attributes.ino);
+  for (const { entry, opened } of [first, second]) {
+    await vfs.write(me, entry.attributes.ino, opened.handle, 0, CONTENT);
+    assert.equal((await vfs.getattr(me, entry.attributes.ino, opened.handle)).attributes.nlink, 1);
+  }
+  for (const { entry, opened } of [first, second]) {
+    await vfs.flush(me, entry.attributes.ino, opened.handle);
+    await vfs.release(entry.attributes.ino, opened.handle);
+    vfs.forget(entry.attributes.ino, 1);
+  }
+  assert.equal(filestore.statNow(`${SHARD}/${SHA1}`)?.sizeBytes, CONTENT.length);
+  assert.equal(vfs.openFiles, 0);
+  assert.equal((await at(`${SHARD}/${SHA1}`)).attributes.sizeBytes, CONTENT.length);
+});
+
+test('a sealed blob keeps its pages and needs no flush when read', async () => {
+  const { vfs, me, filestore, at } = harness();
+  await filestore.mkdir(SHARD, 0o755);
+  filestore.writeElsewhere(`${SHARD}/${SHA1}`, CONTENT);
+  const { ino } = (await at(`${SHARD}/${SHA1}`)).attributes;
+  const opened = await vfs.open(me, ino, READ);
+  assert.deepEqual([opened.keepCache, opened.noFlush, opened.directIo, opened.passthroughFd], [true, true, false, undefined]);
+  const plain = await vfs.create(me, ROOT_INO, 'plain', 0o644, READ_WRITE);
+  assert.deepEqual([plain.opened.keepCache, plain.opened.noFlush], [false, false]);
+});
+
+test('what the filestore answers at once is answered at once', async () => {
+  const { vfs, me, makeFile } = harness();
+  const { attributes } = await makeFile('x', 'abc');
+  const opened = vfs.open(me, attributes.ino, READ);
+  assert.ok(!(opened instanceof Promise));
+  for (const answer of [
+    vfs.lookup(me, ROOT_INO, 'x'),
+    vfs.getattr(me, attributes.ino, undefined),
+    vfs.read(me, attributes.ino, opened.handle, 0, 3),
+    vfs.release(attributes.ino, opened.handle),
+  ]) {
+    assert.ok(!(answer instanceof Promise));
+  }
+});
+
+test('everything works as well when the filestore answers later', async () => {
+  const { vfs, me, at, makeFile } = harness({ slow: true });
+  await vfs.mkdir(me, ROOT_INO, 'd', 0o755);
+  const { attributes } = await makeFile('d/x', 'abc');
+  const opened = await vfs.open(me, attributes.ino, READ);
+  assert.equal(Buffer.from((await vfs.read(me, attributes.ino, opened.handle, 1, 9)) as Uint8Array).toString(), 'bc');
+  await vfs.release(attributes.ino, opened.handle);
+  await vfs.unlink(me, (await at('d')).attributes.ino, 'x');
+  await vfs.rmdir(me, ROOT_INO, 'd');
+  assert.equal(vfs.openFiles, 0);
+});
+
+test('a handle is gone once released, and its number is used again', async () => {
+  const { vfs, me, makeFile } = harness();
+  const { attributes } = await makeFile('x', 'abc');
+  const first = await vfs.open(me, attributes.ino, READ);
+  await vfs.release(attributes.ino, first.handle);
+  assert.throws(() => vfs.read(me, attributes.ino, first.handle, 0, 1), { kind: 'bad-handle' });
+  assert.equal((await vfs.open(me, attributes.ino, READ)).handle, first.handle);
+});
+
+test('writing through a handle opened for reading is refused', async () => {
+  const { vfs, me, makeFile } = harness();
+  const { attributes } = await makeFile('x', 'abc');
+  const { handle } = await vfs.open(me, attributes.ino, READ);
+  assert.throws(() => vfs.write(me, attributes.ino, handle, 0, Buffer.from('z')), { kind: 'bad-handle' });
+});
+
+test('a create that fails after the filestore opened the file closes it again', async () => {
+  const { vfs, me, filestore } = harness();
+  filestore.failures.set('file.stat', new FilestoreError('unavailable', 'the disk is silent'));
+  assert.throws(() => vfs.create(me, ROOT_INO, 'x', 0o644, WRITE), { kind: 'unavailable' });
+  assert.deepEqual([filestore.openFiles, vfs.openFiles], [0, 0]);
+});
+
+test('a big sealed blob is passed through, and one inode is never read in two ways', async () => {
+  const { vfs, me, filestore, at } = harness();
+  await filestore.mkdir(SHARD, 0o755);
+  filestore.writeElsewhere(`${SHARD}/${SHA1}`, Buffer.alloc(2 << 20));
+  let passthroughFd: number | undefined = 7;
+  const open = filestore.open.bind(filestore);
+  filestore.open = (path, mode) => {
+    const file = open(path, mode) as OpenFile;
+    return { ...file, passthroughFd };
+  };
+  const { ino } = (await at(`${SHARD}/${SHA1}`)).attributes;
+  const passed = await vfs.open(me, ino, READ);
+  assert.equal(passed.passthroughFd, 7);
+  passthroughFd = undefined;
+  const around = await vfs.open(me, ino, READ);
+  assert.deepEqual([around.passthroughFd, around.directIo], [undefined, true]);
+  await vfs.release(ino, passed.handle);
+  await vfs.release(ino, around.handle);
+  const cached = await vfs.open(me, ino, READ);
+  assert.equal(cached.directIo, false);
+  passthroughFd = 8;
+  assert.equal((await vfs.open(me, ino, READ)).passthroughFd, undefined, 'a cached open is there');
+});
+
+test('fallocate makes a file as long as asked for and punches no holes', async () => {
+  const { vfs, me } = harness();
+  const { entry, opened } = await vfs.create(me, ROOT_INO, 'x', 0o644, WRITE);
+  const { ino } = entry.attributes;
+  await vfs.fallocate(me, ino, opened.handle, 0, 100, 28);
+  assert.equal((await vfs.getattr(me, ino, opened.handle)).attributes.sizeBytes, 128);
+  await vfs.fallocate(me, ino, opened.handle, 1, 0, 4096);
+  assert.equal((await vfs.getattr(me, ino, opened.handle)).attributes.sizeBytes, 128);
+  assert.throws(() => vfs.fallocate(me, ino, opened.handle, 3, 0, 10), { kind: 'unsupported' });
+});
+
+test('mknod makes an empty file that is not open', async () => {
+  const { vfs, me, filestore } = harness();
+  const entry = await vfs.mknod(me, ROOT_INO, 'x', 0o600);
+  assert.deepEqual([entry.attributes.sizeBytes, entry.attributes.mode, filestore.openFiles, vfs.openFiles], [0, 0o600, 0, 0]);
+  assert.throws(() => vfs.mknod(me, ROOT_INO, 'x', 0o600), { kind: 'exists' });
+});
+
+test('threads of one process are one writer, and /proc is asked once for each', () => {
+  const groups = new Map([
+    [11, 10],
+    [12, 10],
+    [21, 20],
+  ]);
+  let asked = 0;
+  const group = new ThreadGroup(11, (tid) => {
+    asked++;
+    return groups.get(tid);
+  });
+  assert.deepEqual(
+    [11, 12, 21, 99, 12, 21].map((tid) => group.has(tid)),
+    [true, true, false, false, true, false],
+  );
+  assert.equal(asked, 6);
+  assert.equal(new ThreadGroup(0).has(0), false, 'a process of another PID namespace is nobody');
+});
