@@ -1,0 +1,47 @@
+/** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
+import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { ErrorKind } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+
+export const fsyncFile: (fd: number) => Promise<void> = promisify(fsync);
+export const fdatasyncFile: (fd: number) => Promise<void> = promisify(fdatasync);
+
+/** Readable by the daemon's user only: the bytes are customers' documents. */
+export const FILE_MODE = 0o600;
+export const DIRECTORY_MODE = 0o700;
+
+/** Wraps what the disk said. A full disk is `no-space`; all else is `unavailable`, because it says nothing about the file system above. */
+export function diskError(error: unknown, doing: string): FilestoreError {
+  if (error instanceof FilestoreError) return error;
+  const kind: ErrorKind = kindOf(error) === 'no-space' ? 'no-space' : 'unavailable';
+  const remedy = kind === 'no-space' ? 'make room on the disk of spool_dir' : 'check the disk and the permissions of spool_dir';
+  return new FilestoreError(kind, `${doing}: ${messageOf(error)}; ${remedy}`, { cause: error });
+}
+
+/** Writes all of it; without a position, at the end of a file opened for appending. */
+export function writeAllSync(fd: number, data: Uint8Array, position: number | null): void {
+  let done = 0;
+  while (done < data.length) {
+    done += writeSync(fd, data, done, data.length - done, position === null ? null : position + done);
+  }
+}
+
+/** Makes the names of a directory survive a power cut. */
+export async function fsyncDirectory(path: string): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await fsyncFile(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function fsyncDirectorySync(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * The spool on the disk: staging files become sealed files, and the journal says what is owed.
+ *
+ *   staging ──seal──► sealed + record ──publish──► released, file gone or adopted by the cache
+ *      └──set aside──► torn
+ *
+ * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
+ * ORDER of a seal: rename into `sealed/`; fsync of the file and of the directory (side by side: until the record nothing refers to
+ * them); record; sync of the journal; answer. A kill in between leaves a file that no record names, and nobody was told "done".
+ * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
+ * without its bytes.
+ */
+import { copyFile } from 'node:fs/promises';
+import { constants, statSync, unlink } from 'node:fs';
+import { basename, join } from 'node:path';
+import { FilestoreError, messageOf } from '../base/errors.js';
+import type { FileDigest } from '../base/file-digest.js';
+import type { Log } from '../base/log.js';
+import { displayName } from '../base/names.js';
+import { diskError, fsyncDirectory } from './disk-calls.js';
+import { GroupSync } from './group-sync.js';
+import type { Journal } from './journal.js';
+import type { MoveRecord, SealRecord, SpoolRecord } from './records.js';
+import { encodeRecord } from './records.js';
+import type { Pending, Spool, StagingFile, Tombstone } from './spool.js';
+import type { SpoolLayout } from './spool-layout.js';
+import type { RecordedState } from './spool-state.js';
+import { DiskStagingFile } from './staging-file.js';
+
+/** Records nobody waits for are synced this long after the first of them: 100 ms (ruling 11) with the sync itself. */
+const LAZY_SYNC_MS = 50;
+/** The journal is rewritten when it has this many dead records, and they are more than so many times the living ones. */
+const DEAD_RECORDS_MIN = 4096;
+const DEAD_TO_ALIVE = 4;
+
+export interface DiskSpoolParts {
+  readonly layout: SpoolLayout;
+  readonly state: RecordedState;
+  readonly journal: Journal;
+  readonly torn: { count: number; bytes: number };
+  /** Makes names under `sealed/` and `torn/` unique over restarts. */
+  readonly firstFileNumber: number;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+/** A record before it has its sequence number. */
+type Unnumbered<R> = R extends SpoolRecord ? Omit<R, 'sequence'> : never;
+
+export class DiskSpool implements Spool {
+  readonly #layout: SpoolLayout;
+  readonly #state: RecordedState;
+  readonly #journal: Journal;
+  readonly #torn: { count: number; bytes: number };
+  readonly #log: Log;
+  readonly #nowMs: () => number;
+  readonly #sealedNames: GroupSync;
+  readonly #nextStagingPath: () => string;
+  #fileNumber: number;
+  #stagingNumber = 0;
+  /** Sealed files that no record names any more; removed once that is durable. */
+  #doomed: string[] = [];
+  #lazySync: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(parts: DiskSpoolParts) {
+    this.#layout = parts.layout;
+    this.#state = parts.state;
+    this.#journal = parts.journal;
+    this.#torn = parts.torn;
+    this.#fileNumber = parts.firstFileNumber;
+    this.#log = parts.log;
+    this.#nowMs = parts.nowMs;
+    this.#sealedNames = new GroupSync(() => fsyncDirectory(parts.layout.sealed));
+    this.#nextStagingPath = () => join(parts.layout.staging, String(++this.#stagingNumber));
+  }
+
+  get pending(): ReadonlyMap<string, Pending> {
+    return this.#state.pending;
+  }
+
+  get tombstones(): ReadonlyMap<string, Tombstone> {
+    return this.#state.tombstones;
+  }
+
+  get directories(): ReadonlyMap<string, number> {
+    return this.#state.directories;
+  }
+
+  get aliases(): ReadonlyMap<string, string> {
+    return this.#state.aliases;
+  }
+
+  get pendingBytes(): number {
+    return this.#state.pendingBytes;
+  }
+
+  get torn(): { readonly count: number; readonly bytes: number } {
+    return this.#torn;
+  }
+
+  get localDirectory(): string {
+    return this.#layout.local;
+  }
+
+  createStaging(): StagingFile {
+    return new DiskStagingFile(this.#nextStagingPath);
+  }
+
+  async createStagingFrom(file: string): Promise<StagingFile> {
+    const path = this.#nextStagingPath();
+    try {
+      await copyFile(file, path, constants.COPYFILE_FICLONE);
+      return new DiskStagingFile(this.#nextStagingPath, { path, sizeBytes: statSync(path).size });
+    } catch (error) {
+      unlink(path, () => undefined);
+      throw diskError(error, `cannot copy ${file} to write on it`);
+    }
+  }
+
+  async seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number): Promise<Pending> {
+    const file = this.#own(staging);
+    if (file.sizeBytes !== digest.sizeBytes) {
+      throw new FilestoreError('internal', `${displayName(path)}: sealed with the digest of other bytes`);
+    }
+    const name = this.#fileName(digest);
+    file.moveTo(join(this.#layout.sealed, name));
+    try {
+      await Promise.all([file.fsync(), this.#sealedNames.request()]);
+    } catch (error) {
+      throw diskError(error, `cannot make ${displayName(path)} durable`);
+    }
+    const before = this.#state.pending.get(path);
+    const { sha1, md5, sizeBytes } = digest;
+    const pending = this.#recordPending({ type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() });
+    file.markSealed();
+    await this.#syncOrUndo(() => this.#undo(pending, before));
+    return pending;
+  }
+
+  async renamePending(from: string, to: string): Promise<void> {
+    const old = this.#state.pending.get(from);
+    if (old === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not pending`);
+    if (from === to) return;
+    const before = this.#state.pending.get(to);
+    const moved = this.#recordPending({ type: 'move', from, to, of: old.sequence });
+    await this.#syncOrUndo(() => {
+      if (this.#state.pending.get(to)?.sequence === moved.sequence && !this.#state.pending.has(from)) {
+        this.#record({ type: 'move', from: to, to: from, of: moved.sequence });
+        if (before !== undefined) this.#revive(before);
+      }
+    });
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- the port leaves room for a spool that has to wait
+  async markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean> {
+    if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return false;
+    this.#record({ type: 'release', path: pending.path, of: pending.sequence }, { keepFile: options.keepFile });
+    this.#syncSoon();
+    return true;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string> {
+    const file = this.#own(staging);
+    const target = join(this.#layout.torn, this.#fileName(digest));
+    file.setAsideAs(target);
+    this.#torn.count++;
+    this.#torn.bytes += digest.sizeBytes;
+    this.#log.warn('spool.torn', {
+      path: displayName(path),
+      file: target,
+      bytes: digest.sizeBytes,
+      remedy: 'the bytes do not hash to the name (a writer was killed?); look at the file and remove it',
+    });
+    return target;
+  }
+
+  bury(path: string, options: { owedToSwift: boolean }): Tombstone {
+    const record = this.#record({ type: 'bury', path, deletedAtMs: this.#nowMs(), owedToSwift: options.owedToSwift });
+    this.#syncSoon();
+    const tombstone = this.#state.tombstones.get(path);
+    if (tombstone?.sequence !== record.sequence) throw new FilestoreError('internal', `${displayName(path)}: lost its tombstone`);
+    return tombstone;
+  }
+
+  markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean {
+    if (this.#state.tombstones.get(tombstone.path)?.sequence !== tombstone.sequence) return false;
+    this.#record({ type: 'told', path: tombstone.path, of: tombstone.sequence, keep: options.keep });
+    this.#syncSoon();
+    return true;
+  }
+
+  exhume(path: string): void {
+    if (!this.#state.tombstones.has(path)) return;
+    this.#record({ type: 'exhume', path });
+    this.#syncSoon();
+  }
+
+  addDirectory(path: string, mtimeMs: number): void {
+    this.#record({ type: 'directories', gone: [], made: [[path, mtimeMs]] });
+    this.#syncSoon();
+  }
+
+  removeDirectory(path: string): void {
+    if (!this.#state.directories.has(path)) return;
+    this.#record({ type: 'directories', gone: [path], made: [] });
+    this.#syncSoon();
+  }
+
+  renameDirectory(from: string, to: string): void {
+    const gone: string[] = [];
+    const made: [string, number][] = [];
+    for (const [path, mtimeMs] of this.#state.directories) {
+      if (path !== from && !path.startsWith(`${from}/`)) continue;
+      gone.push(path);
+      made.push([to + path.slice(from.length), mtimeMs]);
+    }
+    if (gone.length === 0 || from === to) return;
+    this.#record({ type: 'directories', gone, made });
+    this.#syncSoon();
+  }
+
+  addAlias(alias: string, path: string): void {
+    this.#record({ type: 'alias', alias, path });
+    this.#syncSoon();
+  }
+
+  removeAlias(alias: string): void {
+    if (!this.#state.aliases.has(alias)) return;
+    this.#record({ type: 'alias', alias, path: null });
+    this.#syncSoon();
+  }
+
+  async sync(): Promise<void> {
+    const doomed = this.#doomed;
+    this.#doomed = [];
+    try {
+      await this.#journal.sync();
+    } catch (error) {
+      this.#doomed = [...doomed, ...this.#doomed];
+      throw error;
+    }
+    for (const file of doomed) unlink(file, () => undefined);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    clearTimeout(this.#lazySync);
+    this.#lazySync = undefined;
+    try {
+      await this.sync();
+    } finally {
+      this.#isClosed = true;
+      this.#journal.close();
+    }
+  }
+
+  /** Appends and applies in one tick. @throws FilestoreError no-space, unavailable; then nothing has changed */
+  #record(unnumbered: Unnumbered<SpoolRecord>, options: { keepFile: boolean } = { keepFile: false }): SpoolRecord {
+    if (this.#isClosed) throw new FilestoreError('unavailable', 'the spool is closed');
+    const record = { ...unnumbered, sequence: this.#state.nextSequence() } as SpoolRecord;
+    this.#journal.append(encodeRecord(record));
+    const ended = this.#state.apply(record);
+    if (ended !== undefined && !options.keepFile) this.#doomed.push(ended.file);
+    this.#compactIfWorthIt();
+    return record;
+  }
+
+  #recordPending(unnumbered: Unnumbered<SealRecord | MoveRecord>): Pending {
+    const record = this.#record(unnumbered);
+    const path = unnumbered.type === 'move' ? unnumbered.to : unnumbered.path;
+    const pending = this.#state.pending.get(path);
+    if (pending?.sequence !== record.sequence) throw new FilestoreError('internal', `${displayName(path)}: its record changed nothing`);
+    return pending;
+  }
+
+  /** After a failed sync nobody may hear "done", so the record is taken back, unless something newer stands there already. */
+  async #syncOrUndo(undo: () => void): Promise<void> {
+    try {
+      await this.sync();
+    } catch (error) {
+      try {
+        undo();
+      } catch (undoError) {
+        this.#log.error('spool.undo-failed', {
+          journal: this.#layout.journal,
+          reason: messageOf(undoError),
+          remedy: 'a write that was answered with an error may still be published; check the disk of spool_dir',
+        });
+      }
+      throw error;
+    }
+  }
+
+  #undo(pending: Pending, before: Pending | undefined): void {
+    if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return;
+    if (before === undefined) this.#record({ type: 'release', path: pending.path, of: pending.sequence });
+    else this.#revive(before);
+  }
+
+  /** What an undone record had ended is pending again. Its file is still there: doomed files go after a successful sync only. */
+  #revive(before: Pending): void {
+    const { path, sizeBytes, sha1, md5, mtimeMs, sealedAtMs } = before;
+    this.#record({ type: 'seal', path, file: basename(before.file), sizeBytes, sha1, md5, mtimeMs, sealedAtMs });
+    this.#doomed = this.#doomed.filter((file) => file !== before.file);
+  }
+
+  #syncSoon(): void {
+    if (this.#lazySync !== undefined) return;
+    this.#lazySync = setTimeout(() => {
+      this.#lazySync = undefined;
+      this.sync().catch((error: unknown) => {
+        this.#log.error('spool.sync-failed', { journal: this.#layout.journal, reason: messageOf(error) });
+      });
+    }, LAZY_SYNC_MS);
+    this.#lazySync.unref();
+  }
+
+  #compactIfWorthIt(): void {
+    if (this.#journal.isCompacting) return;
+    const dead = this.#journal.records - this.#state.aliveRecords;
+    if (dead <= DEAD_RECORDS_MIN || dead <= DEAD_TO_ALIVE * this.#state.aliveRecords) return;
+    this.#journal.compact().catch((error: unknown) => {
+      this.#log.warn('spool.compaction-failed', { journal: this.#layout.journal, reason: messageOf(error) });
+    });
+  }
+
+  #own(staging: StagingFile): DiskStagingFile {
+    if (staging instanceof DiskStagingFile) return staging;
+    throw new FilestoreError('internal', 'a staging file of another spool');
+  }
+
+  #fileName(digest: FileDigest): string {
+    return `${String(++this.#fileNumber).padStart(12, '0')}-${digest.sha1}`;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Opens a spool: makes its directories, replays its journal and tidies up what a crash left.
+ *
+ * INVARIANT: bytes that may have been acknowledged are never removed here. A sealed file that no record names is removed only when the
+ * journal was whole; otherwise it is kept under `torn/`.
+ */
+import { constants, fsyncSync, openSync } from 'node:fs';
+import { copyFile, readdir, readFile, rename, stat, truncate, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { kindOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { displayName } from '../base/names.js';
+import { diskError, FILE_MODE, fsyncDirectorySync, writeAllSync } from './disk-calls.js';
+import { DiskSpool } from './disk-spool.js';
+import { Journal } from './journal.js';
+import { encodeRecord, JOURNAL_VERSION } from './records.js';
+import type { Replay } from './replay.js';
+import { replayJournal } from './replay.js';
+import type { Spool } from './spool.js';
+import type { SpoolLayout } from './spool-layout.js';
+import { makeLayout, spoolLayout } from './spool-layout.js';
+import { RecordedState } from './spool-state.js';
+
+export interface SpoolOptions {
+  /** `spool_dir`. */
+  readonly directory: string;
+  /** Byte string. */
+  readonly database: string;
+  readonly log: Log;
+  readonly nowMs?: () => number;
+}
+
+/** @throws FilestoreError no-space, unavailable, unsupported (a journal of a newer version); names the path and the remedy */
+export async function openSpool(options: SpoolOptions): Promise<Spool> {
+  const layout = spoolLayout(options.directory, options.database);
+  const nowMs = options.nowMs ?? Date.now;
+  try {
+    makeLayout(layout);
+    const { state, replay } = await readJournal(layout, options.log, nowMs);
+    const isTrusted = replay !== undefined && replay.damagedLines === 0 && replay.tornTailBytes === 0;
+    const highestFile = await tidy(layout, state, isTrusted, options.log);
+    const fd = openJournal(layout, replay);
+    const journal = new Journal({
+      path: layout.journal,
+      fd,
+      sizeBytes: (await stat(layout.journal)).size,
+      records: replay?.records ?? 1,
+      snapshot: () => state.snapshot(),
+      log: options.log,
+    });
+    const spool = new DiskSpool({
+      layout,
+      state,
+      journal,
+      torn: await measure(layout.torn),
+      firstFileNumber: highestFile,
+      log: options.log,
+      nowMs,
+    });
+    await releaseMissing(spool, layout, options.log);
+    if (replay !== undefined && replay.damagedLines > 0) await journal.compact();
+    return spool;
+  } catch (error) {
+    throw diskError(error, `cannot open the spool ${layout.root}`);
+  }
+}
+
+async function readJournal(
+  layout: SpoolLayout,
+  log: Log,
+  nowMs: () => number,
+): Promise<{ state: RecordedState; replay: Replay | undefined }> {
+  const state = new RecordedState(layout.sealed);
+  let content: Buffer;
+  try {
+    content = await readFile(layout.journal);
+  } catch (error) {
+    if (kindOf(error) === 'not-found') return { state, replay: undefined };
+    throw error;
+  }
+  const replay = replayJournal(content, (record) => state.apply(record));
+  if (replay.damagedLines > 0) {
+    const kept = `${layout.journal}.damaged-${nowMs()}`;
+    await copyFile(layout.journal, kept);
+    log.warn('spool.journal-damaged', {
+      journal: layout.journal,
+      lines: replay.damagedLines,
+      kept,
+      remedy: 'the other records count; check the disk, and torn/ for files that lost their record',
+    });
+  }
+  if (replay.tornTailBytes > 0) {
+    await truncate(layout.journal, replay.wholeBytes);
+    log.info('spool.journal-tail-cut', { journal: layout.journal, bytes: replay.tornTailBytes });
+  }
+  return { state, replay };
+}
+
+/** @returns the highest number in a file name under `sealed/` and `torn/` */
+async function tidy(layout: SpoolLayout, state: RecordedState, isTrusted: boolean, log: Log): Promise<number> {
+  for (const name of await readdir(layout.staging)) await unlink(join(layout.staging, name));
+  await unlink(`${layout.journal}.new`).catch(() => undefined);
+  const named = new Set([...state.pending.values()].map((pending) => pending.file));
+  const sealed = await readdir(layout.sealed);
+  const torn = await readdir(layout.torn);
+  for (const name of sealed) {
+    const file = join(layout.sealed, name);
+    if (named.has(file)) continue;
+    if (isTrusted) {
+      await unlink(file);
+      continue;
+    }
+    const kept = join(layout.torn, name);
+    await rename(file, kept);
+    log.warn('spool.sealed-unnamed', {
+      file: kept,
+      remedy: 'no record names this file, and the journal was not whole; its name ends in its SHA-1: remove it if Swift has that blob',
+    });
+  }
+  return [...sealed, ...torn].reduce((highest, name) => Math.max(highest, parseInt(name, 10) || 0), 0);
+}
+
+/**
+ * A power cut may lose the last record of a publish (synced within 100 ms) after the cache took the file over; then, or after damage, a
+ * pending object has no bytes here any more and nothing can be published.
+ */
+async function releaseMissing(spool: Spool, layout: SpoolLayout, log: Log): Promise<void> {
+  const there = new Set(await readdir(layout.sealed));
+  for (const pending of [...spool.pending.values()]) {
+    if (there.has(basename(pending.file))) continue;
+    await spool.markPublished(pending, { keepFile: true });
+    log.warn('spool.sealed-missing', {
+      path: displayName(pending.path),
+      file: pending.file,
+      remedy: 'look whether Swift has it (after a power cut it should); else write it again',
+    });
+  }
+}
+
+function openJournal(layout: SpoolLayout, replay: Replay | undefined): number {
+  const { O_APPEND, O_CREAT, O_WRONLY } = constants;
+  const fd = openSync(layout.journal, O_WRONLY | O_APPEND | O_CREAT, FILE_MODE);
+  if (replay === undefined || replay.wholeBytes === 0) {
+    writeAllSync(fd, Buffer.from(encodeRecord({ type: 'start', sequence: 0, version: JOURNAL_VERSION }), 'utf8'), null);
+    fsyncSync(fd);
+    for (const directory of [layout.root, dirname(layout.root), dirname(dirname(layout.root))]) fsyncDirectorySync(directory);
+  }
+  return fd;
+}
+
+async function measure(directory: string): Promise<{ count: number; bytes: number }> {
+  const measured = { count: 0, bytes: 0 };
+  for (const name of await readdir(directory)) {
+    measured.count++;
+    measured.bytes += (await stat(join(directory, name))).size;
+  }
+  return measured;
+}

@@ -1,0 +1,65 @@
+/** Where things lie below `SPOOL_DIR/v1/DATABASE/`. A change of the layout is a new version folder. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DIRECTORY_MODE } from './disk-calls.js';
+
+export const SPOOL_FORMAT = 'v1';
+
+/** Longest folder name that is the database's name itself; NAME_MAX is 255. */
+const FOLDER_NAME_MAX = 200;
+
+export interface SpoolLayout {
+  readonly root: string;
+  readonly staging: string;
+  readonly sealed: string;
+  readonly torn: string;
+  readonly local: string;
+  readonly journal: string;
+}
+
+/**
+ * @param database byte string
+ * @returns the folder's name: bytes other than letters, digits, `_`, `-` and `.` are percent-encoded, and so is a leading dot. A name that
+ *   gets too long is cut and ends in `~` and the SHA-1 of the whole.
+ */
+export function databaseFolder(database: string): string {
+  const hex = (c: string): string => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  const encoded = database.replace(/^\.|[^\w.-]/g, hex);
+  if (encoded.length <= FOLDER_NAME_MAX) return encoded;
+  return `${encoded.slice(0, 100)}~${createHash('sha1').update(database, 'latin1').digest('hex')}`;
+}
+
+/** @returns the database of a folder, undefined for a folder whose name was cut or is not ours */
+export function databaseOfFolder(folder: string): string | undefined {
+  if (!/^(?:[\w.-]|%[0-9A-F]{2})+$/.test(folder)) return undefined;
+  return folder.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+}
+
+/** Databases that have a spool here. @param directory `spool_dir` */
+export function spooledDatabases(directory: string): readonly string[] {
+  try {
+    return readdirSync(join(directory, SPOOL_FORMAT)).flatMap((folder) => databaseOfFolder(folder) ?? []);
+  } catch {
+    return [];
+  }
+}
+
+export function spoolLayout(directory: string, database: string): SpoolLayout {
+  const root = join(directory, SPOOL_FORMAT, databaseFolder(database));
+  return {
+    root,
+    staging: join(root, 'staging'),
+    sealed: join(root, 'sealed'),
+    torn: join(root, 'torn'),
+    local: join(root, 'local'),
+    journal: join(root, 'journal'),
+  };
+}
+
+/** Makes what is missing, readable by nobody else. */
+export function makeLayout(layout: SpoolLayout): void {
+  for (const path of [layout.root, layout.staging, layout.sealed, layout.torn, layout.local]) {
+    mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+  }
+}

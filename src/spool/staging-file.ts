@@ -1,0 +1,171 @@
+/**
+ * A file being written, under `staging/`. Private to its writer until it is sealed; what a crash leaves of it is removed at the next
+ * start, for nobody was told "done".
+ *
+ * INVARIANT: sealed bytes never change. A write after the seal (a second close through a duplicated descriptor) goes to a copy.
+ */
+import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
+import type { FileDigest } from '../base/file-digest.js';
+import { digestFile, RunningDigest } from '../base/file-digest.js';
+import { FilestoreError, messageOf } from '../base/errors.js';
+import { diskError, FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import type { StagingFile } from './spool.js';
+
+export class DiskStagingFile implements StagingFile {
+  readonly #nextPath: () => string;
+  #path: string;
+  #fd: number;
+  #sizeBytes: number;
+  /** Runs along as long as the bytes come front to back. */
+  #running: RunningDigest | undefined;
+  /** Taken by reading the file; holds until the next change. */
+  #read: FileDigest | undefined;
+  /** Counts changes, so that a reading knows whether one came in between. */
+  #changes = 0;
+  #isSealed = false;
+  #isOpen = true;
+  #failure: FilestoreError | undefined;
+
+  /**
+   * @param nextPath gives a path under `staging/` that nobody has
+   * @param filled size of a file that is there already; undefined makes an empty one
+   * @throws FilestoreError no-space, unavailable
+   */
+  constructor(nextPath: () => string, filled?: { path: string; sizeBytes: number }) {
+    this.#nextPath = nextPath;
+    this.#path = filled?.path ?? nextPath();
+    this.#sizeBytes = filled?.sizeBytes ?? 0;
+    this.#running = filled === undefined ? new RunningDigest() : undefined;
+    try {
+      this.#fd = openSync(this.#path, filled === undefined ? 'wx+' : 'r+', FILE_MODE);
+    } catch (error) {
+      throw diskError(error, `cannot open ${this.#path}`);
+    }
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  write(offset: number, data: Uint8Array): number {
+    this.#beforeChange();
+    try {
+      writeAllSync(this.#fd, data, offset);
+    } catch (error) {
+      this.#running = undefined;
+      throw diskError(error, `cannot write ${this.#path}`);
+    }
+    if (this.#running?.sizeBytes === offset) this.#running.update(data);
+    else this.#running = undefined;
+    this.#sizeBytes = Math.max(this.#sizeBytes, offset + data.length);
+    return data.length;
+  }
+
+  truncate(sizeBytes: number): void {
+    if (sizeBytes === this.#sizeBytes) return;
+    this.#beforeChange();
+    try {
+      ftruncateSync(this.#fd, sizeBytes);
+    } catch (error) {
+      throw diskError(error, `cannot set the size of ${this.#path}`);
+    }
+    this.#running = sizeBytes === 0 ? new RunningDigest() : undefined;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  async digest(): Promise<FileDigest> {
+    if (this.#running !== undefined) return this.#running.peek();
+    if (this.#read !== undefined) return this.#read;
+    for (;;) {
+      const changesBefore = this.#changes;
+      let digest: FileDigest;
+      try {
+        digest = await digestFile(this.#path, this.#fd);
+      } catch (error) {
+        throw diskError(error, `cannot read ${this.#path}`);
+      }
+      // A write may have come while the file was read: then what was read is no file that ever was.
+      if (this.#changes !== changesBefore) continue;
+      this.#read = digest;
+      return digest;
+    }
+  }
+
+  async discard(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.#fd);
+    if (this.#isSealed) return;
+    await new Promise<void>((resolve) => unlink(this.#path, () => resolve()));
+  }
+
+  /** For the spool: gives the file its sealed name. Not durable yet, and still the writer's until `markSealed`. */
+  moveTo(path: string): void {
+    if (this.#isSealed) this.#detach();
+    this.#assertGood();
+    try {
+      renameSync(this.#path, path);
+    } catch (error) {
+      throw diskError(error, `cannot seal ${this.#path}`);
+    }
+    this.#path = path;
+  }
+
+  /** For the spool: a name under `torn/`; `discard` leaves it. */
+  setAsideAs(path: string): void {
+    this.moveTo(path);
+    this.#isSealed = true;
+  }
+
+  /** For the spool: from here on the bytes belong to the journal. */
+  markSealed(): void {
+    this.#isSealed = true;
+  }
+
+  /** A failed fsync may have lost bytes that a second one would not miss: this file can be sealed no more. */
+  async fsync(): Promise<void> {
+    this.#assertGood();
+    try {
+      await fsyncFile(this.#fd);
+    } catch (error) {
+      this.#failure = diskError(error, `cannot sync ${this.#path}`);
+      throw this.#failure;
+    }
+  }
+
+  #assertGood(): void {
+    if (!this.#isOpen) throw new FilestoreError('internal', `${this.#path} was discarded`);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #beforeChange(): void {
+    if (!this.#isOpen) throw new FilestoreError('internal', `${this.#path} was discarded`);
+    this.#read = undefined;
+    this.#changes++;
+    if (this.#isSealed) this.#detach();
+  }
+
+  /** Goes on with a copy of the sealed bytes (a reflink where the disk can). */
+  #detach(): void {
+    const copy = this.#nextPath();
+    try {
+      copyFileSync(`/proc/self/fd/${this.#fd}`, copy, constants.COPYFILE_FICLONE);
+      const fd = openSync(copy, 'r+');
+      closeSync(this.#fd);
+      this.#fd = fd;
+    } catch (error) {
+      throw new FilestoreError(diskError(error, '').kind, `cannot copy ${this.#path} to write on: ${messageOf(error)}`, { cause: error });
+    }
+    this.#path = copy;
+    this.#isSealed = false;
+    this.#failure = undefined;
+  }
+}
