@@ -1,0 +1,121 @@
+/**
+ * What may be asked of Swift about names, and what its answers teach. Every answer is held against what happened here while it travelled: a
+ * delete or a write of ours is newer than an answer that was on its way.
+ */
+import { objectNameOf, pathOfObject } from '../base/names.js';
+import { kindOf } from '../base/errors.js';
+import type { ListedObject, ObjectInfo } from '../store/object-store.js';
+import { shardOfBlobPath } from './catalog.js';
+import type { Database } from './database.js';
+import { kindOfPath } from './path-kind.js';
+
+const PAGE = 10_000;
+
+/** One HEAD however many ask; teaches the catalog. @throws FilestoreError unavailable as soon as Swift is away, invalid-name, … */
+export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+  const name = objectNameOf(path);
+  return db.health.answerOrAway(
+    () =>
+      db.heads.run(path, async () => {
+        const before = db.mutations;
+        const info = await db.store.head(db.container, name);
+        if (db.isBuried(path)) return undefined;
+        if (info !== undefined) learnInfo(db, path, info);
+        else if (db.mutations === before && !db.spool.pending.has(path)) db.unlearn(path);
+        return info;
+      }),
+    signal,
+  );
+}
+
+export function learnInfo(db: Database, path: string, info: ObjectInfo): void {
+  if (kindOfPath(path) === 'blob') db.learnBlob(path, info.sizeBytes);
+  else
+    db.learnOther(path, {
+      sizeBytes: info.sizeBytes,
+      mtimeMs: mtimeOf(info),
+      md5: info.md5 ?? info.metadata['md5'],
+      checkedAtMs: Date.now(),
+    });
+}
+
+function mtimeOf(info: ObjectInfo): number {
+  const own = Number(info.metadata['mtime']);
+  return Number.isFinite(own) && own > 0 ? own : info.lastModifiedMs;
+}
+
+/**
+ * Whether only we put things into this container and it holds just what we know (absence.ts): then an unknown name is absent.
+ * @returns false when it cannot be told
+ */
+export async function holdsOnlyOurs(db: Database): Promise<boolean> {
+  if (!db.binding.madeHere || db.settings.nodes !== 'one') return false;
+  if (db.absence.holdsOnlyOurs) return true;
+  await db.listings.run('count', async () => {
+    const before = db.mutations;
+    const info = await db.store.headContainer(db.container);
+    if (info === undefined || before % 2 !== 0 || db.mutations !== before) return;
+    for (const tombstone of db.spool.tombstones.values()) if (tombstone.owedToSwift) return;
+    if (info.objectCount === db.catalog.count) db.absence.countAgreed();
+  });
+  return db.absence.holdsOnlyOurs;
+}
+
+/** Whether Swift has any object below a directory: a listing of one row. */
+export function hasObjectBelow(db: Database, directory: string, signal?: AbortSignal): Promise<boolean> {
+  return db.health.answerOrAway(async () => {
+    if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
+    for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
+      merge(db, page, Date.now());
+      if (page.some((object) => !db.isBuried(pathOfObject(object.name)))) return true;
+    }
+    return false;
+  }, signal);
+}
+
+/** Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent. */
+export function refreshBelow(db: Database, directory: string, priority: 'read' | 'background'): Promise<void> {
+  return db.listings.run(`below ${directory}`, async () => {
+    const startedMs = Date.now();
+    const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
+    for await (const page of db.store.list(db.container, { ...prefix, limit: PAGE, priority })) merge(db, page, startedMs);
+    // One second more than the clock's step, because entries carry whole seconds.
+    const sweepBeforeMs = startedMs - 1_000;
+    if (directory === '') {
+      db.catalog.sweep(sweepBeforeMs);
+      db.catalog.completeAtMs = startedMs;
+      for (const shard of db.catalog.shards()) shard.listedAtMs = startedMs;
+    } else {
+      db.catalog.sweepShard(directory, sweepBeforeMs);
+      db.catalog.shard(directory).listedAtMs = startedMs;
+    }
+  });
+}
+
+/** A page of a listing: presence is believed unless we have deleted the name meanwhile. */
+function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
+  for (const object of page) {
+    const path = pathOfObject(object.name);
+    if (db.isBuried(path)) continue;
+    const shard = shardOfBlobPath(path);
+    if (shard !== undefined) {
+      if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes);
+      continue;
+    }
+    const known = db.catalog.other(path);
+    if (known !== undefined && known.checkedAtMs >= startedMs) continue;
+    // A listing does not tell mtime and MD5 of our other files: a HEAD will, at the first stat.
+    db.learnOther(path, {
+      sizeBytes: object.sizeBytes ?? 0,
+      mtimeMs: known?.mtimeMs ?? object.lastModifiedMs,
+      md5: known?.md5,
+      checkedAtMs: known?.checkedAtMs ?? 0,
+    });
+  }
+}
+
+/** Whether an error means that we could not find out, rather than that the question was wrong. */
+export function isDontKnow(error: unknown): boolean {
+  const kind = kindOf(error);
+  return kind !== 'interrupted' && kind !== 'invalid-name' && kind !== 'name-too-long';
+}

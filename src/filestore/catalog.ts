@@ -1,0 +1,148 @@
+/**
+ * What we know to be in a container: names, sizes and how fresh that knowledge is. It never knows that something is absent.
+ * Blobs (`xx/SHA`) live in 256 compact tables; the few other files in a map with an index of their directories.
+ */
+import { joinPath, splitPath } from '../base/names.js';
+import { ShardTable } from './shard-table.js';
+
+/** An object that is not a canonical blob. */
+export interface KnownObject {
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  /** MD5 of the bytes (hex) where we know it: the cache's key. */
+  readonly md5: string | undefined;
+  readonly checkedAtMs: number;
+}
+
+/** @returns the shard (two hex digits) of a canonical blob name `xx/SHA`, else undefined */
+export function shardOfBlobPath(path: string): string | undefined {
+  return path.length === 43 &&
+    BLOB_PATH.test(path) &&
+    path.charCodeAt(0) === path.charCodeAt(3) &&
+    path.charCodeAt(1) === path.charCodeAt(4)
+    ? path.slice(0, 2)
+    : undefined;
+}
+const BLOB_PATH = /^[0-9a-f]{2}\/[0-9a-f]{40}$/;
+const SHARD = /^[0-9a-f]{2}$/;
+
+export function isShardName(name: string): boolean {
+  return name.length === 2 && SHARD.test(name);
+}
+
+export class Catalog {
+  readonly #shards = new Map<string, ShardTable>();
+  readonly #others = new Map<string, KnownObject>();
+  /** Directory to the names in it, of `#others` and their directories. */
+  readonly #children = new Map<string, Map<string, 'file' | 'directory'>>();
+  #blobs = 0;
+  /** When a listing of the whole container was last complete, ms since the epoch; 0 for never. */
+  completeAtMs = 0;
+
+  get count(): number {
+    return this.#blobs + this.#others.size;
+  }
+
+  shard(shard: string): ShardTable {
+    let table = this.#shards.get(shard);
+    if (table === undefined) this.#shards.set(shard, (table = new ShardTable()));
+    return table;
+  }
+
+  /** Size of a canonical blob checked at `sinceMs` or later, else -1. */
+  blobSize(shard: string, path: string, sinceMs: number): number {
+    const table = this.#shards.get(shard);
+    return table === undefined ? -1 : table.sizeIfChecked(path.slice(3), Math.ceil(sinceMs / 1000));
+  }
+
+  /** Size of a path however old the knowledge, else undefined. */
+  sizeOf(path: string): number | undefined {
+    const shard = shardOfBlobPath(path);
+    return shard === undefined ? this.#others.get(path)?.sizeBytes : this.#shards.get(shard)?.get(path.slice(3))?.sizeBytes;
+  }
+
+  other(path: string): KnownObject | undefined {
+    return this.#others.get(path);
+  }
+
+  setBlob(shard: string, path: string, sizeBytes: number, checkedAtMs: number): void {
+    const table = this.shard(shard);
+    const before = table.count;
+    table.set(path.slice(3), sizeBytes, Math.floor(checkedAtMs / 1000));
+    this.#blobs += table.count - before;
+  }
+
+  setOther(path: string, known: KnownObject): void {
+    this.#others.set(path, known);
+    this.#index(path, 'file');
+  }
+
+  delete(path: string): void {
+    const shard = shardOfBlobPath(path);
+    if (shard !== undefined) {
+      if (this.#shards.get(shard)?.delete(path.slice(3)) === true) this.#blobs--;
+      return;
+    }
+    if (this.#others.delete(path)) this.#unindex(path);
+  }
+
+  /** Forgets what was checked before `beforeMs`: after a complete listing these are the names it did not show. */
+  sweep(beforeMs: number): void {
+    for (const table of this.#shards.values()) this.#blobs -= table.sweep(Math.floor(beforeMs / 1000));
+    for (const [path, known] of [...this.#others]) if (known.checkedAtMs < beforeMs) this.delete(path);
+  }
+
+  sweepShard(shard: string, beforeMs: number): void {
+    this.#blobs -= this.shard(shard).sweep(Math.floor(beforeMs / 1000));
+    for (const name of [...(this.#children.get(shard)?.keys() ?? [])]) {
+      const path = joinPath(shard, name);
+      const known = this.#others.get(path);
+      if (known !== undefined && known.checkedAtMs < beforeMs) this.delete(path);
+    }
+  }
+
+  /** Whether anything is known at or below a directory. */
+  hasBelow(directory: string): boolean {
+    return (this.#shards.get(directory)?.count ?? 0) > 0 || (this.#children.get(directory)?.size ?? 0) > 0;
+  }
+
+  /** Calls `each` for every name directly in a directory. */
+  forEachIn(directory: string, each: (name: string, kind: 'file' | 'directory', blobSizeBytes: number | undefined) => void): void {
+    if (directory === '') for (const [shard, table] of this.#shards) if (table.count > 0) each(shard, 'directory', undefined);
+    const table = this.#shards.get(directory);
+    if (table !== undefined) for (const entry of table.entries()) each(entry.sha1, 'file', entry.sizeBytes);
+    for (const [name, kind] of this.#children.get(directory) ?? []) each(name, kind, undefined);
+  }
+
+  shards(): Iterable<ShardTable> {
+    return this.#shards.values();
+  }
+
+  *blobs(): Generator<{ readonly sha1: string; readonly sizeBytes: number; readonly checkedAtS: number }> {
+    for (const table of this.#shards.values()) yield* table.entries();
+  }
+
+  others(): ReadonlyMap<string, KnownObject> {
+    return this.#others;
+  }
+
+  #index(path: string, kind: 'file' | 'directory'): void {
+    const { directory, name } = splitPath(path);
+    let names = this.#children.get(directory);
+    if (names === undefined) {
+      this.#children.set(directory, (names = new Map()));
+      if (directory !== '') this.#index(directory, 'directory');
+    }
+    names.set(name, kind);
+  }
+
+  #unindex(path: string): void {
+    const { directory, name } = splitPath(path);
+    const names = this.#children.get(directory);
+    if (names === undefined) return;
+    names.delete(name);
+    if (names.size > 0) return;
+    this.#children.delete(directory);
+    if (directory !== '' && !this.#others.has(directory)) this.#unindex(directory);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * A content-named file being written: hidden from everybody else until its bytes hash to its name (ruling 3).
+ *
+ *    writing ──FLUSH, hash = name──► published or sealed         ──RELEASE, hash ≠ name──► torn: set aside, the name is free
+ *
+ * A FLUSH whose hash differs is no error: a fork closes the descriptor in the child while the parent still writes. Only RELEASE, the
+ * last close of all, says that the file is torn.
+ */
+import type { Answer } from '../base/maybe-promise.js';
+import { messageOf } from '../base/errors.js';
+import { displayName } from '../base/names.js';
+import type { ReadResult } from '../base/read-result.js';
+import type { Database } from './database.js';
+import { BLOB_MTIME_MS } from './database.js';
+import { Draft, type DraftBase } from './draft.js';
+import type { OpenFile, Stat } from './filestore.js';
+import { publish } from './publish.js';
+
+export class ContentWriter implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = false;
+  readonly streaming = false;
+  readonly #db: Database;
+  readonly #path: string;
+  readonly #sha1: string;
+  readonly #draft: Draft;
+  #published = -1;
+  #flushing: Promise<void> = Promise.resolve();
+  #hidden = true;
+
+  /** @param base the bytes the name has, when it is opened without being emptied */
+  constructor(db: Database, path: string, sha1: string, base?: DraftBase) {
+    this.#db = db;
+    this.#path = path;
+    this.#sha1 = sha1;
+    this.#draft = new Draft(db.spool, base);
+    db.writers.begin(path);
+  }
+
+  stat(): Stat {
+    return { ...this.#db.blobStat(this.#draft.sizeBytes), validMs: 0 };
+  }
+
+  read(offset: number, length: number): ReadResult {
+    return this.#draft.read(offset, length);
+  }
+
+  write(offset: number, data: Uint8Array): Answer<number> {
+    return this.#draft.write(offset, data);
+  }
+
+  truncate(sizeBytes: number): Answer<void> {
+    return this.#draft.truncate(sizeBytes);
+  }
+
+  setTimes(): void {
+    // mtime of a blob is a function of its name (ruling 6).
+  }
+
+  flush(): Answer<void> {
+    if (this.#published === this.#draft.version) return undefined;
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#flush());
+    return this.#flushing;
+  }
+
+  fsync(): void {
+    // An unfinished blob is nothing anybody could find after a power cut: durability begins at close().
+  }
+
+  async release(): Promise<void> {
+    const { log } = this.#db;
+    try {
+      await this.#flushing.catch(() => undefined);
+      if (this.#published !== this.#draft.version) await this.#flush();
+      if (this.#published < 0) await this.#setAside();
+    } catch (error) {
+      log.error('write.not-stored', { database: displayName(this.#db.name), path: displayName(this.#path), reason: messageOf(error) });
+    } finally {
+      this.#unhide();
+      await this.#draft.close();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const { version, staging } = this.#draft;
+    if (staging === undefined || this.#published === version) return;
+    const digest = await staging.digest();
+    if (this.#draft.version !== version || digest.sha1 !== this.#sha1) return;
+    await this.#draft.withFrozen(staging, () => publish(this.#db, { path: this.#path, staging, digest, mtimeMs: BLOB_MTIME_MS }));
+    this.#published = version;
+    this.#unhide();
+  }
+
+  async #setAside(): Promise<void> {
+    const { staging } = this.#draft;
+    if (staging === undefined || staging.sizeBytes === 0) return;
+    const file = await this.#db.spool.setAside(staging, this.#path, await staging.digest());
+    this.#db.log.warn('write.torn', {
+      database: displayName(this.#db.name),
+      path: displayName(this.#path),
+      kept: file,
+      meaning: 'its bytes do not hash to its name, so it was not stored; the writer was cut off',
+    });
+  }
+
+  #unhide(): void {
+    if (this.#hidden) this.#db.writers.end(this.#path);
+    this.#hidden = false;
+  }
+}

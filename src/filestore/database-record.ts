@@ -1,0 +1,63 @@
+/**
+ * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away
+ * (ruling 7) and to know that a dropped one stays dropped (ruling 18).
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { FilestoreError } from '../base/errors.js';
+
+const FORMAT = 1;
+
+export interface DatabaseRecord {
+  /** Byte string. */
+  readonly database: string;
+  readonly container: string;
+  /** Whether its directory exists. */
+  readonly exists: boolean;
+  /** Swift confirmed the container at least once. */
+  readonly bound: boolean;
+  /** It was dropped once: what the origin has of it belongs to the dropped one and stays hidden. */
+  readonly originHidden: boolean;
+  readonly madeAtMs: number;
+}
+
+/** @returns undefined when there is none. @throws FilestoreError bad-config when it cannot be read or is of a newer format */
+export function readRecord(file: string): DatabaseRecord | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new FilestoreError('bad-config', `${file} cannot be read; check the owner of spool_dir`, { cause: error });
+  }
+  const value = JSON.parse(text) as DatabaseRecord & { format?: number };
+  if (value.format !== FORMAT)
+    throw new FilestoreError(
+      'bad-config',
+      `${file} was written by another version (format ${String(value.format)}); use that version or another spool_dir`,
+    );
+  return value;
+}
+
+/** Durable when it returns. */
+export function writeRecord(file: string, record: DatabaseRecord): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const temporary = `${file}.new`;
+  writeFileSync(temporary, JSON.stringify({ format: FORMAT, ...record }), { mode: 0o600, flush: true });
+  renameSync(temporary, file);
+  const directory = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** Spool directory name of a database: percent-encoded, so that any byte string is one plain name. */
+export function encodeDatabase(database: string): string {
+  return encodeURIComponent(database).replace(/\./g, '%2E');
+}
+
+export function decodeDatabase(directoryName: string): string {
+  return decodeURIComponent(directoryName);
+}

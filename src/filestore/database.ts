@@ -1,0 +1,178 @@
+/**
+ * One database as it is served: its parts and the few facts that several stories share. The stories themselves are functions over it, one file
+ * each: lookup-path, list-path, read-path, write-path, delete-path, rename-path, publisher.
+ *
+ * LOCKS: `locks` by path, held over every request that changes that object in Swift (PUT, DELETE, COPY), so that a deferred one can re-check under
+ * the lock what has become of its reason. Nothing that answers from memory takes it.
+ */
+import { KeyedLock } from '../base/keyed-lock.js';
+import type { Log } from '../base/log.js';
+import { joinPath, splitPath } from '../base/names.js';
+import { SingleFlight } from '../base/single-flight.js';
+import type { BlobCache } from '../cache/cache.js';
+import type { Origin } from '../origins/origin.js';
+import type { Spool } from '../spool/spool.js';
+import type { ObjectInfo, ObjectStore } from '../store/object-store.js';
+import { Absence } from './absence.js';
+import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
+import type { ContainerBinding } from './container-binding.js';
+import type { FilestoreSettings } from './filestore-options.js';
+import type { Stat } from './filestore.js';
+import type { LiveFile } from './live-file.js';
+import type { LocalArea } from './local-area.js';
+import type { NamesFile } from './names-file.js';
+import type { StoreHealth } from './store-health.js';
+import { Writers } from './writers.js';
+
+/** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
+const TRUST_ONE_MS = 3600_000;
+
+/**
+ * mtime of every content-named blob (ruling 6): the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
+ */
+export const BLOB_MTIME_MS = Date.UTC(2016, 0, 1);
+
+export interface DatabaseParts {
+  readonly name: string;
+  readonly container: string;
+  readonly settings: FilestoreSettings;
+  readonly store: ObjectStore;
+  readonly health: StoreHealth;
+  readonly cache: BlobCache;
+  readonly spool: Spool;
+  readonly origin: Origin | undefined;
+  readonly catalog: Catalog;
+  readonly names: NamesFile;
+  readonly binding: ContainerBinding;
+  readonly local: LocalArea;
+  readonly log: Log;
+}
+
+export class Database {
+  readonly name: string;
+  readonly container: string;
+  readonly settings: FilestoreSettings;
+  readonly store: ObjectStore;
+  readonly health: StoreHealth;
+  readonly cache: BlobCache;
+  readonly spool: Spool;
+  readonly origin: Origin | undefined;
+  readonly catalog: Catalog;
+  readonly names: NamesFile;
+  readonly binding: ContainerBinding;
+  readonly local: LocalArea;
+  readonly log: Log;
+
+  readonly locks = new KeyedLock();
+  readonly heads = new SingleFlight<ObjectInfo | undefined>();
+  readonly listings = new SingleFlight<void>();
+  readonly writers = new Writers();
+  readonly live = new Map<string, LiveFile>();
+  readonly absence: Absence;
+  /** Times set on files that Swift already has, carried to it with the next renewal; memory only. */
+  readonly owedTimes = new Map<string, number>();
+  /** Blobs that are hidden behind an alias (`xx/SHA.__gc`). */
+  readonly aliased = new Set<string>();
+  /** Sealed files whose bytes were hashed in this life of the daemon, by sequence. */
+  readonly verifiedSeals = new Set<number>();
+  /** Why pending work does not go out although Swift answers: quota, rights, … */
+  problem: string | undefined;
+  /** Changes of the container under way or done by us: a count taken while this moves says nothing. */
+  mutations = 0;
+  /** Set by the publisher: there is work. */
+  wake: () => void = () => undefined;
+  changed: (path: string) => void = () => undefined;
+
+  constructor(parts: DatabaseParts) {
+    this.name = parts.name;
+    this.container = parts.container;
+    this.settings = parts.settings;
+    this.store = parts.store;
+    this.health = parts.health;
+    this.cache = parts.cache;
+    this.spool = parts.spool;
+    this.origin = parts.origin;
+    this.catalog = parts.catalog;
+    this.names = parts.names;
+    this.binding = parts.binding;
+    this.local = parts.local;
+    this.log = parts.log;
+    this.absence = new Absence(parts.settings.negativeTtlMs);
+    for (const target of this.spool.aliases.values()) if (target !== '') this.aliased.add(target);
+  }
+
+  /** How long a "yes" may be believed, in ms. */
+  get trustMs(): number {
+    return this.settings.nodes === 'one' ? TRUST_ONE_MS : this.settings.deleteBoundMs;
+  }
+
+  blobStat(sizeBytes: number): Stat {
+    return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs: this.trustMs };
+  }
+
+  fileStat(sizeBytes: number, mtimeMs: number, validMs: number): Stat {
+    return { kind: 'file', sizeBytes, mtimeMs, mode: this.settings.fileMode, validMs };
+  }
+
+  directoryStat(path: string): Stat {
+    return {
+      kind: 'directory',
+      sizeBytes: 4096,
+      mtimeMs: this.spool.directories.get(path) ?? BLOB_MTIME_MS,
+      mode: this.settings.directoryMode,
+      validMs: this.trustMs,
+    };
+  }
+
+  /** Whether a delete of ours still hides what Swift or an origin has under this name. */
+  isBuried(path: string): boolean {
+    return this.spool.tombstones.has(path);
+  }
+
+  /** Swift has this blob: we put it, or it said so. */
+  learnBlob(path: string, sizeBytes: number): void {
+    const shard = shardOfBlobPath(path);
+    if (shard === undefined) {
+      this.learnOther(path, { sizeBytes, mtimeMs: BLOB_MTIME_MS, md5: undefined, checkedAtMs: Date.now() });
+      return;
+    }
+    const known = this.catalog.sizeOf(path);
+    this.catalog.setBlob(shard, path, sizeBytes, Date.now());
+    this.absence.end(path);
+    if (known !== sizeBytes) this.names.added(path, sizeBytes);
+  }
+
+  learnOther(path: string, known: KnownObject): void {
+    this.catalog.setOther(path, known);
+    this.absence.end(path);
+    this.names.addedOther(path, known);
+  }
+
+  /** Swift does not have it any more. */
+  unlearn(path: string): void {
+    if (this.catalog.sizeOf(path) === undefined) return;
+    this.catalog.delete(path);
+    this.names.removed(path);
+  }
+
+  /** A directory exists from now on, also when it becomes empty; so do those above it. */
+  recordDirectory(path: string): void {
+    if (path === '' || this.spool.directories.has(path)) return;
+    this.recordDirectory(splitPath(path).directory);
+    this.spool.addDirectory(path, Date.now());
+  }
+
+  /** Whether something is known, here and now, to be at or below a directory. */
+  hasLocalBelow(directory: string): boolean {
+    if (this.catalog.hasBelow(directory)) return true;
+    const prefix = joinPath(directory, '');
+    for (const path of this.spool.pending.keys()) if (path.startsWith(prefix)) return true;
+    for (const path of this.live.keys()) if (path.startsWith(prefix)) return true;
+    return false;
+  }
+
+  close(): void {
+    this.names.close();
+    this.binding.leave().catch((error: unknown) => this.log.debug('container.leave', { reason: String(error) }));
+  }
+}

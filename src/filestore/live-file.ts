@@ -1,0 +1,174 @@
+/**
+ * A file that is not content-named, while somebody has it open: one for all its openers, so that they see each other's writes. Published whole
+ * at every close() that follows a write; the last close wins.
+ */
+import type { Answer } from '../base/maybe-promise.js';
+import { messageOf } from '../base/errors.js';
+import { displayName } from '../base/names.js';
+import type { ReadResult } from '../base/read-result.js';
+import type { Database } from './database.js';
+import { Draft, type DraftBase } from './draft.js';
+import type { OpenFile, Stat } from './filestore.js';
+import { publish } from './publish.js';
+
+export class LiveFile {
+  readonly #db: Database;
+  readonly #draft: Draft;
+  #path: string;
+  #mtimeMs: number;
+  #published: number;
+  #timesChanged = false;
+  #openers = 0;
+  #unlinked = false;
+  #flushing: Promise<void> = Promise.resolve();
+
+  /**
+   * @param base the bytes it has; undefined for a new or emptied file, which is then published even if nothing is written
+   * @param mtimeMs the mtime it has
+   */
+  constructor(db: Database, path: string, base: DraftBase | undefined, mtimeMs: number) {
+    this.#db = db;
+    this.#path = path;
+    this.#mtimeMs = mtimeMs;
+    this.#draft = new Draft(db.spool, base);
+    this.#published = base === undefined ? -1 : this.#draft.version;
+    db.live.set(path, this);
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  get isDirty(): boolean {
+    return this.#published !== this.#draft.version || this.#timesChanged;
+  }
+
+  stat(): Stat {
+    return this.#db.fileStat(this.#draft.sizeBytes, this.#mtimeMs, 0);
+  }
+
+  read(offset: number, length: number): ReadResult {
+    return this.#draft.read(offset, length);
+  }
+
+  write(offset: number, data: Uint8Array): Answer<number> {
+    this.#touch();
+    return this.#draft.write(offset, data);
+  }
+
+  truncate(sizeBytes: number): Answer<void> {
+    this.#touch();
+    return this.#draft.truncate(sizeBytes);
+  }
+
+  setTimes(mtimeMs: number): void {
+    this.#mtimeMs = mtimeMs;
+    this.#timesChanged = true;
+  }
+
+  open(): OpenFile {
+    this.#openers++;
+    return new LiveHandle(this);
+  }
+
+  flush(): Answer<void> {
+    if (!this.isDirty || this.#unlinked) return undefined;
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#flush());
+    return this.#flushing;
+  }
+
+  async release(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#db.log.error('write.not-stored', {
+        database: displayName(this.#db.name),
+        path: displayName(this.#path),
+        reason: messageOf(error),
+      });
+    }
+    if (--this.#openers > 0) return;
+    if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
+    await this.#draft.close();
+  }
+
+  /** The name is gone; the bytes stay for who has them open, and go nowhere. */
+  unlink(): void {
+    this.#unlinked = true;
+    if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
+  }
+
+  rename(to: string): void {
+    if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
+    this.#path = to;
+    this.#db.live.set(to, this);
+  }
+
+  async #flush(): Promise<void> {
+    const { version } = this.#draft;
+    if (!this.isDirty || this.#unlinked) return;
+    if (this.#draft.staging === undefined) {
+      // Only its times were changed.
+      this.#timesChanged = false;
+      this.#db.owedTimes.set(this.#path, this.#mtimeMs);
+      this.#db.wake();
+      return;
+    }
+    const staging = this.#draft.staging;
+    const mtimeMs = this.#mtimeMs;
+    this.#timesChanged = false;
+    await this.#draft.withFrozen(staging, async () => {
+      const digest = await staging.digest();
+      if (!this.#unlinked) await publish(this.#db, { path: this.#path, staging, digest, mtimeMs });
+    });
+    this.#published = version;
+  }
+
+  #touch(): void {
+    this.#mtimeMs = Date.now();
+    this.#timesChanged = false;
+  }
+}
+
+class LiveHandle implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = false;
+  readonly streaming = false;
+  readonly #file: LiveFile;
+
+  constructor(file: LiveFile) {
+    this.#file = file;
+  }
+
+  stat(): Stat {
+    return this.#file.stat();
+  }
+
+  read(offset: number, length: number): ReadResult {
+    return this.#file.read(offset, length);
+  }
+
+  write(offset: number, data: Uint8Array): Answer<number> {
+    return this.#file.write(offset, data);
+  }
+
+  truncate(sizeBytes: number): Answer<void> {
+    return this.#file.truncate(sizeBytes);
+  }
+
+  setTimes(mtimeMs: number): void {
+    this.#file.setTimes(mtimeMs);
+  }
+
+  flush(): Answer<void> {
+    return this.#file.flush();
+  }
+
+  async fsync(): Promise<void> {
+    await this.#file.flush();
+  }
+
+  release(): Promise<void> {
+    return this.#file.release();
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * `checklist/`: Odoo's markers, kept as plain files on this machine's disk under the spool's `local/` (never in Swift). Their times are
+ * the host's own and settable, and they survive a restart; after a power cut some may be missing, which only leaves garbage behind
+ * (the next delete or create of Odoo's makes them anew). All calls are synchronous: a local stat costs less than a hop to the thread pool.
+ */
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  futimesSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+  truncateSync,
+  constants,
+} from 'node:fs';
+import { FilestoreError } from '../base/errors.js';
+import type { FileSlice } from '../base/read-result.js';
+import { displayName } from '../base/names.js';
+import type { ListedName, OpenFile, OpenMode, Stat } from './filestore.js';
+
+export class LocalArea {
+  readonly #root: Buffer;
+  readonly #modes: { readonly file: number; readonly directory: number };
+
+  constructor(directory: string, modes: { readonly file: number; readonly directory: number }) {
+    this.#root = Buffer.from(`${directory}/`, 'utf8');
+    this.#modes = modes;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+
+  stat(path: string): Stat | undefined {
+    const stats = lstatSync(this.#real(path), { throwIfNoEntry: false });
+    return stats === undefined ? undefined : this.#stat(stats);
+  }
+
+  list(path: string): ListedName[] {
+    const entries = readdirSync(this.#real(path), { withFileTypes: true, encoding: 'buffer' });
+    return entries.map((entry) => ({
+      name: entry.name.toString('latin1'),
+      kind: entry.isDirectory() ? 'directory' : 'file',
+      stat: undefined,
+    }));
+  }
+
+  open(path: string, mode: OpenMode, create?: { exclusive: boolean }): OpenFile {
+    const flags =
+      (mode.write ? constants.O_RDWR : constants.O_RDONLY) |
+      (mode.truncate ? constants.O_TRUNC : 0) |
+      (create === undefined ? 0 : constants.O_CREAT | (create.exclusive ? constants.O_EXCL : 0)) |
+      constants.O_NOFOLLOW;
+    const fd = openSync(this.#real(path), flags, 0o600);
+    // O_TRUNC of an empty file leaves its time: Odoo's newest garbage collector reads the mtime as "seen just now".
+    if (mode.truncate) futimesSync(fd, Date.now() / 1000, Date.now() / 1000);
+    return new LocalFile(fd, (stats) => this.#stat(stats));
+  }
+
+  mkdir(path: string): void {
+    mkdirSync(this.#real(path), { mode: 0o700 });
+  }
+
+  rmdir(path: string): void {
+    rmdirSync(this.#real(path));
+  }
+
+  unlink(path: string): void {
+    unlinkSync(this.#real(path));
+  }
+
+  rename(from: string, to: string, noReplace: boolean): void {
+    if (noReplace && this.stat(to) !== undefined) throw new FilestoreError('exists', `${displayName(to)} exists`);
+    renameSync(this.#real(from), this.#real(to));
+  }
+
+  setTimes(path: string, mtimeMs: number): void {
+    utimesSync(this.#real(path), mtimeMs / 1000, mtimeMs / 1000);
+  }
+
+  truncate(path: string, sizeBytes: number): void {
+    truncateSync(this.#real(path), sizeBytes);
+  }
+
+  #real(path: string): Buffer {
+    return Buffer.concat([this.#root, Buffer.from(path, 'latin1')]);
+  }
+
+  #stat(stats: { isDirectory(): boolean; size: number; mtimeMs: number }): Stat {
+    const directory = stats.isDirectory();
+    return {
+      kind: directory ? 'directory' : 'file',
+      sizeBytes: directory ? 4096 : stats.size,
+      mtimeMs: stats.mtimeMs,
+      mode: directory ? this.#modes.directory : this.#modes.file,
+      validMs: 1_000,
+    };
+  }
+}
+
+class LocalFile implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = false;
+  readonly streaming = false;
+  readonly #fd: number;
+  readonly #toStat: (stats: ReturnType<typeof fstatSync>) => Stat;
+
+  constructor(fd: number, toStat: (stats: ReturnType<typeof fstatSync>) => Stat) {
+    this.#fd = fd;
+    this.#toStat = toStat;
+  }
+
+  stat(): Stat {
+    return this.#toStat(fstatSync(this.#fd));
+  }
+
+  read(offset: number, length: number): FileSlice {
+    return { fd: this.#fd, position: offset, length };
+  }
+
+  write(offset: number, data: Uint8Array): number {
+    return writeSync(this.#fd, data, 0, data.length, offset);
+  }
+
+  truncate(sizeBytes: number): void {
+    ftruncateSync(this.#fd, sizeBytes);
+  }
+
+  setTimes(mtimeMs: number): void {
+    futimesSync(this.#fd, mtimeMs / 1000, mtimeMs / 1000);
+  }
+
+  flush(): void {
+    // Plain local files: the page cache has it, which outlives this daemon.
+  }
+
+  fsync(): void {
+    fsyncSync(this.#fd);
+  }
+
+  release(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Whether a name is there, and how big: residences in the order spool, what we know of Swift, Swift itself, origin.
+ *
+ * INVARIANT: `undefined` is answered when all of them said no, or by ruling 1: Swift cannot be asked, and the content name is in no residence
+ * and on no list. Everything else that is not a yes is thrown as `unavailable`.
+ * The frequent answers (a known blob, something pending, a marker) are given in the same turn of the loop.
+ */
+import { FilestoreError, messageOf } from '../base/errors.js';
+import { displayName } from '../base/names.js';
+import type { Answer } from '../base/maybe-promise.js';
+import { hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from './ask-swift.js';
+import { shardOfBlobPath } from './catalog.js';
+import type { Database } from './database.js';
+import type { Requester, Stat } from './filestore.js';
+import { blobOfAlias, kindOfPath } from './path-kind.js';
+
+const DIRECTORY_SHAPE = /^(?:[0-9a-f]{2,3}|upload)$/;
+
+export function lookup(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
+  if (path === '') return db.directoryStat('');
+  switch (kindOfPath(path)) {
+    case 'blob':
+      return db.aliased.has(path) ? undefined : lookupBlob(db, path, requester);
+    case 'marker':
+      return db.local.stat(path);
+    case 'alias':
+      return db.spool.aliases.has(path) ? lookupBlob(db, blobOfAlias(path), requester) : lookupLocal(db, path);
+    case 'temporary':
+      return lookupLocal(db, path);
+    case 'other':
+      return (
+        lookupLocal(db, path) ?? (DIRECTORY_SHAPE.test(path) ? lookupDirectory(db, path, requester) : lookupOther(db, path, requester))
+      );
+  }
+}
+
+/** What this machine alone decides: files being written, sealed, directories made. */
+function lookupLocal(db: Database, path: string): Stat | undefined {
+  const live = db.live.get(path);
+  if (live !== undefined) return live.stat();
+  const pending = db.spool.pending.get(path);
+  if (pending !== undefined) return db.fileStat(pending.sizeBytes, db.owedTimes.get(path) ?? pending.mtimeMs, 1_000);
+  return db.spool.directories.has(path) ? db.directoryStat(path) : undefined;
+}
+
+/** @returns the stat of a blob that needs no question, undefined when nothing is known */
+export function knownBlob(db: Database, path: string): Stat | undefined {
+  const shard = shardOfBlobPath(path);
+  if (shard !== undefined) {
+    const sizeBytes = db.catalog.blobSize(shard, path, Date.now() - db.trustMs);
+    if (sizeBytes >= 0) return db.blobStat(sizeBytes);
+  } else {
+    const known = db.catalog.other(path);
+    if (known !== undefined && known.checkedAtMs > Date.now() - db.trustMs) return db.blobStat(known.sizeBytes);
+  }
+  const pending = db.spool.pending.get(path);
+  return pending === undefined ? undefined : db.blobStat(pending.sizeBytes);
+}
+
+function lookupBlob(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
+  const known = knownBlob(db, path);
+  if (known !== undefined) return known;
+  if (db.isBuried(path)) return undefined;
+  if (!db.writers.isWriting(path) && db.absence.isKnown(path)) return undefined;
+  return findBlob(db, path, requester);
+}
+
+async function findBlob(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  if (db.writers.isWriting(path)) {
+    // Somebody else's unfinished file (its writer sees it by its handle): wait a little for the seal.
+    await db.writers.untilOneEnds(path, db.settings.lookupWaitMs, requester.signal);
+    const finished = knownBlob(db, path);
+    if (finished !== undefined) return finished;
+  }
+  try {
+    const info = (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal))
+      ? undefined
+      : await headOf(db, path, requester.signal);
+    if (info !== undefined) return db.blobStat(info.sizeBytes);
+  } catch (error) {
+    if (!isDontKnow(error)) throw error;
+    return blobWithoutSwift(db, path, error);
+  }
+  const meanwhile = knownBlob(db, path);
+  if (meanwhile !== undefined) return meanwhile;
+  if (db.isBuried(path)) return undefined;
+  const inOrigin = await db.origin?.stat(path);
+  if (inOrigin?.kind === 'file' && !db.isBuried(path)) return db.blobStat(inOrigin.sizeBytes);
+  db.absence.said(path);
+  return undefined;
+}
+
+/** Ruling 1. */
+async function blobWithoutSwift(db: Database, path: string, error: unknown): Promise<Stat | undefined> {
+  const meanwhile = knownBlob(db, path);
+  if (meanwhile !== undefined) return meanwhile;
+  if (db.isBuried(path)) return undefined;
+  const inOrigin = await db.origin?.stat(path);
+  if (inOrigin?.kind === 'file') return { ...db.blobStat(inOrigin.sizeBytes), validMs: 0 };
+  // On the list: it is there as far as anybody knows. Its read waits for Swift, and fails with EIO when that takes too long.
+  const listed = db.catalog.sizeOf(path);
+  if (listed !== undefined) return { ...db.blobStat(listed), validMs: 0 };
+  db.log.debug('lookup.unlisted', { path: displayName(path), reason: messageOf(error) });
+  return undefined;
+}
+
+/** A directory that Odoo makes: `xx`, `xxx`, `upload`. Files of these names are looked for as well when no directory is found. */
+async function lookupDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  if (db.hasLocalBelow(path)) return db.directoryStat(path);
+  if (db.absence.isKnown(path)) return undefined;
+  const inOrigin = db.isBuried(path) ? undefined : await db.origin?.stat(path);
+  if (inOrigin?.kind === 'directory') {
+    db.recordDirectory(path);
+    return db.directoryStat(path);
+  }
+  try {
+    if (await hasObjectBelow(db, path, requester.signal)) {
+      db.recordDirectory(path);
+      return db.directoryStat(path);
+    }
+  } catch (error) {
+    if (!isDontKnow(error)) throw error;
+    // None of its names is on the list, so each of them is ENOENT too (ruling 1); the mkdir of a first write must be able to follow.
+    return undefined;
+  }
+  const meanwhile = lookupLocal(db, path);
+  if (meanwhile !== undefined) return meanwhile;
+  db.absence.said(path);
+  return undefined;
+}
+
+async function lookupOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  const known = db.catalog.other(path);
+  if (known !== undefined && known.checkedAtMs > Date.now() - Math.min(db.trustMs, 60_000))
+    return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, 1_000);
+  if (db.catalog.hasBelow(path) || db.hasLocalBelow(path)) return db.directoryStat(path);
+  if (db.isBuried(path) || db.absence.isKnown(path)) return undefined;
+  try {
+    const answer = await askForOther(db, path, requester);
+    if (answer !== undefined) return answer;
+  } catch (error) {
+    if (!isDontKnow(error)) throw error;
+    const meanwhile = lookupLocal(db, path);
+    if (meanwhile !== undefined) return meanwhile;
+    const inOrigin = await statInOrigin(db, path);
+    if (inOrigin !== undefined) return inOrigin;
+    if (known !== undefined) return { ...db.fileStat(known.sizeBytes, known.mtimeMs, 0) };
+    throw new FilestoreError('unavailable', `${displayName(path)}: not known here, and Swift cannot be asked (${messageOf(error)})`, {
+      cause: error,
+    });
+  }
+  const meanwhile = lookupLocal(db, path);
+  if (meanwhile !== undefined) return meanwhile;
+  if (db.isBuried(path)) return undefined;
+  const inOrigin = await statInOrigin(db, path);
+  if (inOrigin === undefined) db.absence.said(path);
+  return inOrigin;
+}
+
+async function askForOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  if (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal)) return undefined;
+  const info = await headOf(db, path, requester.signal);
+  const learnt = db.catalog.other(path);
+  if (info !== undefined && learnt !== undefined) return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, 1_000);
+  if (!(await hasObjectBelow(db, path, requester.signal))) return undefined;
+  db.recordDirectory(path);
+  return db.directoryStat(path);
+}
+
+async function statInOrigin(db: Database, path: string): Promise<Stat | undefined> {
+  const found = await db.origin?.stat(path);
+  if (found === undefined || db.isBuried(path)) return undefined;
+  if (found.kind === 'file') return db.fileStat(found.sizeBytes, found.mtimeMs, 1_000);
+  db.recordDirectory(path);
+  return db.directoryStat(path);
+}

@@ -1,0 +1,68 @@
+/**
+ * Which machines mount a container (ruling 9), kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST`, renewed every minute. A second live
+ * machine is refused until both say `nodes: many`.
+ *
+ * Swift has no compare-and-swap: two machines that bind within the same second may both get in. Each sees the other at its next renewal and says
+ * so; with `one` the younger registration then counts as the intruder.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { ContainerInfo, Metadata } from '../store/object-store.js';
+
+export const RENEW_MS = 60_000;
+/** A machine that was not heard of for this long is dead. */
+const LIVE_MS = 3 * RENEW_MS;
+const KEY_PREFIX = 'osf-node-';
+
+export interface OtherNode {
+  readonly host: string;
+  readonly mode: 'one' | 'many';
+  readonly seenAtMs: number;
+}
+
+/** This machine's id: random, made once, kept in the spool directory, so that a restart is not a second machine. */
+export function nodeIdOf(spoolDirectory: string): string {
+  const file = join(spoolDirectory, 'node-id');
+  try {
+    const id = readFileSync(file, 'utf8').trim();
+    if (/^[0-9a-f]{12}$/.test(id)) return id;
+  } catch {
+    // There is none yet.
+  }
+  mkdirSync(spoolDirectory, { recursive: true, mode: 0o700 });
+  const id = randomBytes(6).toString('hex');
+  writeFileSync(file, `${id}\n`, { mode: 0o600, flush: true });
+  return id;
+}
+
+/** The metadata that registers this machine. */
+export function registration(nodeId: string, mode: 'one' | 'many', nowMs: number): Metadata {
+  return { [KEY_PREFIX + nodeId]: `${Math.floor(nowMs / 1000)} ${mode} ${hostname().slice(0, 100)}` };
+}
+
+/** The metadata that takes the registration back. */
+export function deregistration(nodeId: string): Metadata {
+  return { [KEY_PREFIX + nodeId]: '' };
+}
+
+export function otherLiveNodes(info: ContainerInfo, nodeId: string, nowMs: number): OtherNode[] {
+  const nodes: OtherNode[] = [];
+  for (const [key, value] of Object.entries(info.metadata)) {
+    if (!key.startsWith(KEY_PREFIX) || key === KEY_PREFIX + nodeId) continue;
+    const [seconds, mode, ...host] = value.split(' ');
+    const seenAtMs = Number(seconds) * 1000;
+    if (nowMs - seenAtMs < LIVE_MS) nodes.push({ host: host.join(' '), mode: mode === 'many' ? 'many' : 'one', seenAtMs });
+  }
+  return nodes;
+}
+
+/** Keys of machines that are long dead, to be removed with the next renewal. */
+export function deadNodes(info: ContainerInfo, nowMs: number): Metadata {
+  const dead: Record<string, string> = {};
+  for (const [key, value] of Object.entries(info.metadata)) {
+    if (key.startsWith(KEY_PREFIX) && nowMs - Number(value.split(' ')[0]) * 1000 > 24 * 3600_000) dead[key] = '';
+  }
+  return dead;
+}

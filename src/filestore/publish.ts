@@ -1,0 +1,173 @@
+/**
+ * From a frozen staging file to a durable object: the one door by which bytes leave for Swift or the spool at a close().
+ *
+ *   through:  PUT ──ok──► in Swift          strict:  PUT ──ok──► in Swift        back:  seal ──► pending
+ *              └─ away, late, refused ─► seal ► pending       └─ else ─► EIO
+ *
+ * INVARIANT: when `publish` returns, the object is in Swift or sealed with fsync, and `status` counts which. A refusal by Swift (quota, rights) also
+ * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
+ */
+import { createReadStream, readSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import type { FileDigest } from '../base/file-digest.js';
+import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import type { CacheKey } from '../cache/cache.js';
+import type { StagingFile } from '../spool/spool.js';
+import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
+import type { Database } from './database.js';
+import { kindOfPath } from './path-kind.js';
+
+export interface Publication {
+  readonly path: string;
+  /** Frozen. */
+  readonly staging: StagingFile;
+  readonly digest: FileDigest;
+  readonly mtimeMs: number;
+}
+
+const SMALL_BYTES = 1 << 20;
+
+/** A local file as the body of a PUT; can be read again for a retry. */
+export function bodyOfFile(fd: number, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>): ObjectBody {
+  return {
+    sizeBytes: digest.sizeBytes,
+    md5: digest.md5,
+    read: (start, end): Readable | Uint8Array => {
+      if (end - start > SMALL_BYTES) return createReadStream('', { fd, start, end: end - 1, autoClose: false, highWaterMark: SMALL_BYTES });
+      const bytes = Buffer.allocUnsafe(end - start);
+      let got = 0;
+      while (got < bytes.length) {
+        const n = readSync(fd, bytes, got, bytes.length - got, start + got);
+        if (n === 0) throw new FilestoreError('corrupt', `a file of ${digest.sizeBytes} bytes ends at ${start + got}`);
+        got += n;
+      }
+      return bytes;
+    },
+  };
+}
+
+/** What we store beside the bytes: the SHA-1 (checks an SLO, whose ETag is no MD5), the MD5 for the same reason, and the mtime of other files. */
+export function metadataOf(path: string, digest: Pick<FileDigest, 'sha1' | 'md5'>, mtimeMs: number): Metadata {
+  const sums = { sha1: digest.sha1, md5: digest.md5 };
+  return contentSha1(path) === undefined ? { ...sums, mtime: String(Math.round(mtimeMs)) } : sums;
+}
+
+export function cacheKeyOf(path: string, md5: string): CacheKey {
+  const sha1 = contentSha1(path);
+  return sha1 === undefined ? `md5-${md5}` : `sha1-${sha1}`;
+}
+
+/** @throws FilestoreError no-space when the spool is full, unavailable in `strict` */
+export async function publish(db: Database, publication: Publication): Promise<void> {
+  const { writeMode } = db.settings;
+  const temporary = kindOfPath(publication.path) === 'temporary';
+  if (!temporary && writeMode !== 'back' && mayPutDirectly(db, publication.path)) {
+    try {
+      await putNow(db, publication);
+      return;
+    } catch (error) {
+      if (writeMode === 'strict') throw error;
+      db.log.debug('write.spooled', { database: displayName(db.name), path: displayName(publication.path), reason: messageOf(error) });
+      if (!TRANSIENT.has(kindOf(error))) db.problem = messageOf(error);
+    }
+  } else if (writeMode === 'strict' && !temporary) {
+    throw new FilestoreError(
+      'unavailable',
+      `Swift cannot be reached and write_mode is strict: ${displayName(publication.path)} was not stored`,
+    );
+  }
+  await sealNow(db, publication);
+}
+
+const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
+
+/** A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. */
+function mayPutDirectly(db: Database, path: string): boolean {
+  return !db.health.isAway && !db.spool.pending.has(path);
+}
+
+async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publication): Promise<void> {
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(), db.settings.writeTimeoutMs);
+  try {
+    await db.health.answerOrAway(
+      () =>
+        db.locks.run(path, async () => {
+          await putObject(db, path, bodyOfFile(staging.fd, digest), metadataOf(path, digest, mtimeMs), {
+            priority: 'write',
+            signal: given.signal,
+            timeoutMs: db.settings.writeTimeoutMs,
+          });
+          if (given.signal.aborted) return;
+          const buried = db.spool.tombstones.get(path);
+          if (buried !== undefined) {
+            db.spool.exhume(path);
+            // Else a power cut could bring back the order to delete what we now say is stored.
+            await db.spool.sync();
+          }
+          learn(db, path, digest, mtimeMs);
+        }),
+      given.signal,
+    );
+  } catch (error) {
+    // The PUT may go on in the background otherwise, and end after a later write of the same name.
+    given.abort();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  try {
+    await db.cache.adopt(cacheKeyOf(path, digest.md5), staging.path, digest.sizeBytes);
+  } catch (error) {
+    db.log.debug('cache.not-adopted', { path: displayName(path), reason: messageOf(error) });
+  }
+}
+
+/** PUT under the blob's lock, into a container that is ours. */
+export async function putObject(db: Database, path: string, body: ObjectBody, metadata: Metadata, options: PutOptions): Promise<void> {
+  await db.binding.ensure(options.signal);
+  db.mutations++;
+  try {
+    await db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' });
+  } finally {
+    db.mutations++;
+  }
+}
+
+/** Swift has these bytes under this name. */
+export function learn(db: Database, path: string, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>, mtimeMs: number): void {
+  if (contentSha1(path) === undefined)
+    db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
+  else db.learnBlob(path, digest.sizeBytes);
+  endAlias(db, path);
+}
+
+async function sealNow(db: Database, { path, staging, digest, mtimeMs }: Publication): Promise<void> {
+  await admit(db, digest.sizeBytes);
+  const pending = await db.spool.seal(staging, path, digest, mtimeMs);
+  db.verifiedSeals.add(pending.sequence);
+  db.absence.end(path);
+  endAlias(db, path);
+  db.wake();
+}
+
+/** The name was written anew while its old self waits behind `.__gc`: the alias is then a name only, and its unlink deletes nothing. */
+function endAlias(db: Database, path: string): void {
+  if (!db.aliased.delete(path)) return;
+  for (const [alias, target] of db.spool.aliases) if (target === path) db.spool.addAlias(alias, '');
+}
+
+/** Past `max_pending` a write waits a little, longer the fuller the spool is; past twice that it is refused. */
+async function admit(db: Database, sizeBytes: number): Promise<void> {
+  const { maxPendingBytes } = db.settings;
+  const after = db.spool.pendingBytes + sizeBytes;
+  if (after <= maxPendingBytes) return;
+  if (after > 2 * maxPendingBytes) {
+    throw new FilestoreError(
+      'no-space',
+      `the spool holds ${db.spool.pendingBytes} bytes that Swift has not taken, more than twice max_pending; bring Swift back or raise max_pending`,
+    );
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50 + (950 * (after - maxPendingBytes)) / maxPendingBytes));
+}

@@ -1,0 +1,147 @@
+/**
+ * The names of one shard: an open-addressing hash table in typed arrays, so that a million names cost tens of megabytes and no garbage
+ * collector ever walks them. Key: the 20 bytes of the SHA-1. Value: size in bytes and when it was last known to be true.
+ *
+ * INVARIANT: `#checked[slot]` is 0 for a slot never used and 1 for one whose name was removed; else seconds since the epoch.
+ */
+const KEY_BYTES = 20;
+const FREE = 0;
+const REMOVED = 1;
+const HEX = '0123456789abcdef';
+
+function nibble(code: number): number {
+  return code < 58 ? code - 48 : code - 87;
+}
+
+export interface TableEntry {
+  readonly sizeBytes: number;
+  /** Seconds since the epoch. */
+  readonly checkedAtS: number;
+}
+
+export class ShardTable {
+  #capacity = 16;
+  #keys = new Uint8Array(16 * KEY_BYTES);
+  #sizes = new Float64Array(16);
+  #checked = new Uint32Array(16);
+  #used = 0;
+  #count = 0;
+  readonly #key = new Uint8Array(KEY_BYTES);
+  /** When a listing of this shard was last complete, ms since the epoch; 0 for never. */
+  listedAtMs = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get(sha1: string): TableEntry | undefined {
+    const slot = this.#find(sha1);
+    return slot < 0 ? undefined : { sizeBytes: this.#sizes[slot] ?? 0, checkedAtS: this.#checked[slot] ?? 0 };
+  }
+
+  /** Size of a name that was checked at `sinceS` or later; -1 otherwise. Makes no garbage: the hot path of stat. */
+  sizeIfChecked(sha1: string, sinceS: number): number {
+    const slot = this.#find(sha1);
+    return slot >= 0 && (this.#checked[slot] ?? 0) >= sinceS ? (this.#sizes[slot] ?? 0) : -1;
+  }
+
+  set(sha1: string, sizeBytes: number, checkedAtS: number): void {
+    let slot = this.#find(sha1);
+    if (slot < 0) {
+      if ((this.#used + 1) * 4 > this.#capacity * 3) this.#rebuild();
+      slot = this.#freeSlot();
+      if (this.#checked[slot] === FREE) this.#used++;
+      this.#count++;
+      this.#keys.set(this.#key, slot * KEY_BYTES);
+    }
+    this.#sizes[slot] = sizeBytes;
+    this.#checked[slot] = Math.max(2, checkedAtS);
+  }
+
+  delete(sha1: string): boolean {
+    const slot = this.#find(sha1);
+    if (slot < 0) return false;
+    this.#checked[slot] = REMOVED;
+    this.#count--;
+    return true;
+  }
+
+  /** Removes what was last checked before `beforeS`. @returns how many */
+  sweep(beforeS: number): number {
+    let swept = 0;
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const checked = this.#checked[slot] ?? 0;
+      if (checked > REMOVED && checked < beforeS) {
+        this.#checked[slot] = REMOVED;
+        swept++;
+      }
+    }
+    this.#count -= swept;
+    return swept;
+  }
+
+  /** The table must not be changed while this runs. */
+  *entries(): Generator<{ readonly sha1: string; readonly sizeBytes: number; readonly checkedAtS: number }> {
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const checkedAtS = this.#checked[slot] ?? 0;
+      if (checkedAtS > REMOVED) yield { sha1: this.#name(slot), sizeBytes: this.#sizes[slot] ?? 0, checkedAtS };
+    }
+  }
+
+  #name(slot: number): string {
+    let name = '';
+    for (let i = slot * KEY_BYTES, end = i + KEY_BYTES; i < end; i++) {
+      const byte = this.#keys[i] ?? 0;
+      name += (HEX[byte >> 4] ?? '') + (HEX[byte & 15] ?? '');
+    }
+    return name;
+  }
+
+  /** Leaves the key's bytes in `#key`. @returns its slot or -1 */
+  #find(sha1: string): number {
+    const key = this.#key;
+    for (let i = 0; i < KEY_BYTES; i++) key[i] = (nibble(sha1.charCodeAt(2 * i)) << 4) | nibble(sha1.charCodeAt(2 * i + 1));
+    const mask = this.#capacity - 1;
+    for (let slot = this.#hash() & mask; ; slot = (slot + 1) & mask) {
+      const checked = this.#checked[slot] ?? 0;
+      if (checked === FREE) return -1;
+      if (checked !== REMOVED && this.#equals(slot)) return slot;
+    }
+  }
+
+  #hash(): number {
+    const k = this.#key;
+    return ((k[2] ?? 0) | ((k[3] ?? 0) << 8) | ((k[4] ?? 0) << 16) | ((k[5] ?? 0) << 24)) >>> 0;
+  }
+
+  #equals(slot: number): boolean {
+    const base = slot * KEY_BYTES;
+    for (let i = 0; i < KEY_BYTES; i++) if (this.#keys[base + i] !== this.#key[i]) return false;
+    return true;
+  }
+
+  #freeSlot(): number {
+    const mask = this.#capacity - 1;
+    for (let slot = this.#hash() & mask; ; slot = (slot + 1) & mask) if ((this.#checked[slot] ?? 0) <= REMOVED) return slot;
+  }
+
+  #rebuild(): void {
+    const wanted = this.#key.slice();
+    const [keys, sizes, checked, before] = [this.#keys, this.#sizes, this.#checked, this.#capacity];
+    this.#capacity = this.#count * 2 >= before ? before * 2 : before;
+    this.#keys = new Uint8Array(this.#capacity * KEY_BYTES);
+    this.#sizes = new Float64Array(this.#capacity);
+    this.#checked = new Uint32Array(this.#capacity);
+    this.#used = this.#count;
+    for (let slot = 0; slot < before; slot++) {
+      const at = checked[slot] ?? 0;
+      if (at <= REMOVED) continue;
+      this.#key.set(keys.subarray(slot * KEY_BYTES, (slot + 1) * KEY_BYTES));
+      const to = this.#freeSlot();
+      this.#keys.set(this.#key, to * KEY_BYTES);
+      this.#sizes[to] = sizes[slot] ?? 0;
+      this.#checked[to] = at;
+    }
+    this.#key.set(wanted);
+  }
+}

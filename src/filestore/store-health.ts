@@ -1,0 +1,156 @@
+/**
+ * Whether Swift can be asked. Everything that goes to Swift for this mount passes by here, so that one silence is noticed once and nobody else
+ * waits for it.
+ *
+ *    up ──(a request fails as `unavailable`, or none gets a byte for `stallMs`)──► away ──(any answer, or the probe's)──► up
+ *
+ * A waiting LOOKUP holds its directory's lock (ruling 2), so `answerOrAway` gives up at the turn to `away`; a request that already runs
+ * goes on and its success brings us back.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { ObjectStore } from '../store/object-store.js';
+
+const WATCH_MS = 100;
+const PROBE_MS = 1_000;
+const PROBE_TIMEOUT_MS = 15_000;
+
+/** Kinds that say nothing about one object but that the store as a whole does not serve us. */
+const AWAY_KINDS = new Set(['unavailable', 'bad-credentials']);
+
+export class StoreHealth {
+  readonly #store: ObjectStore;
+  readonly #stallMs: number;
+  readonly #log: Log;
+  readonly #watch: NodeJS.Timeout;
+  readonly #waiters = new Set<(error: FilestoreError) => void>();
+  readonly #returned = new Set<() => void>();
+  readonly #stopped = new AbortController();
+  #awaySinceMs: number | undefined;
+  #reason: string | undefined;
+
+  /** @param stallMs silence on every running request after which Swift counts as away */
+  constructor(store: ObjectStore, stallMs: number, log: Log) {
+    this.#store = store;
+    this.#stallMs = stallMs;
+    this.#log = log;
+    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
+  }
+
+  get isAway(): boolean {
+    return this.#awaySinceMs !== undefined;
+  }
+
+  get awaySinceMs(): number | undefined {
+    return this.#awaySinceMs;
+  }
+
+  get reason(): string | undefined {
+    return this.#reason;
+  }
+
+  /** Called each time Swift is back. */
+  onReturn(listener: () => void): void {
+    this.#returned.add(listener);
+  }
+
+  /**
+   * Watches the outcome of a request.
+   * @returns what it returns; while we are up every caller waits for it
+   */
+  async watch<T>(request: Promise<T>): Promise<T> {
+    try {
+      const result = await request;
+      this.#up();
+      return result;
+    } catch (error) {
+      if (AWAY_KINDS.has(kindOf(error))) this.#away(messageOf(error));
+      else if (kindOf(error) !== 'interrupted') this.#up();
+      throw error;
+    }
+  }
+
+  /**
+   * The same for who may not wait: rejects with `unavailable` at once while Swift is away, and at the turn to it. The request itself goes on.
+   * @param start makes the request; not called while Swift is away
+   */
+  answerOrAway<T>(start: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.isAway) return Promise.reject(this.#error());
+    return new Promise<T>((resolve, reject) => {
+      const onAbort = (): void => settle(() => reject(new FilestoreError('interrupted', 'given up while waiting for Swift')));
+      const settle = (finish: () => void): void => {
+        this.#waiters.delete(onAway);
+        signal?.removeEventListener('abort', onAbort);
+        finish();
+      };
+      const onAway = (error: FilestoreError): void => settle(() => reject(error));
+      this.#waiters.add(onAway);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.watch(start()).then(
+        (value) => settle(() => resolve(value)),
+        (error: unknown) => settle(() => reject(error instanceof Error ? error : new FilestoreError('internal', messageOf(error)))),
+      );
+    });
+  }
+
+  /** Resolves when Swift is back, or when the signal fires. */
+  async untilBack(signal: AbortSignal): Promise<void> {
+    if (!this.isAway || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#returned.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#returned.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#watch);
+    this.#stopped.abort();
+  }
+
+  #error(): FilestoreError {
+    return new FilestoreError('unavailable', `Swift cannot be reached: ${this.#reason ?? 'no answer'}`);
+  }
+
+  #look(): void {
+    const silentMs = this.#store.stalledMs;
+    if (!this.isAway && silentMs >= this.#stallMs) this.#away(`no answer for ${(silentMs / 1000).toFixed(1)} s`);
+  }
+
+  #away(reason: string): void {
+    this.#reason = reason;
+    if (this.#awaySinceMs !== undefined) return;
+    this.#awaySinceMs = Date.now();
+    this.#log.warn('swift.away', { reason, meaning: 'writes go to the spool; reads come from cache and origin, others wait' });
+    const error = this.#error();
+    for (const waiter of [...this.#waiters]) waiter(error);
+    void this.#probe();
+  }
+
+  #up(): void {
+    if (this.#awaySinceMs === undefined) return;
+    this.#log.info('swift.back', { afterMs: Date.now() - this.#awaySinceMs });
+    this.#awaySinceMs = undefined;
+    this.#reason = undefined;
+    for (const listener of [...this.#returned]) listener();
+  }
+
+  /** Asks once a second until any request, this one or another, has been answered. Never rejects. */
+  async #probe(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (this.isAway && !signal.aborted) {
+      try {
+        await delay(PROBE_MS, undefined, { ref: false, signal });
+        if (!this.isAway) return;
+        await this.watch(this.#store.probe({ timeoutMs: PROBE_TIMEOUT_MS, signal }));
+      } catch (error) {
+        this.#log.debug('swift.probe', { reason: messageOf(error) });
+      }
+    }
+  }
+}
