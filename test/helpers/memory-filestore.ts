@@ -216,12 +216,14 @@ export class MemoryFilestore implements Filestore {
     if (parent.names.has(target.name)) {
       if (noReplace) throw new FilestoreError('exists', `${to} exists`);
       if (from === to) return;
+    }
+    if (isDirectory && to.startsWith(`${from}/`)) throw new FilestoreError('invalid-argument', `${to} lies below ${from}`);
+    if (parent.names.has(target.name)) {
       const over = this.#directories.get(to);
       if (over === undefined && isDirectory) throw new FilestoreError('not-directory', `${to} is not a directory`);
       if (over !== undefined && !isDirectory) throw new FilestoreError('is-directory', `${to} is a directory`);
       if (over !== undefined && over.names.size > 0) throw new FilestoreError('not-empty', `${to} is not empty`);
     }
-    if (isDirectory && to.startsWith(`${from}/`)) throw new FilestoreError('invalid-argument', `${to} lies below ${from}`);
     this.#files.delete(to);
     this.#directories.delete(to);
     move(this.#files, from, to);
