@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const MARK_VARIABLE = 'ODOO_SWIFTFS_TEST_MARK';
+export const MARK_VARIABLE = 'SWIFTFS_TEST_MARK';
 
 function read(file) {
   try {
