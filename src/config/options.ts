@@ -3,7 +3,7 @@
  * The key of a row is the name of the value in code (with its unit); `name` is what users write.
  */
 import { dataDirectory, isRoot } from './host.js';
-import { duration, flag, mode, oneOf, option, path, size, text, url, wholeNumber, type OptionSpec } from './option.js';
+import { anyText, duration, flag, mode, oneOf, option, path, size, text, url, wholeNumber, type OptionSpec } from './option.js';
 
 const MAX_ID = 4_294_967_294;
 
@@ -14,12 +14,12 @@ export const OPTIONS = {
     takes: 'NAME',
     help: 'Mount the directory of this one database. Unset: the whole filestore directory, in which each first-level directory is a database.',
   }),
-  containerPrefix: option(text, {
+  containerPrefix: option(anyText, {
     name: 'container_prefix',
     group: 'what is mounted',
     takes: 'TEXT',
     fallback: 'odoo',
-    help: 'The container of a database is PREFIX-DATABASE in lower case.',
+    help: 'The container of a database is PREFIX-DATABASE in lower case; with an empty prefix, the database alone.',
   }),
   origin: option(path, {
     name: 'origin',

@@ -1,0 +1,51 @@
+/** `mount MOUNTPOINT`: serves in the foreground, or starts a daemon that does and returns when its mount answers. */
+import { SYSTEM_CLOCK } from '../../base/clock.js';
+import { kindOf, messageOf } from '../../base/errors.js';
+import { createLog, type Log } from '../../base/log.js';
+import { thisHost } from '../../config/host.js';
+import { resolveSettings } from '../../config/resolve.js';
+import { packageVersion } from '../../config/version.js';
+import { startInBackground, tellParent } from '../background.js';
+import { resolveInputOf, type ParsedFlags } from '../flags.js';
+import { mountPointPath } from '../mount-point-path.js';
+import { print } from '../output.js';
+
+/** @param args the command line, which a daemon is started with again */
+export async function mountCommand(parsed: ParsedFlags, args: readonly string[]): Promise<void> {
+  const host = thisHost();
+  const { settings } = resolveSettings(resolveInputOf(parsed), host);
+  const mountPoint = mountPointPath(String(parsed['mountpoint']));
+  if (parsed['daemon'] === true) {
+    const pid = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
+    print(`${mountPoint}: mounted, pid ${pid}`);
+    return;
+  }
+  const log = createLog(settings.logLevel, writeLine);
+  const isDaemon = process.send !== undefined;
+  try {
+    const [{ startMount }, { partMakers }, { serveUntilEnded }] = await Promise.all([
+      import('../../daemon/start-mount.js'),
+      import('../../daemon/part-makers.js'),
+      import('../../daemon/serve.js'),
+    ]);
+    const mount = await startMount({ settings, mountPoint, version: packageVersion(), host, clock: SYSTEM_CLOCK, log }, partMakers);
+    const ended = serveUntilEnded(mount, log, isDaemon);
+    if (isDaemon) process.chdir('/');
+    tellParent({ state: 'serving' });
+    await ended;
+  } catch (error) {
+    reportFailure(error, log, isDaemon);
+    throw error;
+  }
+}
+
+function writeLine(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** The parent prints the reason; the daemon's own log should have it too. */
+function reportFailure(error: unknown, log: Log, isDaemon: boolean): void {
+  if (!isDaemon) return;
+  log.error('start-failed', { kind: kindOf(error), reason: messageOf(error) });
+  tellParent({ state: 'failed', kind: kindOf(error), message: messageOf(error) });
+}

@@ -1,0 +1,97 @@
+/** What the `swift` commands do. Listings are streamed: a container of a million objects prints as it comes. */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, unlink } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { FilestoreError } from '../../base/errors.js';
+import { digestFile } from '../../base/file-digest.js';
+import type { ObjectStore } from '../../store/object-store.js';
+import { columns, print } from '../output.js';
+
+export interface SwiftArguments {
+  readonly container: string | undefined;
+  readonly object: string | undefined;
+  readonly prefix: string | undefined;
+  readonly file: string | undefined;
+  readonly long: boolean;
+}
+
+type SwiftCommand = (store: ObjectStore, args: SwiftArguments) => Promise<void>;
+
+async function ls(store: ObjectStore, { container, prefix, long }: SwiftArguments): Promise<void> {
+  if (container === undefined) {
+    for await (const page of store.listContainers('')) page.forEach(print);
+    return;
+  }
+  let found = false;
+  for await (const page of store.list(container, prefix === undefined ? {} : { prefix })) {
+    found ||= page.length > 0;
+    for (const { name, sizeBytes, lastModifiedMs } of page) {
+      print(long ? `${String(sizeBytes ?? '?').padStart(14)}  ${new Date(lastModifiedMs).toISOString()}  ${name}` : name);
+    }
+  }
+  if (!found && (await store.headContainer(container)) === undefined) throw noContainer(container);
+}
+
+async function stat(store: ObjectStore, { container = '', object }: SwiftArguments): Promise<void> {
+  if (object === undefined) {
+    const info = await store.headContainer(container);
+    if (info === undefined) throw noContainer(container);
+    print(columns([['container', container], ['objects', String(info.objectCount)], ['bytes', String(info.bytesUsed)], ['storage policy', info.storagePolicy ?? 'not told'], ...metadataRows(info.metadata)]));
+    return;
+  }
+  const info = await store.head(container, object);
+  if (info === undefined) throw noObject(container, object);
+  const modified = new Date(info.lastModifiedMs).toISOString();
+  print(columns([['object', `${container}/${object}`], ['bytes', String(info.sizeBytes)], ['modified', modified], ['md5', info.md5 ?? 'none (a large object)'], ...metadataRows(info.metadata)]));
+}
+
+/** A file appears whole or not at all. */
+async function get(store: ObjectStore, { container = '', object = '', file }: SwiftArguments): Promise<void> {
+  const read = await store.get(container, object);
+  if (read === undefined) throw noObject(container, object);
+  if (file === undefined || file === '-') return pipeline(read.body, process.stdout, { end: false });
+  const partial = `${file}.partial-${process.pid}`;
+  try {
+    await pipeline(read.body, createWriteStream(partial, { flags: 'wx' }));
+    await rename(partial, file);
+  } catch (error) {
+    await unlink(partial).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function put(store: ObjectStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
+  const { md5, sha1, sizeBytes } = await digestFile(file);
+  const read = (start: number, end: number): ReturnType<typeof createReadStream> | Uint8Array =>
+    end <= start ? new Uint8Array() : createReadStream(file, { start, end: end - 1 });
+  if ((await store.headContainer(container)) === undefined) throw noContainer(container);
+  await store.put(container, object, { sizeBytes, md5, read });
+  print(columns([['object', `${container}/${object}`], ['bytes', String(sizeBytes)], ['md5', md5], ['sha1', sha1]]));
+}
+
+async function rm(store: ObjectStore, { container = '', object }: SwiftArguments): Promise<void> {
+  const deleted = object === undefined ? await store.deleteContainer(container) : await store.delete(container, object);
+  if (!deleted) throw object === undefined ? noContainer(container) : noObject(container, object);
+}
+
+async function info(store: ObjectStore): Promise<void> {
+  const startedMs = performance.now();
+  await store.probe();
+  const firstMs = performance.now();
+  await store.probe();
+  print(columns([['Swift', 'answers'], ['login and first request', `${Math.round(firstMs - startedMs)} ms`], ['next request', `${Math.round(performance.now() - firstMs)} ms`]]));
+}
+
+export const SWIFT_COMMANDS = { ls, stat, get, put, rm, info } as const satisfies Record<string, SwiftCommand>;
+
+function metadataRows(metadata: Readonly<Record<string, string>>): readonly (readonly string[])[] {
+  return Object.entries(metadata).map(([key, value]) => [`meta ${key}`, value]);
+}
+
+function noContainer(container: string): FilestoreError {
+  return new FilestoreError('not-found', `there is no container ${container}; odoo-swiftfs swift ls lists those there are`);
+}
+
+function noObject(container: string, object: string): FilestoreError {
+  return new FilestoreError('not-found', `there is no object ${object} in container ${container}`);
+}

@@ -1,0 +1,29 @@
+/** `unmount MOUNTPOINT`: the daemon publishes what is pending and ends; a mount whose daemon died is taken away. */
+import { FilestoreError } from '../../base/errors.js';
+import { isRoot, thisHost } from '../../config/host.js';
+import { clearDeadMount } from '../../control/clear-dead-mount.js';
+import { requestUnmount } from '../../control/control-client.js';
+import { findMountAt } from '../../control/find-mounts.js';
+import { controlDirectories } from '../../control/socket-path.js';
+import { mountPointPath } from '../mount-point-path.js';
+import { print } from '../output.js';
+
+export async function unmountCommand(given: string, detach: boolean): Promise<void> {
+  const host = thisHost();
+  const mountPoint = mountPointPath(given);
+  const found = await findMountAt(controlDirectories(host), mountPoint);
+  switch (found?.state) {
+    case undefined:
+      throw new FilestoreError('not-found', `${mountPoint}: no mount of odoo-swiftfs is there; see odoo-swiftfs status`);
+    case 'dead':
+      await clearDeadMount(mountPoint, isRoot(host));
+      print(`${mountPoint}: its daemon was dead; unmounted. The next start publishes what its spool holds.`);
+      return;
+    case 'silent':
+      throw new FilestoreError('unavailable', `${mountPoint}: ${found.reason}`);
+    case 'alive': {
+      const left = await requestUnmount(found.socket, detach);
+      print(`${mountPoint}: unmounted${left > 0 ? `; ${left} pending, kept in ${found.status.spoolDirectory} for the next start` : ''}`);
+    }
+  }
+}

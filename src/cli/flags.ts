@@ -1,0 +1,54 @@
+/** Flags from the option table, and back: what the command line had, as texts by option name. */
+import type { Argv, Options } from 'yargs';
+import { FilestoreError } from '../base/errors.js';
+import { flagOf, variableOf, type OptionGroup, type OptionSpec } from '../config/option.js';
+import { OPTION_ENTRIES } from '../config/options.js';
+import type { ResolveInput } from '../config/resolve.js';
+
+/** Groups that a command that only talks to Swift has use for. */
+export const SWIFT_GROUPS: readonly OptionGroup[] = ['login', 'connection to Swift'];
+
+export type ParsedFlags = Readonly<Record<string, unknown>>;
+
+/** @param groups undefined: all */
+export function withOptionFlags(yargs: Argv, groups?: readonly OptionGroup[]): Argv {
+  let result = yargs.option('config', { type: 'string', describe: 'YAML file with options (also ODOO_SWIFTFS_CONFIG)', requiresArg: true });
+  for (const [, spec] of OPTION_ENTRIES) {
+    if (spec.secret === true || (groups !== undefined && !groups.includes(spec.group))) continue;
+    result = result.option(flagOf(spec.name), flagDefinition(spec));
+  }
+  return result;
+}
+
+function flagDefinition(spec: OptionSpec): Options {
+  const fallback = spec.fallbackText ?? (typeof spec.fallback === 'string' && spec.fallback !== '' ? spec.fallback : undefined);
+  return {
+    group: `${spec.group}:`,
+    describe: fallback === undefined ? spec.help : `${spec.help} [${fallback}]`,
+    ...(spec.boolean === true ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
+  };
+}
+
+export function resolveInputOf(parsed: ParsedFlags): ResolveInput {
+  const flags: Record<string, string> = {};
+  for (const [, spec] of OPTION_ENTRIES) {
+    const value = parsed[flagOf(spec.name)];
+    if (value === undefined) continue;
+    if (Array.isArray(value)) throw new FilestoreError('bad-config', `--${flagOf(spec.name)} is given more than once; give it once`);
+    flags[spec.name] = String(value as string | boolean);
+  }
+  const configFile = parsed['config'];
+  if (Array.isArray(configFile)) throw new FilestoreError('bad-config', '--config is given more than once; give one file');
+  return { flags, ...(typeof configFile === 'string' ? { configFile } : {}) };
+}
+
+/** `ps` shows command lines to everybody, so a secret there is refused before anything is done with it. */
+export function refuseSecretFlags(args: readonly string[]): void {
+  for (const [, spec] of OPTION_ENTRIES) {
+    if (spec.secret !== true) continue;
+    const flag = `--${flagOf(spec.name)}`;
+    if (!args.some((arg) => arg === flag || arg.startsWith(`${flag}=`))) continue;
+    const variables = [...(spec.openstackVariables ?? []), variableOf(spec.name)];
+    throw new FilestoreError('bad-config', `${flag}: secrets are not taken from the command line, where everybody sees them; set ${variables[0] ?? ''} or put ${spec.name} into the config file`);
+  }
+}

@@ -1,0 +1,104 @@
+/** The commands. Each is loaded when it is called, so that none pays for another's modules. */
+import yargs, { type Argv } from 'yargs';
+import { FilestoreError } from '../base/errors.js';
+import { didYouMean } from '../config/did-you-mean.js';
+import { flagOf } from '../config/option.js';
+import { OPTION_ENTRIES } from '../config/options.js';
+import { packageVersion } from '../config/version.js';
+import { refuseSecretFlags, SWIFT_GROUPS, withOptionFlags } from './flags.js';
+import { fstabArguments } from './fstab.js';
+import { addSwiftCommands } from './swift-commands.js';
+
+const COMMANDS = ['mount', 'unmount', 'status', 'config', 'login', 'swift'];
+const HELP_COLUMNS = 110;
+
+/**
+ * Runs one command line to its end; `mount` in the foreground ends with the mount.
+ * @throws what the command throws; FilestoreError invalid-argument for a command line that is not understood
+ */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  refuseSecretFlags(args);
+  await createProgram(fstabArguments(args) ?? args).parseAsync();
+}
+
+function createProgram(args: readonly string[]): Argv {
+  return yargs([...args])
+    .scriptName('odoo-swiftfs')
+    .locale('en')
+    .parserConfiguration({ 'camel-case-expansion': false, 'parse-numbers': false, 'parse-positional-numbers': false, 'dot-notation': false })
+    .usage('$0 COMMAND\n\nMounts OpenStack Swift containers at Odoo\'s filestore path.')
+    .command('mount <mountpoint>', 'mount and serve, in the foreground', mountOptions, async (parsed) => {
+      const { mountCommand } = await import('./commands/mount.js');
+      await mountCommand(parsed, args);
+    })
+    .command('unmount <mountpoint>', 'publish what is pending, then unmount', unmountOptions, async (parsed) => {
+      const { unmountCommand } = await import('./commands/unmount.js');
+      await unmountCommand(String(parsed['mountpoint']), parsed['detach'] === true);
+    })
+    .command('status [mountpoint]', 'what is mounted, what is pending, whether this machine may be lost', statusOptions, async (parsed) => {
+      const { statusCommand } = await import('./commands/status.js');
+      const mountPoint = parsed['mountpoint'];
+      await statusCommand(typeof mountPoint === 'string' ? mountPoint : undefined, parsed['json'] === true);
+    })
+    .command('config', 'options', (config) =>
+      config
+        .command('show', 'every option, its value and where it was set; secrets are masked', showOptions, async (parsed) => {
+          const { configShowCommand } = await import('./commands/config-show.js');
+          configShowCommand(parsed);
+        })
+        .demandCommand(1, 'config needs a command: show'),
+    )
+    .command('login', 'log in, and say what the credentials reach', loginOptions, async (parsed) => {
+      const { loginCommand } = await import('./commands/login.js');
+      await loginCommand(parsed);
+    })
+    .command('swift', 'look at containers and objects', (swift) => addSwiftCommands(swift))
+    .demandCommand(1, `a command is needed: ${COMMANDS.join(', ')}`)
+    .strict()
+    .version(packageVersion())
+    .help()
+    .wrap(HELP_COLUMNS)
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error !== undefined && (message === null || message === error.message)) throw error;
+      throw usageError(message ?? 'not understood');
+    });
+}
+
+function mountOptions(command: Argv): Argv {
+  return withOptionFlags(
+    command
+      .positional('mountpoint', { type: 'string', describe: 'an existing directory' })
+      .option('daemon', { type: 'boolean', default: false, describe: 'serve in the background; returns when the mount answers' }),
+  );
+}
+
+function unmountOptions(command: Argv): Argv {
+  return command
+    .positional('mountpoint', { type: 'string' })
+    .option('detach', { type: 'boolean', default: false, describe: 'also while files are open; they end by themselves' });
+}
+
+function statusOptions(command: Argv): Argv {
+  return command
+    .positional('mountpoint', { type: 'string', describe: 'unset: all mounts of this user' })
+    .option('json', { type: 'boolean', default: false, describe: 'for programs' });
+}
+
+function showOptions(command: Argv): Argv {
+  return withOptionFlags(command.option('json', { type: 'boolean', default: false, describe: 'for programs' }));
+}
+
+function loginOptions(command: Argv): Argv {
+  return withOptionFlags(
+    command.option('check', { type: 'boolean', default: true, describe: 'only check the credentials; nothing is written anywhere' }),
+    SWIFT_GROUPS,
+  );
+}
+
+function usageError(message: string): FilestoreError {
+  const unknown = /^Unknown arguments?: (\S+?)(?:,|$)/.exec(message)?.[1];
+  if (unknown === undefined) return new FilestoreError('invalid-argument', `${message}; see odoo-swiftfs --help`);
+  const flags = [...OPTION_ENTRIES.filter(([, spec]) => spec.secret !== true).map(([, spec]) => flagOf(spec.name)), 'config', 'daemon', 'detach', 'json', 'check'];
+  const near = didYouMean(unknown, [...flags, ...COMMANDS]);
+  return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);
+}

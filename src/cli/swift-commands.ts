@@ -1,0 +1,36 @@
+/** `swift ls|stat|get|put|rm|info`: the client of the mount, for an admin at the shell. */
+import type { Argv } from 'yargs';
+import { thisHost } from '../config/host.js';
+import { resolveSettings } from '../config/resolve.js';
+import { resolveInputOf, SWIFT_GROUPS, withOptionFlags, type ParsedFlags } from './flags.js';
+import type { SwiftArguments } from './commands/swift.js';
+import { withStore } from './with-store.js';
+
+type Verb = 'ls' | 'stat' | 'get' | 'put' | 'rm' | 'info';
+
+export function addSwiftCommands(swift: Argv): Argv {
+  return swift
+    .command('ls [container] [prefix]', 'containers, or the objects of one', (command) => withOptionFlags(command.option('long', { alias: 'l', type: 'boolean', default: false, describe: 'sizes and times too' }), SWIFT_GROUPS), run('ls'))
+    .command('stat <container> [object]', 'what Swift says of a container or an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('stat'))
+    .command('get <container> <object> [file]', 'an object to a file, or to standard output', (command) => withOptionFlags(command, SWIFT_GROUPS), run('get'))
+    .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('put'))
+    .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, SWIFT_GROUPS), run('rm'))
+    .command('info', 'whether Swift answers, and how fast', (command) => withOptionFlags(command, SWIFT_GROUPS), run('info'))
+    .demandCommand(1, 'swift needs a command: ls, stat, get, put, rm, info');
+}
+
+function run(verb: Verb): (parsed: ParsedFlags) => Promise<void> {
+  return async (parsed) => {
+    const { settings } = resolveSettings(resolveInputOf(parsed), thisHost());
+    const { SWIFT_COMMANDS } = await import('./commands/swift.js');
+    await withStore(settings, (store) => SWIFT_COMMANDS[verb](store, argumentsOf(parsed)));
+  };
+}
+
+function argumentsOf(parsed: ParsedFlags): SwiftArguments {
+  const word = (name: string): string | undefined => {
+    const value = parsed[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { container: word('container'), object: word('object'), prefix: word('prefix'), file: word('file'), long: parsed['long'] === true };
+}

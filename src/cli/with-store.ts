@@ -1,0 +1,19 @@
+/** A Swift client for the length of one command. */
+import { createLog } from '../base/log.js';
+import { checkLogin } from '../config/check-login.js';
+import type { Settings } from '../config/options.js';
+import type { ObjectStore } from '../store/object-store.js';
+
+/** @throws FilestoreError bad-config when the credentials are not complete; else what `work` throws */
+export async function withStore<T>(settings: Settings, work: (store: ObjectStore) => Promise<T>): Promise<T> {
+  checkLogin(settings);
+  const { createSwiftStore } = await import('../swift/swift-store.js');
+  // A command that works says nothing but its result.
+  const log = createLog(settings.logLevel === 'info' ? 'warn' : settings.logLevel, (line) => process.stderr.write(`${line}\n`));
+  const store = createSwiftStore(settings, { log });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}

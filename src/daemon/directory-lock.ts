@@ -1,0 +1,114 @@
+/**
+ * One daemon for a spool or cache directory: `DIRECTORY/lock` names its holder by pid, the process's start time and the boot, so that a
+ * lock of a killed daemon is known for dead even when its pid has been given out again.
+ *
+ * INVARIANT: the lock appears with its content in one step (link(2) of a finished file), so a reader never sees half of it.
+ */
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+
+export interface DirectoryLock {
+  /** Idempotent. */
+  release(): void;
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly identity: string;
+}
+
+const ATTEMPTS = 8;
+let serial = 0;
+
+/**
+ * Makes the directory (0700) when it is not there, and takes its lock.
+ * @param option for the message: which option names the directory
+ * @throws FilestoreError busy when another daemon lives there; not-permitted, no-space, read-only for what the disk says
+ */
+export function lockDirectory(directory: string, option: string): DirectoryLock {
+  const file = `${directory}/lock`;
+  const own = identityOf(process.pid) ?? 'unknown';
+  const content = `${process.pid} ${own}\n`;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (tryLink(directory, file, content)) return lockHeld(file, content);
+      const found = readOrUndefined(file);
+      if (found === undefined) continue;
+      const holder = parseHolder(found);
+      if (holder !== undefined && identityOf(holder.pid) === holder.identity) {
+        throw new FilestoreError('busy', `${option} ${directory} is used by another odoo-swiftfs (pid ${holder.pid}); stop it, or give this mount a ${option} of its own`);
+      }
+      removeDead(file, found);
+    }
+  } catch (error) {
+    if (error instanceof FilestoreError) throw error;
+    throw new FilestoreError(kindOf(error), `${option} ${directory} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+  throw new FilestoreError('busy', `${option} ${directory}: others keep taking its lock; try again`);
+}
+
+function lockHeld(file: string, content: string): DirectoryLock {
+  let held = true;
+  return {
+    release: () => {
+      if (held && readOrUndefined(file) === content) unlinkSync(file);
+      held = false;
+    },
+  };
+}
+
+function tryLink(directory: string, file: string, content: string): boolean {
+  const finished = `${directory}/lock.${process.pid}.${serial++}`;
+  writeFileSync(finished, content, { mode: 0o600 });
+  try {
+    linkSync(finished, file);
+    return true;
+  } catch (error) {
+    if (kindOf(error) === 'exists') return false;
+    throw error;
+  } finally {
+    unlinkSync(finished);
+  }
+}
+
+/** Two starts may find the same dead lock: who renamed away a lock that is no longer that one puts it back. */
+function removeDead(file: string, dead: string): void {
+  const aside = `${file}.dead.${process.pid}.${serial++}`;
+  try {
+    renameSync(file, aside);
+  } catch (error) {
+    if (kindOf(error) === 'not-found') return;
+    throw error;
+  }
+  try {
+    if (readFileSync(aside, 'utf8') !== dead) linkSync(aside, file);
+  } finally {
+    unlinkSync(aside);
+  }
+}
+
+function readOrUndefined(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (kindOf(error) === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+function parseHolder(content: string): Holder | undefined {
+  const match = /^(\d+) (\S+)\n$/.exec(content);
+  return match === null ? undefined : { pid: Number(match[1]), identity: match[2] ?? '' };
+}
+
+/** Boot and start time of a process; undefined when it is not running. Source: proc(5), /proc/PID/stat fields 3 and 22. */
+export function identityOf(pid: number): string | undefined {
+  const stat = readOrUndefined(`/proc/${pid}/stat`);
+  const boot = readOrUndefined('/proc/sys/kernel/random/boot_id');
+  if (stat === undefined || boot === undefined) return undefined;
+  // The second field is the command's name in parentheses and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const isGone = fields[0] === 'Z' || fields[0] === 'X';
+  return isGone ? undefined : `${boot.trim()}:${fields[19] ?? ''}`;
+}

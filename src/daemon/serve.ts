@@ -1,0 +1,65 @@
+/**
+ * The life of the daemon's process round a mount: signals, stray errors, the exit code.
+ * SIGTERM or SIGINT: drain, unmount, close, exit 0. The second signal: end at once; the spool keeps what is pending.
+ */
+import { messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { RunningMount } from './running-mount.js';
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** How long an end at once waits for the kernel to let go. */
+const DETACH_WAIT_MS = 1000;
+/** How long the process may linger once all is closed (an answer on the control socket, a last line of the log). */
+const LINGER_MS = 2000;
+
+/**
+ * Serves until the mount has ended. The process then ends by itself with code 0, or 1 after an end at once.
+ * @param isDaemon a daemon in the background takes no notice of SIGHUP, which tells it that a terminal went away
+ */
+export async function serveUntilEnded(mount: RunningMount, log: Log, isDaemon: boolean): Promise<void> {
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGHUP' && isDaemon) return;
+    signals += 1;
+    if (signals > 1) {
+      log.warn('ending-at-once', { signal, remedy: 'what is pending stays in the spool; the next start publishes it' });
+      void endAtOnce(mount);
+      return;
+    }
+    log.info('signal', { signal });
+    mount.stop('detach').catch((error: unknown) => {
+      log.error('stop-failed', { reason: messageOf(error) });
+      void endAtOnce(mount);
+    });
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  watchStrayErrors(log);
+  await mount.ended;
+  log.info('ended');
+  setTimeout(() => exitNow(mount, 0), LINGER_MS).unref();
+}
+
+/** A bug in one request must not take the mount from all others: it is logged, and the process goes on. */
+function watchStrayErrors(log: Log): void {
+  process.on('unhandledRejection', (reason) => log.error('unhandled-rejection', { reason: messageOf(reason), at: placeOf(reason) }));
+  process.on('uncaughtException', (error) => log.error('uncaught-exception', { reason: error.message, at: placeOf(error) }));
+}
+
+function placeOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack?.split('\n').slice(1, 4).map((line) => line.trim()).join(' < ') : undefined;
+}
+
+async function endAtOnce(mount: RunningMount): Promise<void> {
+  const patience = new Promise<void>((resolve) => setTimeout(resolve, DETACH_WAIT_MS));
+  await Promise.race([mount.abandon().catch(() => undefined), patience]);
+  exitNow(mount, 1);
+}
+
+/**
+ * process.exit joins the thread pool, whose threads may be blocked for ever in reads of the FUSE device while the kernel has not let go
+ * of the mount (measured with the pure Node transport). Then only a signal ends the process; the spool is as safe as after any kill.
+ */
+function exitNow(mount: RunningMount, code: number): void {
+  if (mount.kernelLetGo) process.exit(code);
+  process.kill(process.pid, 'SIGKILL');
+}

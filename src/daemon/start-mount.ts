@@ -1,0 +1,172 @@
+/**
+ * The composition of a mount, in the one order that is right: locks (nobody else works there), the origin (opened before the mount hides
+ * it), the store, the cache, the filestore (refuses a first mount it cannot serve), the file system, the kernel, the control socket.
+ * What fails undoes what was done before it, so a refused start leaves nothing behind.
+ */
+import type { Clock } from '../base/clock.js';
+import { FilestoreError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { BlobCache } from '../cache/cache.js';
+import { checkLogin } from '../config/check-login.js';
+import { controlDirectory, isRoot, type Host } from '../config/host.js';
+import type { Settings } from '../config/options.js';
+import { clearDeadMount } from '../control/clear-dead-mount.js';
+import { openControlServer } from '../control/control-server.js';
+import { findMountAt } from '../control/find-mounts.js';
+import { SUBTYPE } from '../control/mount-table.js';
+import { ensureControlDirectory, socketPath } from '../control/socket-path.js';
+import type { FilestoreParts, FilestoreSettings, RunningFilestore } from '../filestore/filestore-options.js';
+import type { FuseDriver } from '../fuse/driver.js';
+import type { Origin } from '../origins/origin.js';
+import type { ObjectStore } from '../store/object-store.js';
+import type { Vfs } from '../vfs/vfs.js';
+import { lockDirectory } from './directory-lock.js';
+import { checkMountPoint } from './mount-point.js';
+import { filestoreSettings, mountSource } from './part-settings.js';
+import { rememberErrors } from './recent-errors.js';
+import { RunningMount } from './running-mount.js';
+
+/** How each part is made; tests put others in. */
+export interface PartMakers {
+  openOrigin(directory: string): Origin | Promise<Origin>;
+  createStore(settings: Settings, log: Log): StoreWithCounts;
+  openCache(settings: Settings, log: Log): Promise<BlobCache>;
+  openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
+  createVfs(filestore: RunningFilestore, settings: Settings, log: Log): Vfs;
+  createDriver(settings: Settings): Promise<FuseDriver>;
+}
+
+export interface StoreWithCounts {
+  readonly store: ObjectStore;
+  /** Requests sent so far by method, for `status`. */
+  counts(): Readonly<Record<string, number>>;
+}
+
+export interface MountRequest {
+  readonly settings: Settings;
+  /** Absolute; or `/dev/fd/N` from mount.fuse3, which has opened the device itself. */
+  readonly mountPoint: string;
+  readonly version: string;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What was done so far, undone last first. */
+class Undo {
+  readonly #steps: (() => void | Promise<void>)[] = [];
+
+  add(step: () => void | Promise<void>): void {
+    this.#steps.push(step);
+  }
+
+  /** Runs every step; the first error is thrown when all have run. */
+  async run(): Promise<void> {
+    const errors: unknown[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/**
+ * Resolves when the mount answers.
+ * @throws FilestoreError bad-config, bad-credentials, unavailable, forbidden, busy, not-permitted, no-space
+ */
+export async function startMount(request: MountRequest, makers: PartMakers): Promise<RunningMount> {
+  checkLogin(request.settings);
+  const undo = new Undo();
+  try {
+    return await compose(request, makers, undo);
+  } catch (error) {
+    await undo.run().catch((failed: unknown) => request.log.warn('start-not-undone', { reason: String(failed) }));
+    throw error;
+  }
+}
+
+async function compose(request: MountRequest, makers: PartMakers, undo: Undo): Promise<RunningMount> {
+  const { settings, mountPoint, clock } = request;
+  const { log, recent } = rememberErrors(request.log, () => clock.nowMs());
+  await prepareMountPoint(request, log);
+
+  for (const [directory, option] of lockedDirectories(settings)) {
+    const lock = lockDirectory(directory, option);
+    undo.add(() => lock.release());
+  }
+  const origin = settings.origin === undefined ? undefined : await makers.openOrigin(settings.origin);
+  if (origin !== undefined) undo.add(() => origin.close());
+  const { store, counts } = makers.createStore(settings, log);
+  undo.add(() => store.close());
+  const cache = await makers.openCache(settings, log);
+  undo.add(() => cache.close());
+  const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log });
+  undo.add(() => filestore.close());
+  const vfs = makers.createVfs(filestore, settings, log);
+  const driver = await makers.createDriver(settings);
+  const mounted = await driver.mount(vfs, {
+    mountPoint,
+    source: mountSource(settings),
+    subtype: SUBTYPE,
+    allowOther: settings.allowOther,
+    defaultPermissions: settings.defaultPermissions,
+    requestDeadlineMs: settings.requestDeadlineMs,
+    log,
+  });
+  undo.add(() => mounted.unmount('detach'));
+  vfs.attach(mounted);
+
+  const running = new LateMount();
+  const control = await openControl(running, request, log);
+  undo.add(() => control.close());
+  const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
+  running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
+  log.info('serving', { mountPoint, driver: mounted.description, pid: process.pid });
+  return running.mount;
+}
+
+/** The control socket is opened last but one, so that its failure is undone before anything believes that the mount runs. */
+class LateMount {
+  mount: RunningMount | undefined;
+
+  get(): RunningMount {
+    if (this.mount === undefined) throw new FilestoreError('unavailable', 'the mount is starting; ask again');
+    return this.mount;
+  }
+}
+
+/** Refuses a place where we serve already, clears one where a daemon died, warns of files that nobody will see. */
+async function prepareMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<void> {
+  if (/^\/dev\/fd\/\d+$/.test(mountPoint)) return;
+  const there = await findMountAt([controlDirectory(host)], mountPoint);
+  if (there !== undefined && there.state !== 'dead') {
+    const who = there.state === 'alive' ? `pid ${there.status.pid}` : there.reason;
+    throw new FilestoreError('busy', `${mountPoint} is already mounted by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
+  }
+  if (there?.state === 'dead' || checkMountPoint(mountPoint) === 'dead-mount') {
+    log.info('dead-mount-cleared', { mountPoint });
+    await clearDeadMount(mountPoint, isRoot(host));
+  }
+  if (checkMountPoint(mountPoint) === 'has-files' && settings.origin === undefined) {
+    log.warn('mount-hides-files', { mountPoint, remedy: `to read them through the mount, start it with --origin ${mountPoint}` });
+  }
+}
+
+function lockedDirectories({ spoolDirectory, cacheDirectory }: Settings): readonly (readonly [string, string])[] {
+  const spool = [spoolDirectory, 'spool_dir'] as const;
+  return spoolDirectory === cacheDirectory ? [spool] : [spool, [cacheDirectory, 'cache_dir']];
+}
+
+async function openControl(running: LateMount, { mountPoint, host }: MountRequest, log: Log): Promise<{ close(): void }> {
+  const directory = controlDirectory(host);
+  ensureControlDirectory(directory, host.uid);
+  const handlers = {
+    status: () => running.get().status(),
+    unmount: async ({ detach }: { detach: boolean }) => running.get().stop(detach ? 'detach' : 'refuse'),
+  };
+  return openControlServer(socketPath(directory, mountPoint), handlers, log);
+}
