@@ -1,0 +1,364 @@
+/*
+ * fuse-device: the system calls a FUSE server needs that Node does not offer. Node-API only, so one binary serves Node 20 and later.
+ *
+ *   openDevice() mount() unmount()            /dev/fuse, mount(2), umount2(2) (the last on a pool thread: it may wait for this very process)
+ *   start() stop()                            a reader: uv_poll on the main loop, one callback a request, bytes in the caller's buffer
+ *   reply() replyFromFile()                   one write(2) of a whole reply; the second reads a local file behind the header first
+ *   backingOpen() backingClose()              FUSE_DEV_IOC_BACKING_OPEN / _CLOSE (kernel passthrough)
+ *   socketPair() receiveDescriptor()          how fusermount3 hands over the device (SCM_RIGHTS)
+ *
+ * Every function answers a number: what the system call returned, or a negative errno. Nothing throws, nothing is global: the state is one
+ * struct a reader, closed by an asynchronous cleanup hook when its environment (main thread or worker) ends.
+ */
+#define _GNU_SOURCE
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <uv.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* linux/fuse.h of a build machine may be older than the kernel we run on, hence our own copy of the passthrough interface (7.40). */
+struct backing_map {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+#define IOC_BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+#define OUT_HEADER_BYTES 16
+#define PATH_BYTES 4096
+#define MAX_ARGS 5
+
+struct args {
+  size_t count;
+  napi_value at[MAX_ARGS];
+};
+
+static struct args arguments(napi_env env, napi_callback_info info) {
+  struct args a = {.count = MAX_ARGS};
+  napi_get_cb_info(env, info, &a.count, a.at, NULL, NULL);
+  return a;
+}
+
+static int32_t to_int(napi_env env, napi_value value) {
+  int32_t result = -1;
+  napi_get_value_int32(env, value, &result);
+  return result;
+}
+
+static napi_value number(napi_env env, int64_t value) {
+  napi_value result;
+  napi_create_int64(env, value, &result);
+  return result;
+}
+
+static napi_value result_of(napi_env env, long returned) {
+  return number(env, returned < 0 ? -errno : returned);
+}
+
+/* Returns 0 when the string (UTF-8) does not fit. */
+static int to_string(napi_env env, napi_value value, char *into, size_t capacity) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length >= capacity) return 0;
+  return napi_get_value_string_utf8(env, value, into, capacity, &length) == napi_ok;
+}
+
+static napi_value open_device(napi_env env, napi_callback_info info) {
+  (void)info;
+  return result_of(env, open("/dev/fuse", O_RDWR | O_CLOEXEC));
+}
+
+/* mount(source, target, type, flags, data) */
+static napi_value do_mount(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  char source[512], target[PATH_BYTES], type[128], data[1024];
+  if (a.count < 5 || !to_string(env, a.at[0], source, sizeof source) || !to_string(env, a.at[1], target, sizeof target) ||
+      !to_string(env, a.at[2], type, sizeof type) || !to_string(env, a.at[4], data, sizeof data))
+    return number(env, -EINVAL);
+  return result_of(env, mount(source, target, type, (unsigned long)to_int(env, a.at[3]), data));
+}
+
+struct unmount_work {
+  char target[PATH_BYTES];
+  int flags, result;
+  napi_ref callback;
+  napi_async_work work;
+};
+
+static void unmount_execute(napi_env env, void *data) {
+  (void)env;
+  struct unmount_work *w = data;
+  w->result = umount2(w->target, w->flags) < 0 ? -errno : 0;
+}
+
+static void unmount_complete(napi_env env, napi_status status, void *data) {
+  struct unmount_work *w = data;
+  napi_value callback, receiver, argument;
+  if (status == napi_ok && napi_get_reference_value(env, w->callback, &callback) == napi_ok) {
+    napi_get_undefined(env, &receiver);
+    argument = number(env, w->result);
+    napi_call_function(env, receiver, callback, 1, &argument, NULL);
+  }
+  napi_delete_reference(env, w->callback);
+  napi_delete_async_work(env, w->work);
+  free(w);
+}
+
+/* unmount(target, flags, callback(result)) */
+static napi_value do_unmount(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  struct unmount_work *w = calloc(1, sizeof *w);
+  if (w == NULL) return number(env, -ENOMEM);
+  if (a.count < 3 || !to_string(env, a.at[0], w->target, sizeof w->target)) {
+    free(w);
+    return number(env, -EINVAL);
+  }
+  w->flags = to_int(env, a.at[1]);
+  napi_create_reference(env, a.at[2], 1, &w->callback);
+  napi_value name;
+  napi_create_string_utf8(env, "fuse-unmount", NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, NULL, name, unmount_execute, unmount_complete, w, &w->work);
+  napi_queue_async_work(env, w->work);
+  return number(env, 0);
+}
+
+/* detachNow(target): for the exit hook, after the device was closed (the connection is aborted then, so that nothing waits for us). */
+static napi_value detach_now(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  char target[PATH_BYTES];
+  if (a.count < 1 || !to_string(env, a.at[0], target, sizeof target)) return number(env, -EINVAL);
+  return result_of(env, umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW));
+}
+
+static napi_value backing_open(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  if (a.count < 2) return number(env, -EINVAL);
+  struct backing_map map = {.fd = to_int(env, a.at[1])};
+  return result_of(env, ioctl(to_int(env, a.at[0]), IOC_BACKING_OPEN, &map));
+}
+
+static napi_value backing_close(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  if (a.count < 2) return number(env, -EINVAL);
+  uint32_t id = (uint32_t)to_int(env, a.at[1]);
+  return result_of(env, ioctl(to_int(env, a.at[0]), IOC_BACKING_CLOSE, &id));
+}
+
+/* socketPair(into: Int32Array of 2) */
+static napi_value socket_pair(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  size_t length = 0;
+  void *into = NULL;
+  napi_typedarray_type type;
+  if (a.count < 1 || napi_get_typedarray_info(env, a.at[0], &type, &length, &into, NULL, NULL) != napi_ok || type != napi_int32_array || length < 2)
+    return number(env, -EINVAL);
+  return result_of(env, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, into));
+}
+
+/* receiveDescriptor(socket): never waits; fusermount3 has sent the descriptor before it exits. */
+static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  if (a.count < 1) return number(env, -EINVAL);
+  char byte;
+  struct iovec io = {.iov_base = &byte, .iov_len = 1};
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t got;
+  do got = recvmsg(to_int(env, a.at[0]), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return number(env, -errno);
+  if (got == 0) return number(env, -ECONNRESET);
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return number(env, -EBADMSG);
+  int fd;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return number(env, fd);
+}
+
+static ssize_t write_whole(int fd, const void *bytes, size_t length) {
+  ssize_t written;
+  do written = write(fd, bytes, length);
+  while (written < 0 && errno == EINTR);
+  return written;
+}
+
+/* reply(device, buffer, length) */
+static napi_value reply(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  void *bytes;
+  size_t capacity;
+  if (a.count < 3 || napi_get_buffer_info(env, a.at[1], &bytes, &capacity) != napi_ok) return number(env, -EINVAL);
+  int32_t length = to_int(env, a.at[2]);
+  if (length < OUT_HEADER_BYTES || (size_t)length > capacity) return number(env, -EINVAL);
+  return result_of(env, write_whole(to_int(env, a.at[0]), bytes, (size_t)length));
+}
+
+/* replyFromFile(device, buffer, file, length, position): `buffer` holds the header's `unique`; length and error are filled in here. */
+static napi_value reply_from_file(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  void *bytes;
+  size_t capacity;
+  int64_t position = 0;
+  if (a.count < 5 || napi_get_buffer_info(env, a.at[1], &bytes, &capacity) != napi_ok) return number(env, -EINVAL);
+  int32_t length = to_int(env, a.at[3]);
+  napi_get_value_int64(env, a.at[4], &position);
+  if (length < 0 || (size_t)length + OUT_HEADER_BYTES > capacity) return number(env, -EINVAL);
+  int file = to_int(env, a.at[2]);
+  size_t filled = 0;
+  int32_t error = 0;
+  while (filled < (size_t)length) {
+    ssize_t got = pread(file, (char *)bytes + OUT_HEADER_BYTES + filled, (size_t)length - filled, position + (int64_t)filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) error = -EIO; /* whatever ails the local disk: "don't know", never ENOENT */
+    if (got <= 0) break;
+    filled += (size_t)got;
+  }
+  uint32_t *header = bytes;
+  header[0] = OUT_HEADER_BYTES + (error == 0 ? (uint32_t)filled : 0);
+  header[1] = (uint32_t)error;
+  ssize_t written = write_whole(to_int(env, a.at[0]), bytes, header[0]);
+  if (written < 0) return number(env, -errno);
+  return number(env, error == 0 ? written : 0);
+}
+
+struct reader {
+  uv_poll_t poll;
+  napi_env env;
+  napi_ref callback, buffer;
+  napi_async_context context;
+  napi_async_cleanup_hook_handle cleanup;
+  char *bytes;
+  size_t capacity;
+  int fd, batch, stopped, env_is_ending;
+};
+
+static void reader_closed(uv_handle_t *handle) {
+  struct reader *r = handle->data;
+  if (!r->env_is_ending) {
+    napi_handle_scope scope;
+    napi_open_handle_scope(r->env, &scope);
+    napi_delete_reference(r->env, r->callback);
+    napi_delete_reference(r->env, r->buffer);
+    napi_async_destroy(r->env, r->context);
+    napi_close_handle_scope(r->env, scope);
+  }
+  if (r->cleanup != NULL) napi_remove_async_cleanup_hook(r->cleanup);
+  free(r);
+}
+
+static void reader_end(struct reader *r) {
+  if (r->stopped) return;
+  r->stopped = 1;
+  uv_poll_stop(&r->poll);
+  uv_close((uv_handle_t *)&r->poll, reader_closed);
+}
+
+static void reader_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
+  (void)handle;
+  struct reader *r = data;
+  r->env_is_ending = 1;
+  reader_end(r); /* when it is closing already, reader_closed() takes the hook away */
+}
+
+static void reader_tell(struct reader *r, int64_t value) {
+  napi_handle_scope scope;
+  napi_value callback, receiver, argument, ignored, error;
+  napi_open_handle_scope(r->env, &scope);
+  napi_get_reference_value(r->env, r->callback, &callback);
+  napi_get_global(r->env, &receiver);
+  napi_create_int64(r->env, value, &argument);
+  if (napi_make_callback(r->env, r->context, receiver, callback, 1, &argument, &ignored) == napi_pending_exception) {
+    napi_get_and_clear_last_exception(r->env, &error);
+    napi_fatal_exception(r->env, error);
+  }
+  napi_close_handle_scope(r->env, scope);
+}
+
+static void reader_readable(uv_poll_t *poll, int status, int events) {
+  (void)status; /* an error of poll shows in read() as well */
+  (void)events;
+  struct reader *r = poll->data;
+  for (int i = 0; i < r->batch && !r->stopped; i++) {
+    ssize_t got = read(r->fd, r->bytes, r->capacity);
+    if (got >= 0) {
+      reader_tell(r, got);
+      continue;
+    }
+    if (errno == EAGAIN) return;
+    if (errno == EINTR || errno == ENOENT) continue; /* ENOENT: the request was withdrawn between poll and read */
+    int64_t error = -errno;                          /* ENODEV: unmounted */
+    reader_end(r);
+    reader_tell(r, error);
+  }
+}
+
+/* start(device, buffer, callback(lengthOrNegativeErrno), batch): an external, or a negative errno. The device becomes non-blocking. */
+static napi_value start(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  struct reader *r = calloc(1, sizeof *r);
+  if (r == NULL) return number(env, -ENOMEM);
+  uv_loop_t *loop;
+  napi_value name, external;
+  if (a.count < 4 || napi_get_buffer_info(env, a.at[1], (void **)&r->bytes, &r->capacity) != napi_ok ||
+      napi_get_uv_event_loop(env, &loop) != napi_ok) {
+    free(r);
+    return number(env, -EINVAL);
+  }
+  r->env = env;
+  r->fd = to_int(env, a.at[0]);
+  r->batch = to_int(env, a.at[3]);
+  int failed = uv_poll_init(loop, &r->poll, r->fd);
+  if (failed) {
+    free(r);
+    return number(env, failed);
+  }
+  r->poll.data = r;
+  napi_create_reference(env, a.at[1], 1, &r->buffer);
+  napi_create_reference(env, a.at[2], 1, &r->callback);
+  napi_create_string_utf8(env, "fuse-device", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, NULL, name, &r->context);
+  napi_add_async_cleanup_hook(env, reader_cleanup, r, &r->cleanup);
+  uv_poll_start(&r->poll, UV_READABLE, reader_readable);
+  napi_create_external(env, r, NULL, NULL, &external);
+  return external;
+}
+
+/* stop(external): call at most once, and not after the callback was told a negative errno. */
+static napi_value stop(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  void *r = NULL;
+  if (a.count < 1 || napi_get_value_external(env, a.at[0], &r) != napi_ok) return number(env, -EINVAL);
+  reader_end(r);
+  return number(env, 0);
+}
+
+NAPI_MODULE_INIT() {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } table[] = {
+      {"openDevice", open_device},     {"mount", do_mount},           {"unmount", do_unmount},
+      {"detachNow", detach_now},       {"backingOpen", backing_open}, {"backingClose", backing_close},
+      {"socketPair", socket_pair},     {"reply", reply},              {"receiveDescriptor", receive_descriptor},
+      {"replyFromFile", reply_from_file}, {"start", start},           {"stop", stop},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    napi_value function;
+    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &function);
+    napi_set_named_property(env, exports, table[i].name, function);
+  }
+  return exports;
+}

@@ -1,0 +1,155 @@
+/**
+ * The driver on the kernel's own protocol: mounts /dev/fuse by the addon or in pure Node and runs a {@link Session} over it.
+ * INVARIANT: this process never makes a synchronous call on its own mount; it would wait for itself.
+ */
+import { spawnSync } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { FilestoreError } from '../base/errors.js';
+import { AddonTransport } from './addon-transport.js';
+import type { FuseDevice } from './device.js';
+import { loadDevice } from './device.js';
+import type { FuseDriver, Mounted, MountOptions } from './driver.js';
+import type { FileSystem } from './file-system.js';
+import { describeHolders, findHolders } from './mount-holders.js';
+import { canonicalMountPoint, prepareMountPoint } from './mount-point.js';
+import { mountAt } from './mount-table.js';
+import type { MountedDevice } from './mounting.js';
+import { inheritedDescriptor, mountDevice } from './mounting.js';
+import { Notifications } from './notifications.js';
+import { PureTransport } from './pure-transport.js';
+import { Session } from './session.js';
+import type { Transport } from './transport.js';
+
+export interface KernelDriverOptions {
+  /** Left out: the addon when it can be loaded. */
+  readonly transport?: 'addon' | 'pure';
+}
+
+const INIT_MS = 15_000;
+const ENDED_MS = 10_000;
+const EXIT_UNMOUNT_MS = 5_000;
+const READ_AHEAD_KIB = '1024';
+
+/** @throws (from `mount`) FilestoreError unavailable when the addon is asked for and cannot be loaded */
+export function createKernelDriver(options: KernelDriverOptions = {}): FuseDriver {
+  return {
+    mount: async (fileSystem, mountOptions) => {
+      const device = chooseDevice(options.transport, mountOptions);
+      const inherited = inheritedDescriptor(mountOptions.mountPoint);
+      if (inherited !== undefined) return serve(fileSystem, mountOptions, device, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
+      const path = await canonicalMountPoint(mountOptions.mountPoint);
+      const rootMode = await prepareMountPoint(path, mountOptions.subtype, mountOptions.log);
+      return serve(fileSystem, mountOptions, device, path, await mountDevice(device, path, rootMode, mountOptions));
+    },
+  };
+}
+
+function chooseDevice(transport: 'addon' | 'pure' | undefined, { log }: MountOptions): FuseDevice | undefined {
+  if (transport === 'pure') return undefined;
+  const loaded = loadDevice();
+  if (loaded.device !== undefined) return loaded.device;
+  if (transport === 'addon') throw new FilestoreError('unavailable', `the native addon was asked for: ${loaded.reason}`);
+  log.info('addon-missing', { reason: loaded.reason, effect: 'the kernel is read in pure Node, which is slower' });
+  return undefined;
+}
+
+async function serve(
+  fileSystem: FileSystem,
+  options: MountOptions,
+  device: FuseDevice | undefined,
+  path: string,
+  mounted: MountedDevice,
+): Promise<Mounted> {
+  const transport: Transport = device === undefined ? new PureTransport(mounted.fd) : new AddonTransport(device, mounted.fd);
+  const session = new Session(fileSystem, transport, {
+    requestDeadlineMs: options.requestDeadlineMs,
+    log: options.log,
+    ...(options.onError !== undefined && { onError: options.onError }),
+  });
+  const isOurMount = mounted.unmount !== undefined;
+  const onExit = (): void => endAtExit(device, mounted.fd, isOurMount ? path : undefined);
+  process.on('exit', onExit);
+  const notifications = new Notifications(transport);
+  const ended = session.ended.then(() => {
+    process.off('exit', onExit);
+    notifications.close();
+  });
+  session.start();
+  try {
+    await within(session.initialized, INIT_MS, () => new FilestoreError('unavailable', `${path}: the kernel did not begin within ${INIT_MS} ms`));
+  } catch (error) {
+    if (mounted.unmount !== undefined) await mounted.unmount('detach').catch(() => undefined);
+    transport.close();
+    throw error;
+  }
+  const negotiated = await session.initialized;
+  const own = await mountAt(path);
+  if (own !== undefined) void raiseReadAhead(own.device);
+  options.log.debug('mounted', { mountPoint: path, transport: transport.name, protocol: `7.${negotiated.minor}` });
+  return {
+    capabilities: { passthrough: negotiated.hasPassthrough && device !== undefined, invalidation: true, entryLifetimes: true, byteNames: true },
+    description: `kernel (${transport.name})`,
+    invalidateEntry: (parent, name) => notifications.entry(parent, name),
+    invalidateInode: (ino) => notifications.inode(ino),
+    get activeRequests() {
+      return session.activeRequests;
+    },
+    ended,
+    unmount: (how) => unmount(path, mounted, session, ended, how),
+  };
+}
+
+async function unmount(path: string, mounted: MountedDevice, session: Session, ended: Promise<void>, how: 'clean' | 'detach'): Promise<void> {
+  if (mounted.unmount === undefined) {
+    // The mount belongs to mount.fuse3, which left it to us without the right to end it: with the device gone it is dead until `umount`.
+    session.end(0);
+    await ended;
+    return;
+  }
+  const outcome = await mounted.unmount(how);
+  if (outcome === 'busy') {
+    const holders = await findHolders(path);
+    const who = holders.length > 0 ? describeHolders(holders) : 'a process this user may not see, or another mount below it';
+    throw new FilestoreError('busy', `${path} is busy: held by ${who}; end it, or detach with: odoo-swiftfs unmount --detach ${path}`);
+  }
+  // Detached with files open, the mount lives on until they are closed.
+  if (how === 'clean' || outcome === 'not-mounted') {
+    if (outcome === 'not-mounted') session.end(0);
+    await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted, but the kernel keeps its device open`));
+  }
+}
+
+async function within<T>(promise: Promise<T>, limitMs: number, late: () => FilestoreError): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late()), limitMs)));
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One READ of 1 MiB instead of eight of 128 KiB; root only, and only a matter of speed. */
+async function raiseReadAhead(device: string): Promise<void> {
+  await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, READ_AHEAD_KIB).catch(() => undefined);
+}
+
+/**
+ * process.exit() while serving. With the addon the device is closed first, which fails what the kernel still asks, so that nothing waits
+ * for a loop that has stopped. In pure Node the reading threads hold the device and Node waits for them: only an unmount frees them.
+ */
+function endAtExit(device: FuseDevice | undefined, fd: number, path: string | undefined): void {
+  if (device !== undefined) {
+    try {
+      closeSync(fd);
+    } catch {
+      // closed already
+    }
+    if (path !== undefined && device.detachNow(path) < 0) spawnSync('fusermount3', ['-u', '-z', '--', path], { timeout: EXIT_UNMOUNT_MS });
+    return;
+  }
+  if (path !== undefined) spawnSync('umount', ['-l', path], { timeout: EXIT_UNMOUNT_MS });
+  // A device that mount.fuse3 handed over cannot be unmounted by us; Node would wait for its readers for ever.
+  else process.kill(process.pid, 'SIGKILL');
+}

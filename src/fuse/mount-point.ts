@@ -1,0 +1,111 @@
+/**
+ * Is a directory fit to be mounted on? A daemon that was killed leaves a dead mount (ENOTCONN), which is cleared here; one that serves is
+ * left alone.
+ */
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { FilestoreError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { mountAt } from './mount-table.js';
+import { runCommand } from './run-command.js';
+
+const ANSWER_MS = 5_000;
+const MAX_DEAD_MOUNTS = 16;
+const COMMAND_MS = 10_000;
+
+/** @returns the path without symbolic links, as the mount table shows it; the last name is not asked, a dead mount would fail it */
+export async function canonicalMountPoint(path: string): Promise<string> {
+  const absolute = isAbsolute(path) ? resolve(path) : resolve(process.cwd(), path);
+  if (absolute === '/') throw new FilestoreError('bad-config', 'mount point / is the root of the system; name another directory');
+  let parent: string;
+  try {
+    parent = await realpath(dirname(absolute));
+  } catch (error) {
+    throw missing(path, error);
+  }
+  const there = join(parent, basename(absolute));
+  if ((await mountAt(there)) !== undefined) return there;
+  try {
+    return await realpath(there);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw missing(path, error);
+    return there;
+  }
+}
+
+function missing(path: string, cause: unknown): FilestoreError {
+  return new FilestoreError('bad-config', `mount point ${path} does not exist; create it with: mkdir -p ${path}`, { cause });
+}
+
+/**
+ * @param path canonical
+ * @returns st_mode's type bits in octal, for `rootmode=`
+ * @throws FilestoreError bad-config, busy, not-permitted
+ */
+export async function prepareMountPoint(path: string, subtype: string, log: Log): Promise<string> {
+  for (let cleared = 0; cleared <= MAX_DEAD_MOUNTS; cleared++) {
+    const above = await mountAt(path);
+    const isOurs = above !== undefined && (above.type === `fuse.${subtype}` || above.type === 'fuse');
+    const state = await stateOf(path);
+    switch (state) {
+      case 'dead':
+        log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; its mount is detached and made anew' });
+        await detach(path);
+        continue;
+      case 'directory':
+        if (isOurs && above.type !== 'fuse') {
+          throw new FilestoreError('busy', `${path} is mounted already (${above.source}); unmount it first: odoo-swiftfs unmount ${path}`);
+        }
+        return '40000';
+      case 'other':
+        throw new FilestoreError('bad-config', `mount point ${path} is not a directory`);
+      case 'missing':
+        throw missing(path, undefined);
+      case 'forbidden':
+        throw isOurs
+          ? new FilestoreError('busy', `${path} is mounted already by another user (${above.source})`)
+          : new FilestoreError('not-permitted', `mount point ${path} may not be entered by this user`);
+      case 'silent':
+        throw new FilestoreError('busy', `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`);
+    }
+  }
+  throw new FilestoreError('busy', `${path} has more than ${MAX_DEAD_MOUNTS} dead mounts; run: umount -l ${path}`);
+}
+
+type PointState = 'directory' | 'other' | 'missing' | 'dead' | 'forbidden' | 'silent';
+
+async function stateOf(path: string): Promise<PointState> {
+  let timer: NodeJS.Timeout | undefined;
+  const silent = new Promise<PointState>((resolve) => (timer = setTimeout(resolve, ANSWER_MS, 'silent')));
+  const asked = stat(path).then(
+    (stats): PointState => (stats.isDirectory() ? 'directory' : 'other'),
+    (error: NodeJS.ErrnoException): PointState => {
+      if (error.code === 'ENOTCONN' || error.code === 'ECONNABORTED') return 'dead';
+      if (error.code === 'ENOENT') return 'missing';
+      return error.code === 'ENOTDIR' ? 'other' : 'forbidden';
+    },
+  );
+  try {
+    return await Promise.race([asked, silent]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Detaches lazily: with umount, and where that is not ours to do, with fusermount3. */
+async function detach(path: string): Promise<void> {
+  const attempts: string[] = [];
+  for (const [command, ...args] of [
+    ['umount', '-l', path],
+    ['fusermount3', '-u', '-z', '--', path],
+  ] as const) {
+    try {
+      const outcome = await runCommand(command, args, COMMAND_MS);
+      if (outcome.exitCode === 0) return;
+      attempts.push(outcome.standardError);
+    } catch (error) {
+      attempts.push((error as Error).message);
+    }
+  }
+  throw new FilestoreError('not-permitted', `${path} is a dead mount that cannot be cleared: ${attempts.join('; ')}; run as root: umount -l ${path}`);
+}

@@ -1,0 +1,24 @@
+/** How requests come from the kernel and replies go back. Two tenants: `addon-transport.ts` and `pure-transport.ts`. */
+import type { FileSlice } from '../base/read-result.js';
+import type { RequestView } from './request.js';
+
+export interface Transport {
+  /** `addon` or `pure Node`. */
+  readonly name: string;
+  /**
+   * Begins to read. `onRequest` must take what it needs from the view before it returns. `onEnd` is called once: errno (positive), ENODEV
+   * after an unmount.
+   */
+  start(onRequest: (request: RequestView) => void, onEnd: (errno: number) => void): void;
+  /** Writes a whole reply. @returns 0, or a negative errno: -ENOENT when the kernel no longer waits for it */
+  reply(bytes: Buffer, length: number): number;
+  /** Writes a reply whose payload is a local file's bytes; the header's `unique` stands in `bytes`. @returns as `reply` */
+  replyFromFile(bytes: Buffer, slice: FileSlice): number;
+  /** Writes a notification on a pool thread: the kernel may make it wait for a request of ours. Its failure is harmless. */
+  notify(bytes: Buffer): Promise<void>;
+  /** Registers a local file for passthrough. @returns its backing id, or a negative errno */
+  openBacking(fd: number): number;
+  closeBacking(backingId: number): void;
+  /** Stops reading and closes the device; the kernel then fails what is still asked. */
+  close(): void;
+}
