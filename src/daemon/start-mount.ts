@@ -3,25 +3,25 @@
  * it), the store, the cache, the filestore (refuses a first mount it cannot serve), the file system, the kernel, the control socket.
  * What fails undoes what was done before it, so a refused start leaves nothing behind.
  */
+import { opendir } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { BlobCache } from '../cache/cache.js';
 import { checkLogin } from '../config/check-login.js';
-import { controlDirectory, isRoot, type Host } from '../config/host.js';
+import { controlDirectory, type Host } from '../config/host.js';
 import type { Settings } from '../config/options.js';
-import { clearDeadMount } from '../control/clear-dead-mount.js';
 import { openControlServer } from '../control/control-server.js';
 import { findMountAt } from '../control/find-mounts.js';
 import { SUBTYPE } from '../control/mount-table.js';
 import { ensureControlDirectory, socketPath } from '../control/socket-path.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from '../filestore/filestore-options.js';
 import type { FuseDriver } from '../fuse/driver.js';
+import { canonicalMountPoint, prepareMountPoint } from '../fuse/mount-point.js';
 import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Vfs } from '../vfs/vfs.js';
 import { lockDirectory } from './directory-lock.js';
-import { checkMountPoint } from './mount-point.js';
 import { filestoreSettings, mountSource } from './part-settings.js';
 import { rememberErrors } from './recent-errors.js';
 import { RunningMount } from './running-mount.js';
@@ -92,7 +92,7 @@ export async function startMount(request: MountRequest, makers: PartMakers): Pro
 async function compose(request: MountRequest, makers: PartMakers, undo: Undo): Promise<RunningMount> {
   const { settings, mountPoint, clock } = request;
   const { log, recent } = rememberErrors(request.log, () => clock.nowMs());
-  await prepareMountPoint(request, log);
+  await readyMountPoint(request, log);
 
   for (const [directory, option] of lockedDirectories(settings)) {
     const lock = lockDirectory(directory, option);
@@ -139,20 +139,29 @@ class LateMount {
   }
 }
 
-/** Refuses a place where we serve already, clears one where a daemon died, warns of files that nobody will see. */
-async function prepareMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<void> {
-  if (/^\/dev\/fd\/\d+$/.test(mountPoint)) return;
+/**
+ * Refuses a place where we serve already, clears one where a daemon died (before the origin is opened, which may be the same place), warns
+ * of files that nobody will see.
+ */
+async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<void> {
+  if (mountPoint.startsWith('/dev/fd/')) return;
   const there = await findMountAt([controlDirectory(host)], mountPoint);
   if (there !== undefined && there.state !== 'dead') {
     const who = there.state === 'alive' ? `pid ${there.status.pid}` : there.reason;
-    throw new FilestoreError('busy', `${mountPoint} is already mounted by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
+    throw new FilestoreError('busy', `${mountPoint} is mounted already by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
   }
-  if (there?.state === 'dead' || checkMountPoint(mountPoint) === 'dead-mount') {
-    log.info('dead-mount-cleared', { mountPoint });
-    await clearDeadMount(mountPoint, isRoot(host));
-  }
-  if (checkMountPoint(mountPoint) === 'has-files' && settings.origin === undefined) {
+  await prepareMountPoint(await canonicalMountPoint(mountPoint), SUBTYPE, log);
+  if (settings.origin === undefined && (await hasFiles(mountPoint))) {
     log.warn('mount-hides-files', { mountPoint, remedy: `to read them through the mount, start it with --origin ${mountPoint}` });
+  }
+}
+
+async function hasFiles(directory: string): Promise<boolean> {
+  const entries = await opendir(directory);
+  try {
+    return (await entries.read()) !== null;
+  } finally {
+    await entries.close();
   }
 }
 
