@@ -1,0 +1,68 @@
+/** Containers: made, asked for, labelled, removed. */
+import { FilestoreError } from '../base/errors.js';
+import type { ContainerInfo, Metadata, RequestOptions } from '../store/object-store.js';
+import type { Capabilities } from './capabilities.js';
+import { metadataHeaders, metadataOf } from './objects/metadata-headers.js';
+import { containerPath } from './objects/paths.js';
+import type { Requester } from './requests/requester.js';
+import { header } from './requests/wire.js';
+
+/** @returns undefined when it is not there */
+export async function headContainer(requester: Requester, container: string, options: RequestOptions): Promise<ContainerInfo | undefined> {
+  const answer = await requester.call({ method: 'HEAD', path: containerPath(container), accept: [404], options });
+  if (answer.status === 404) return undefined;
+  return {
+    objectCount: Number(header(answer.headers, 'x-container-object-count') ?? 0),
+    bytesUsed: Number(header(answer.headers, 'x-container-bytes-used') ?? 0),
+    metadata: metadataOf('container', answer.headers),
+    storagePolicy: header(answer.headers, 'x-storage-policy'),
+  };
+}
+
+export interface NewContainer {
+  readonly storagePolicy: string | undefined;
+  readonly metadata: Metadata;
+}
+
+/**
+ * @returns 'existed' also where our own PUT was repeated after its answer was lost: only a sure 'created' is known to be empty
+ * @throws FilestoreError bad-config for a storage policy this Swift does not have
+ */
+export async function createContainer(
+  requester: Requester,
+  capabilities: Capabilities,
+  container: string,
+  { storagePolicy, metadata }: NewContainer,
+  options: RequestOptions,
+): Promise<'created' | 'existed'> {
+  const path = containerPath(container);
+  const policy = storagePolicy === undefined ? {} : { 'x-storage-policy': storagePolicy };
+  const headers = { ...metadataHeaders('container', metadata), ...policy, 'content-length': '0' };
+  const answer = await requester.call({ method: 'PUT', path, headers, accept: [400, 409], options });
+  if (answer.status === 201) return answer.repeated ? 'existed' : 'created';
+  if (answer.status === 400) {
+    const { storagePolicies } = await capabilities.info();
+    const known = storagePolicies.length === 0 ? '' : `; this Swift has: ${storagePolicies.join(', ')}`;
+    const wanted = storagePolicy === undefined ? '' : ` with storage policy "${storagePolicy}" (storage_policy)`;
+    throw new FilestoreError('bad-config', `PUT ${path}: Swift does not make this container${wanted}${known}`);
+  }
+  // 409: it is there with another policy, which no request can change. It serves as it is.
+  if (answer.status === 409) await updateContainer(requester, container, metadata, options);
+  return 'existed';
+}
+
+/** Keys with the value '' are removed, others stay. @throws FilestoreError not-found */
+export async function updateContainer(requester: Requester, container: string, metadata: Metadata, options: RequestOptions): Promise<void> {
+  const path = containerPath(container);
+  const headers = { ...metadataHeaders('container', metadata), 'content-length': '0' };
+  const answer = await requester.call({ method: 'POST', path, headers, accept: [404], options });
+  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+}
+
+/** @returns false when it was not there. @throws FilestoreError not-empty */
+export async function deleteContainer(requester: Requester, container: string, options: RequestOptions): Promise<boolean> {
+  const path = containerPath(container);
+  const answer = await requester.call({ method: 'DELETE', path, accept: [404, 409], options });
+  if (answer.status === 409) throw new FilestoreError('not-empty', `DELETE ${path}: container ${container} still holds objects`);
+  return answer.status !== 404 || answer.repeated;
+}

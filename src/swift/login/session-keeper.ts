@@ -1,0 +1,134 @@
+/**
+ * Holds the session all calls share: one login in flight, renewal before it expires, and a brake on logins.
+ *
+ * Clouds answer 429 beyond some 90 logins a minute, so logins come out of a bucket of 5 that gains one a second, and a login that
+ * failed is not tried again before its pause is over (1 s, doubled up to 30 s, or what Retry-After asks).
+ *
+ * INVARIANT: before the first login has succeeded a refusal is thrown as it is (bad-credentials, bad-config): somebody is at the
+ * keyboard. Later the same refusal is an outage (`unavailable`): the credentials did work, writes belong in the spool, and the message
+ * says what the service said.
+ */
+import type { Clock } from '../../base/clock.js';
+import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { LoginUnavailable } from './login-request.js';
+import type { Session } from './session.js';
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+const BUCKET_SIZE = 5;
+const BUCKET_REFILL_MS = 1000;
+/** A token is renewed when a tenth of its life is left, at most five minutes before its end. */
+const RENEW_BEFORE_MS = 5 * 60_000;
+const RENEW_BEFORE_SHARE = 0.1;
+
+export class SessionKeeper {
+  readonly #login: () => Promise<Session>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #session: Session | undefined;
+  #flight: Promise<Session> | undefined;
+  #everLoggedIn = false;
+  #failures = 0;
+  #notBeforeMs = 0;
+  #lastError: FilestoreError | undefined;
+  #bucket = BUCKET_SIZE;
+  #bucketMs = 0;
+
+  constructor(login: () => Promise<Session>, clock: Clock, log: Log) {
+    this.#login = login;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Logins that have failed in a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Milliseconds until a login may be tried again; 0 when at once. */
+  get pauseMs(): number {
+    return Math.max(0, this.#notBeforeMs - this.#clock.nowMs());
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError?.message;
+  }
+
+  /** @throws FilestoreError unavailable; before the first success also bad-credentials and bad-config */
+  session(): Session | Promise<Session> {
+    const session = this.#session;
+    if (session === undefined) return this.#renew();
+    const { expiresAtMs, issuedMs, report } = session;
+    // v1 hands out the same token until it has expired, so that renewing it early gains nothing.
+    if (expiresAtMs === undefined || report.way === 'v1') return session;
+    const leftMs = expiresAtMs - this.#clock.nowMs();
+    if (leftMs <= 0) {
+      this.#session = undefined;
+      return this.#renew();
+    }
+    const early = Math.min(RENEW_BEFORE_MS, (expiresAtMs - issuedMs) * RENEW_BEFORE_SHARE);
+    if (leftMs <= early && this.pauseMs === 0 && this.#flight === undefined) {
+      // The old token serves until the new one is here; a failure is logged by the flight and tried again after its pause.
+      this.#renew().catch(() => undefined);
+    }
+    return session;
+  }
+
+  /** Says that the server refuses this session's token. Whoever comes second finds it replaced already. */
+  invalidate(session: Session): void {
+    if (this.#session === session) this.#session = undefined;
+  }
+
+  #renew(): Promise<Session> {
+    this.#flight ??= this.#fly().finally(() => (this.#flight = undefined));
+    return this.#flight;
+  }
+
+  async #fly(): Promise<Session> {
+    if (this.#lastError !== undefined && this.pauseMs > 0) throw this.#lastError;
+    this.#takeFromBucket();
+    try {
+      const session = await this.#login();
+      if (this.#failures > 0) this.#log.info('login-works-again', { storageUrl: session.storageUrl });
+      this.#session = session;
+      this.#everLoggedIn = true;
+      this.#failures = 0;
+      this.#lastError = undefined;
+      this.#notBeforeMs = 0;
+      return session;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): FilestoreError {
+    const asked = error instanceof LoginUnavailable ? error.retryAfterMs : 0;
+    const pauseMs = Math.max(asked, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures));
+    this.#failures++;
+    this.#notBeforeMs = this.#clock.nowMs() + pauseMs;
+    this.#lastError = this.#meaningOf(error);
+    if (this.#everLoggedIn) this.#log.warn('login-failed', { error: this.#lastError.message, nextTryMs: Math.round(pauseMs) });
+    return this.#lastError;
+  }
+
+  #meaningOf(error: unknown): FilestoreError {
+    if (!this.#everLoggedIn) {
+      if (error instanceof LoginUnavailable && error.untrusted) return new FilestoreError('bad-config', error.message, { cause: error });
+      return error instanceof FilestoreError ? error : new FilestoreError('internal', messageOf(error), { cause: error });
+    }
+    if (kindOf(error) === 'unavailable' && error instanceof FilestoreError) return error;
+    return new FilestoreError('unavailable', `the login that worked before fails now: ${messageOf(error)}`, { cause: error });
+  }
+
+  #takeFromBucket(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#bucket = Math.min(BUCKET_SIZE, this.#bucket + (nowMs - this.#bucketMs) / BUCKET_REFILL_MS);
+    this.#bucketMs = nowMs;
+    if (this.#bucket < 1) {
+      this.#notBeforeMs = nowMs + (1 - this.#bucket) * BUCKET_REFILL_MS;
+      throw new FilestoreError('unavailable', 'tokens are refused as fast as they are issued; logins are held back to one a second');
+    }
+    this.#bucket -= 1;
+  }
+}

@@ -1,0 +1,23 @@
+/** What a login gives: where the account is, and the token for it. */
+export interface Session {
+  /** Storage URL of the account, without a trailing slash. */
+  readonly storageUrl: string;
+  readonly token: string;
+  readonly issuedMs: number;
+  /** Undefined where the service does not say. */
+  readonly expiresAtMs: number | undefined;
+  readonly report: LoginReport;
+}
+
+/** What `login --check` shows. No secret is in it. */
+export interface LoginReport {
+  readonly way: 'v1' | 'v2 password' | 'v2 token' | 'v3 password' | 'v3 application credential' | 'v3 token' | 'ready token';
+  readonly authUrl: string | undefined;
+  readonly storageUrl: string;
+  readonly expiresAtMs: number | undefined;
+  readonly user: string | undefined;
+  readonly project: string | undefined;
+  readonly roles: readonly string[];
+  /** Regions of the catalog that have an object store. */
+  readonly regions: readonly string[];
+}

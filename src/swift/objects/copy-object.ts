@@ -1,0 +1,40 @@
+/** Server-side copy of one object. Swift reads a large object's segments and stores one plain object, so nothing is shared. */
+import { FilestoreError } from '../../base/errors.js';
+import type { RequestOptions } from '../../store/object-store.js';
+import type { Requester } from '../requests/requester.js';
+import { objectPath } from './paths.js';
+
+/** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
+const HEADERS_TIMEOUT_MS = 300_000;
+
+/**
+ * @returns 'missing' when the source is not there, 'too-large' when it does not fit into one object
+ * @throws FilestoreError not-found when the target container is missing
+ */
+export async function copyObject(
+  requester: Requester,
+  container: string,
+  name: string,
+  toContainer: string,
+  toName: string,
+  options: RequestOptions,
+): Promise<'copied' | 'missing' | 'too-large'> {
+  const path = objectPath(container, name);
+  const answer = await requester.call({
+    method: 'COPY',
+    path,
+    headers: { destination: objectPath(toContainer, toName), 'content-length': '0' },
+    accept: [404, 413],
+    options: { priority: 'write', ...options },
+    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+  });
+  if (answer.status === 413) {
+    if (/quota/i.test(answer.text))
+      throw new FilestoreError('no-space', `COPY ${path}: the account's or container's quota is used up (413)`);
+    return 'too-large';
+  }
+  if (answer.status !== 404) return 'copied';
+  const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
+  if (source.status === 404) return 'missing';
+  throw new FilestoreError('not-found', `COPY ${path}: container ${toContainer} does not exist`);
+}

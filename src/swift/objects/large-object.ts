@@ -1,0 +1,142 @@
+/**
+ * Objects larger than Swift takes in one: static large objects. The segments lie in CONTAINER_segments (same storage policy) under
+ * `NAME/slo/UPLOAD/INDEX`, the manifest under the name itself. The bytes are hashed as they leave, and the manifest is written only
+ * when all of them have the MD5 promised: a reader never meets half an upload.
+ */
+import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { FilestoreError } from '../../base/errors.js';
+import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
+import { field, parseJson, textField } from '../login/login-request.js';
+import type { Requester } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
+import { isStaticLarge, metadataHeaders } from './metadata-headers.js';
+import { objectPath } from './paths.js';
+
+export interface Segment {
+  readonly container: string;
+  readonly name: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+export function segmentsContainer(container: string): string {
+  return `${container}_segments`;
+}
+
+/** Metadata key of a segments container we made: only what bears it is emptied and removed with its container. */
+export const SEGMENTS_MARK = 'odoo-swiftfs-segments';
+
+/** A new folder for the segments of one upload. Its names begin with the object's, so that leftovers can be told whose they are. */
+export function segmentPrefix(name: string, nowMs: number): string {
+  return `${name}/slo/${nowMs}-${randomBytes(4).toString('hex')}`;
+}
+
+export function segmentName(prefix: string, index: number): string {
+  return `${prefix}/${String(index).padStart(8, '0')}`;
+}
+
+/** The object a segment is of, by its name; undefined for what we did not name. */
+export function segmentOwner(name: string): string | undefined {
+  return /^(.+)\/slo\/\d+-[0-9a-f]{8}\/\d{8}$/s.exec(name)?.[1];
+}
+
+/** Bytes a segment holds: as the settings want it, but no more segments than a manifest may list, none larger than one object. */
+export function segmentSize(totalBytes: number, wantedBytes: number, maxFileBytes: number, maxSegments: number): number {
+  const size = Math.min(maxFileBytes, Math.max(wantedBytes, Math.ceil(totalBytes / maxSegments)));
+  if (size * maxSegments < totalBytes) {
+    const most = size * maxSegments;
+    throw new FilestoreError('too-large', `${totalBytes} bytes are more than this Swift takes in one large object (${most})`);
+  }
+  return size;
+}
+
+/** Sends one segment. @param whole hash of all bytes before it. @returns the segment, and the hash with its bytes */
+export async function putSegment(
+  requester: Requester,
+  at: { readonly container: string; readonly name: string; readonly start: number; readonly end: number },
+  body: ObjectBody,
+  whole: Hash,
+  options: PutOptions,
+): Promise<{ segment: Segment; whole: Hash }> {
+  const sizeBytes = at.end - at.start;
+  let sum = createHash('md5');
+  let total = whole.copy();
+  const path = objectPath(at.container, at.name);
+  const answer = await requester.call({
+    method: 'PUT',
+    path,
+    headers: { 'content-type': 'application/octet-stream' },
+    body: {
+      sizeBytes,
+      open: () => {
+        sum = createHash('md5');
+        total = whole.copy();
+        return body.read(at.start, at.end);
+      },
+      onBytes: (bytes) => {
+        sum.update(bytes);
+        total.update(bytes);
+        options.onProgress?.();
+      },
+    },
+    options,
+  });
+  const etag = sum.digest('hex');
+  const stored = header(answer.headers, 'etag')?.replace(/^"|"$/g, '');
+  if (stored !== etag)
+    throw new FilestoreError('corrupt', `PUT ${path}: sent bytes with MD5 ${etag}, stored are bytes with ${stored ?? 'no ETag'}`);
+  return { segment: { container: at.container, name: at.name, etag, sizeBytes }, whole: total };
+}
+
+/** Writes the manifest; Swift checks each segment's ETag and size. */
+export async function putManifest(
+  requester: Requester,
+  container: string,
+  name: string,
+  segments: readonly Segment[],
+  options: PutOptions & { readonly headers?: Readonly<Record<string, string>> },
+): Promise<void> {
+  const text = JSON.stringify(segments.map((s) => ({ path: `/${s.container}/${s.name}`, etag: s.etag, size_bytes: s.sizeBytes })));
+  const bytes = Buffer.from(text);
+  const path = objectPath(container, name);
+  const answer = await requester.call({
+    method: 'PUT',
+    path,
+    query: 'multipart-manifest=put',
+    headers: {
+      'content-type': options.contentType ?? 'application/octet-stream',
+      ...metadataHeaders('object', options.metadata ?? {}),
+      ...options.headers,
+    },
+    body: { sizeBytes: bytes.length, open: () => bytes },
+    accept: [404],
+    options,
+  });
+  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+}
+
+/** The segments of a static large object; undefined when it is not there or is none. */
+export async function readManifest(
+  requester: Requester,
+  container: string,
+  name: string,
+  options: RequestOptions,
+): Promise<readonly Segment[] | undefined> {
+  const path = objectPath(container, name);
+  const answer = await requester.call({ method: 'GET', path, query: 'multipart-manifest=get&format=json', accept: [404], options });
+  if (answer.status === 404 || !isStaticLarge(answer.headers)) return undefined;
+  const rows = parseJson(answer.text);
+  if (!Array.isArray(rows)) throw new FilestoreError('unavailable', `GET ${path}: the manifest is not JSON`);
+  return (rows as readonly unknown[]).map((row) => segmentOf(row, path));
+}
+
+function segmentOf(row: unknown, path: string): Segment {
+  const at = /^\/([^/]+)\/(.+)$/s.exec(textField(row, 'name') ?? '');
+  const etag = textField(row, 'hash');
+  const sizeBytes = field(row, 'bytes');
+  const nested = field(row, 'sub_slo') === true || field(row, 'range') !== undefined;
+  if (at?.[1] === undefined || at[2] === undefined || etag === undefined || typeof sizeBytes !== 'number' || nested) {
+    throw new FilestoreError('unsupported', `GET ${path}: its manifest has segments that are not plain objects; copy it with another tool`);
+  }
+  return { container: at[1], name: at[2], etag, sizeBytes };
+}

@@ -1,0 +1,90 @@
+/**
+ * Listings of containers and of the account, a page at a time until an empty page: some servers end a page early, so that a short
+ * page is not the last. One page is held in memory, never the listing.
+ */
+import { contentSha1, pathOfObject } from '../../base/names.js';
+import { FilestoreError } from '../../base/errors.js';
+import type { ListedObject, ListOptions, RequestOptions } from '../../store/object-store.js';
+import { field, parseJson, textField } from '../login/login-request.js';
+import type { Requester } from '../requests/requester.js';
+import { containerPath, query } from './paths.js';
+
+const PAGE_NAMES = 10_000;
+const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
+
+/** No page when the container is not there. */
+export async function* listObjects(requester: Requester, container: string, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
+  const limit = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
+  let marker = options.marker;
+  for (;;) {
+    const rows = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker }, options);
+    const objects = rows.flatMap((row) => listedObject(row) ?? []);
+    const last = objects.at(-1);
+    if (last === undefined) return;
+    assertForward(container, marker, last.name);
+    yield objects;
+    marker = last.name;
+  }
+}
+
+export async function* listContainerNames(
+  requester: Requester,
+  prefix: string,
+  options: RequestOptions,
+): AsyncGenerator<readonly string[]> {
+  let marker: string | undefined;
+  for (;;) {
+    const rows = await page(requester, '', { limit: PAGE_NAMES, prefix: prefix === '' ? undefined : prefix, marker }, options);
+    const names = rows.flatMap((row) => textField(row, 'name') ?? []);
+    const last = names.at(-1);
+    if (last === undefined) return;
+    assertForward('the account', marker, last);
+    yield names;
+    marker = last;
+  }
+}
+
+async function page(
+  requester: Requester,
+  path: string,
+  values: Readonly<Record<string, string | number | undefined>>,
+  options: RequestOptions,
+): Promise<readonly unknown[]> {
+  const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
+  if (answer.status === 404 || answer.status === 204) return [];
+  const rows = parseJson(answer.text);
+  if (!Array.isArray(rows)) {
+    throw new FilestoreError(
+      'unavailable',
+      `GET ${path === '' ? 'the account' : path}: the listing is not JSON; something else answered in Swift's place`,
+    );
+  }
+  return rows as readonly unknown[];
+}
+
+/** A server that ignores the marker would have us list its first page for ever. */
+function assertForward(what: string, marker: string | undefined, last: string): void {
+  if (marker !== undefined && last === marker) {
+    throw new FilestoreError('unavailable', `the listing of ${what} does not go on after "${marker}"; the server ignores the marker`);
+  }
+}
+
+/** Pseudo-folders (`subdir`) have no name and are left out. */
+function listedObject(row: unknown): ListedObject | undefined {
+  const name = textField(row, 'name');
+  if (name === undefined) return undefined;
+  const bytes = field(row, 'bytes');
+  const modified = Date.parse(`${(textField(row, 'last_modified') ?? '').slice(0, 23)}Z`);
+  return {
+    name,
+    sizeBytes: typeof bytes === 'number' && !looksLikeManifest(name, bytes) ? bytes : undefined,
+    lastModifiedMs: Number.isNaN(modified) ? 0 : modified,
+  };
+}
+
+/** The manifest of a DLO is listed with 0 bytes. A blob of 0 bytes has one name only, so under any other it must be a manifest. */
+function looksLikeManifest(name: string, bytes: number): boolean {
+  if (bytes !== 0) return false;
+  const sha1 = contentSha1(pathOfObject(name));
+  return sha1 !== undefined && sha1 !== SHA1_OF_NOTHING;
+}

@@ -1,0 +1,53 @@
+/** Metadata of ours as headers, and back. */
+import { FilestoreError } from '../../base/errors.js';
+import type { Metadata, ObjectInfo } from '../../store/object-store.js';
+import { header, type Headers } from '../requests/wire.js';
+
+const KEY = /^[a-z0-9_-]+$/;
+const VALUE = /^[\x20-\x7e]*$/;
+
+/** @throws FilestoreError invalid-argument for what no header can hold */
+export function metadataHeaders(kind: 'object' | 'container', metadata: Metadata): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [key, value] of Object.entries(metadata)) {
+    if (!KEY.test(key) || !VALUE.test(value)) {
+      throw new FilestoreError('invalid-argument', `metadata "${key}": keys are lower case letters, digits, "-", "_"; values are ASCII`);
+    }
+    headers[`x-${kind}-meta-${key}`] = value;
+  }
+  return headers;
+}
+
+export function metadataOf(kind: 'object' | 'container', headers: Headers): Metadata {
+  const prefix = `x-${kind}-meta-`;
+  const metadata: Record<string, string> = {};
+  for (const name of Object.keys(headers)) {
+    if (name.startsWith(prefix)) metadata[name.slice(prefix.length)] = header(headers, name) ?? '';
+  }
+  return metadata;
+}
+
+export function isStaticLarge(headers: Headers): boolean {
+  return header(headers, 'x-static-large-object')?.toLowerCase() === 'true';
+}
+
+/** Hex MD5 of the body; an SLO's and a DLO's ETag is that of their segments' ETags. */
+export function md5Of(headers: Headers): string | undefined {
+  if (isStaticLarge(headers) || header(headers, 'x-object-manifest') !== undefined) return undefined;
+  const etag = header(headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+  return etag !== undefined && /^[0-9a-f]{32}$/.test(etag) ? etag : undefined;
+}
+
+/** Of an answer to HEAD, or to GET with and without a range. */
+export function objectInfoOf(headers: Headers): ObjectInfo {
+  const total = /\/(\d+)$/.exec(header(headers, 'content-range') ?? '')?.[1] ?? header(headers, 'content-length');
+  // Last-Modified is rounded up to a second; X-Timestamp is exact.
+  const stamp = Number(header(headers, 'x-timestamp') ?? NaN) * 1000;
+  const modified = Number.isFinite(stamp) ? stamp : Date.parse(header(headers, 'last-modified') ?? '');
+  return {
+    sizeBytes: Number(total ?? 0),
+    md5: md5Of(headers),
+    lastModifiedMs: Number.isNaN(modified) ? 0 : Math.round(modified),
+    metadata: metadataOf('object', headers),
+  };
+}

@@ -1,0 +1,82 @@
+/** PUT of one object that fits into one: length and MD5 go ahead, the answer's ETag is believed only when it is the MD5 sent. */
+import { FilestoreError } from '../../base/errors.js';
+import type { ObjectBody, PutOptions } from '../../store/object-store.js';
+import type { Answer, Call, Requester } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
+import { md5Of, metadataHeaders } from './metadata-headers.js';
+import { objectPath } from './paths.js';
+
+/** Odoo's files have no type worth guessing; without one Swift guesses from the name. */
+const CONTENT_TYPE = 'application/octet-stream';
+/** 202: another request for the same name was newer. If that was a DELETE, ours is not there: it is sent once more. */
+const SUPERSEDED_TRIES = 3;
+
+export interface PutOutcome {
+  /** False for 413: larger than this Swift takes in one object. */
+  readonly stored: boolean;
+}
+
+/**
+ * @param start first byte of the body, `end` the byte after the last: a segment, or the whole
+ * @param md5 of these bytes when it is known before
+ * @throws FilestoreError not-found when there is no such container; the kinds of the object port
+ */
+export async function putObject(
+  requester: Requester,
+  container: string,
+  name: string,
+  body: ObjectBody,
+  options: PutOptions,
+): Promise<PutOutcome> {
+  const path = objectPath(container, name);
+  const call: Call = {
+    method: 'PUT',
+    path,
+    headers: {
+      etag: body.md5,
+      'content-type': options.contentType ?? CONTENT_TYPE,
+      ...metadataHeaders('object', options.metadata ?? {}),
+    },
+    body: { sizeBytes: body.sizeBytes, open: () => body.read(0, body.sizeBytes), onBytes: () => options.onProgress?.() },
+    accept: [404, 409, 413],
+    options,
+    settle: () => storedAlready(requester, path, body.md5, options),
+  };
+  for (let attempt = 1; ; attempt++) {
+    const answer = await requester.call(call);
+    if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+    if (answer.status === 413) {
+      if (/quota/i.test(answer.text)) {
+        throw new FilestoreError('no-space', `PUT ${path}: the account's or container's quota is used up (413)`);
+      }
+      return { stored: false };
+    }
+    if (answer.status === 202 || answer.status === 409) {
+      const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
+      // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
+      if (there.status !== 404) return { stored: true };
+      if (attempt < SUPERSEDED_TRIES) continue;
+      throw new FilestoreError('unavailable', `PUT ${path}: others delete it as fast as it is stored`);
+    }
+    await checkStored(requester, path, answer, body.md5, options);
+    return { stored: true };
+  }
+}
+
+/** A lost answer: if the bytes are there, they need not go out again. */
+async function storedAlready(requester: Requester, path: string, md5: string, options: PutOptions): Promise<Answer | undefined> {
+  try {
+    const head = await requester.call({ method: 'HEAD', path, accept: [404], options, once: true });
+    return head.status !== 404 && md5Of(head.headers) === md5 ? head : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function checkStored(requester: Requester, path: string, answer: Answer, md5: string, options: PutOptions): Promise<void> {
+  const found = header(answer.headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+  if (found === md5.toLowerCase()) return;
+  await requester.call({ method: 'DELETE', path, accept: [404], options });
+  const expected = `sent bytes with MD5 ${md5}, stored are bytes with ${found ?? 'no ETag'}`;
+  throw new FilestoreError('corrupt', `PUT ${path}: ${expected}; the object was removed again; suspect what stands between us and Swift`);
+}

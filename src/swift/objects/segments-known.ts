@@ -1,0 +1,50 @@
+/**
+ * Which containers have segments beside them. Asking whether each object is a large one would double the requests of every delete, so
+ * the question is put to the container: while CONTAINER_segments does not exist, nothing in CONTAINER is a large object of ours.
+ *
+ * A "no" is believed for a minute: a large object that another node makes and we delete within it leaves its segments behind, which
+ * costs space and loses nothing.
+ */
+import type { Clock } from '../../base/clock.js';
+import type { RequestOptions } from '../../store/object-store.js';
+import type { Requester } from '../requests/requester.js';
+import { segmentsContainer } from './large-object.js';
+import { containerPath } from './paths.js';
+
+const NO_IS_BELIEVED_MS = 60_000;
+
+export class SegmentsKnown {
+  readonly #requester: Requester;
+  readonly #clock: Clock;
+  readonly #yes = new Set<string>();
+  readonly #no = new Map<string, number>();
+
+  constructor(requester: Requester, clock: Clock) {
+    this.#requester = requester;
+    this.#clock = clock;
+  }
+
+  noteMade(container: string): void {
+    this.#yes.add(container);
+    this.#no.delete(container);
+  }
+
+  noteGone(container: string): void {
+    this.#yes.delete(container);
+  }
+
+  /** Whether CONTAINER_segments exists. */
+  async has(container: string, options: RequestOptions): Promise<boolean> {
+    if (this.#yes.has(container)) return true;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - (this.#no.get(container) ?? -Infinity) < NO_IS_BELIEVED_MS) return false;
+    const path = containerPath(segmentsContainer(container));
+    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [404], options });
+    if (answer.status !== 404) {
+      this.noteMade(container);
+      return true;
+    }
+    this.#no.set(container, nowMs);
+    return false;
+  }
+}

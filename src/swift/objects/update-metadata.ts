@@ -1,0 +1,31 @@
+/** POST to an object replaces all its metadata, so what is there is read first and sent along. */
+import type { Metadata, RequestOptions } from '../../store/object-store.js';
+import type { Requester } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
+import { metadataHeaders, metadataOf } from './metadata-headers.js';
+import { objectPath } from './paths.js';
+
+/** What a POST drops, or resets, when it is not sent again (Swift's object server, `POST`). */
+const KEPT_HEADERS = ['content-type', 'content-encoding', 'content-disposition', 'x-delete-at'] as const;
+
+/** A key with the value '' is removed. @returns false when the object is not there */
+export async function updateMetadata(
+  requester: Requester,
+  container: string,
+  name: string,
+  metadata: Metadata,
+  options: RequestOptions,
+): Promise<boolean> {
+  const path = objectPath(container, name);
+  const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
+  if (head.status === 404) return false;
+  const kept: Record<string, string> = {};
+  for (const key of KEPT_HEADERS) {
+    const value = header(head.headers, key);
+    if (value !== undefined) kept[key] = value;
+  }
+  const merged = Object.entries({ ...metadataOf('object', head.headers), ...metadata }).filter(([, value]) => value !== '');
+  const headers = { ...kept, ...metadataHeaders('object', Object.fromEntries(merged)) };
+  const answer = await requester.call({ method: 'POST', path, headers: { ...headers, 'content-length': '0' }, accept: [404], options });
+  return answer.status !== 404;
+}

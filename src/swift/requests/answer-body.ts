@@ -1,0 +1,81 @@
+/**
+ * The body of an answer as the filestore reads it: bytes are counted against Content-Length, and whatever breaks becomes `unavailable`.
+ * INVARIANT: a body that ends without an error had all its bytes.
+ */
+import { Readable } from 'node:stream';
+import { FilestoreError } from '../../base/errors.js';
+import type { RunningRequest } from './running-requests.js';
+import { wireFailureOf } from './wire.js';
+
+export interface AnswerBodySource {
+  readonly stream: Readable;
+  /** For messages: method, place, transaction. */
+  readonly what: string;
+  readonly expectedBytes: number | undefined;
+  readonly running: RunningRequest;
+  readonly callerSignal: AbortSignal | undefined;
+  /** Called exactly once, when the connection is free again or given up. */
+  readonly release: () => void;
+}
+
+export class AnswerBody extends Readable {
+  readonly #source: AnswerBodySource;
+  #receivedBytes = 0;
+  #released = false;
+  #ended = false;
+
+  constructor(source: AnswerBodySource) {
+    super({ highWaterMark: 256 * 1024 });
+    this.#source = source;
+    const { stream } = source;
+    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('end', () => this.#end());
+    stream.on('error', (error) => this.#fail(error));
+    stream.on('close', () => {
+      if (!this.#ended && !this.destroyed) this.#fail(new Error('the answer was cut short'));
+    });
+  }
+
+  override _read(): void {
+    // Who waits for a slow reader is not stalled.
+    this.#source.running.moved();
+    this.#source.stream.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.#ended) this.#source.stream.destroy();
+    this.#release();
+    callback(error);
+  }
+
+  #take(chunk: Buffer): void {
+    this.#receivedBytes += chunk.length;
+    this.#source.running.moved();
+    if (!this.push(chunk)) this.#source.stream.pause();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    const { expectedBytes } = this.#source;
+    if (expectedBytes !== undefined && expectedBytes !== this.#receivedBytes) {
+      this.#fail(new Error(`${this.#receivedBytes} of ${expectedBytes} bytes came`));
+      return;
+    }
+    this.#release();
+    this.push(null);
+  }
+
+  #fail(error: unknown): void {
+    if (this.destroyed) return;
+    const { what, callerSignal } = this.#source;
+    if (callerSignal?.aborted) this.destroy(new FilestoreError('interrupted', `${what}: given up by the caller`));
+    else this.destroy(new FilestoreError('unavailable', `${what}: ${wireFailureOf(error).message}`, { cause: error }));
+  }
+
+  #release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#source.running.ended();
+    this.#source.release();
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The time one call has with all its attempts. While bytes move it does not strike: a large PUT may take longer than a call is allowed
+ * to wait. It strikes when the time is over and nothing has moved for `graceMs`.
+ */
+import { FilestoreError } from '../../base/errors.js';
+import type { Clock } from '../../base/clock.js';
+
+export class Deadline {
+  readonly #clock: Clock;
+  readonly #endMs: number;
+  readonly #graceMs: number;
+  readonly #totalMs: number;
+  readonly #callerSignal: AbortSignal | undefined;
+  readonly #controller = new AbortController();
+  readonly #onAbort = (): void => this.#controller.abort();
+  #progressMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: Clock, totalMs: number, graceMs: number, callerSignal: AbortSignal | undefined) {
+    this.#clock = clock;
+    this.#totalMs = totalMs;
+    this.#endMs = clock.nowMs() + totalMs;
+    this.#graceMs = graceMs;
+    this.#callerSignal = callerSignal;
+    this.#timer = setTimeout(() => this.#strike(), totalMs);
+    if (callerSignal?.aborted) this.#onAbort();
+    else callerSignal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Fires when the time is over or the caller gives up. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get remainingMs(): number {
+    return this.#endMs - this.#clock.nowMs();
+  }
+
+  progress(): void {
+    this.#progressMs = this.#clock.nowMs();
+  }
+
+  /** The error of a call whose signal has fired. @param what method and path. @param lastError of the attempt before, if any */
+  error(what: string, lastError: string | undefined): FilestoreError {
+    if (this.#callerSignal?.aborted) return new FilestoreError('interrupted', `${what}: given up by the caller`);
+    const tail = lastError === undefined ? '' : `; last: ${lastError}`;
+    return new FilestoreError('unavailable', `${what}: no answer within ${this.#totalMs} ms${tail}`);
+  }
+
+  /** The head of the answer is here: time no longer limits the call, the caller's signal still does. */
+  stopClock(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  close(): void {
+    this.stopClock();
+    this.#callerSignal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #strike(): void {
+    const quietMs = this.#clock.nowMs() - this.#progressMs;
+    if (quietMs >= this.#graceMs) this.#controller.abort();
+    else this.#timer = setTimeout(() => this.#strike(), this.#graceMs - quietMs);
+  }
+}

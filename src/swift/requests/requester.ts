@@ -1,0 +1,383 @@
+/**
+ * Carries one call to Swift through login, limiter, circuit breaker, attempts and pauses.
+ *
+ * Every call of this client may be repeated: GET, HEAD, DELETE, COPY to the same place, PUT of the same bytes, POST of the same
+ * metadata. What was perhaps carried out although its answer was lost is looked up first where the call says how (`settle`).
+ *
+ * INVARIANT: a place in the limiter is held from before an attempt until the last byte of its answer, and the place is given back on
+ * every way out.
+ */
+import type { Dispatcher } from 'undici';
+import type { Clock } from '../../base/clock.js';
+import { FilestoreError, messageOf } from '../../base/errors.js';
+import type { Priority, PriorityLimiter } from '../../base/priority-limiter.js';
+import type { RequestOptions } from '../../store/object-store.js';
+import type { SessionKeeper } from '../login/session-keeper.js';
+import type { Session } from '../login/session.js';
+import type { SwiftSettings } from '../swift-settings.js';
+import { AnswerBody } from './answer-body.js';
+import { CircuitBreaker } from './circuit-breaker.js';
+import { Deadline } from './deadline.js';
+import { outgoing, type OutgoingBody } from './request-body.js';
+import { RetryDelay, retryAfterMs } from './retry-delay.js';
+import type { RunningRequest, RunningRequests } from './running-requests.js';
+import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
+import { exchange, header, readText, WireFailure, wireFailureOf, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
+
+/** Longest error page that is kept for the message. */
+const ERROR_TEXT_BYTES = 16 * 1024;
+/** A page of a listing: 10,000 names of 1,024 bytes, percent-encoded nowhere, with their fields. */
+const TEXT_BYTES = 64 << 20;
+const FEW_ATTEMPTS = 3;
+/** Ceph answers 403 to an expired token: a login is tried for it, but not for every forbidden request. */
+const FORBIDDEN_LOGIN_EVERY_MS = 300_000;
+
+/** A caller's own short time-out says little about Swift; a silence this long does. */
+const SILENCE_MS = 2000;
+
+export interface Call {
+  readonly method: HttpMethod;
+  /** Below the storage URL: '' or '/container…', percent-encoded. */
+  readonly path: string;
+  /** Without '?'. */
+  readonly query?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: CallBody;
+  /** Statuses beside 2xx that are answers and not failures. */
+  readonly accept?: readonly number[];
+  readonly options: RequestOptions;
+  readonly headersTimeoutMs?: number;
+  /** After an attempt that may have been carried out: the answer when it was, else undefined and the call is repeated. */
+  readonly settle?: () => Promise<Answer | undefined>;
+  /** One attempt only (and one more with a new token). */
+  readonly once?: boolean;
+  /** Goes to the server although the circuit breaker is open, and past the limiter. */
+  readonly probe?: boolean;
+}
+
+export interface CallBody {
+  readonly sizeBytes: number;
+  readonly open: () => ConstructorParameters<typeof AnswerBody>[0]['stream'] | Uint8Array | string;
+  readonly onBytes?: (bytes: Uint8Array) => void;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The body of what was not streamed. */
+  readonly text: string;
+  /** Whether an earlier attempt may have been carried out: its answer was lost. */
+  readonly repeated: boolean;
+}
+
+export interface StreamedAnswer extends Answer {
+  /** Undefined where the status has no body to stream. */
+  readonly body: AnswerBody | undefined;
+}
+
+export interface RequesterParts {
+  readonly dispatcher: Dispatcher;
+  readonly sessions: SessionKeeper;
+  readonly limiter: PriorityLimiter;
+  readonly running: RunningRequests;
+  readonly clock: Clock;
+  readonly settings: SwiftSettings;
+  readonly userAgent: string;
+}
+
+/** How an attempt went wrong, and whether to go on. */
+interface Failure {
+  readonly error: FilestoreError;
+  readonly again: boolean;
+  readonly afterMs: number;
+  /** Whether it may have been carried out; 'unanswered' when nothing at all came back. */
+  readonly lost: 'no' | 'maybe' | 'unanswered';
+}
+
+interface AttemptAt {
+  readonly attempt: number;
+  readonly streamed: boolean;
+  readonly deadline: Deadline;
+  readonly last: string | undefined;
+  readonly mayLogIn: boolean;
+}
+
+type Outcome = { readonly answer: StreamedAnswer } | { readonly failure: Failure };
+
+export class Requester {
+  readonly #parts: RequesterParts;
+  readonly breaker: CircuitBreaker;
+  #forbiddenLoginMs = -Infinity;
+  #everServed = false;
+
+  constructor(parts: RequesterParts) {
+    this.#parts = parts;
+    this.breaker = new CircuitBreaker(parts.clock, 'Swift');
+  }
+
+  /** @throws FilestoreError: the kinds of the object port */
+  async call(call: Call): Promise<Answer> {
+    return this.#carry(call, false);
+  }
+
+  /** As {@link call}, but a 2xx answer's body is handed on as a stream; read it to its end or destroy it. */
+  async stream(call: Call): Promise<StreamedAnswer> {
+    return this.#carry(call, true);
+  }
+
+  async #carry(call: Call, streamed: boolean): Promise<StreamedAnswer> {
+    const { clock, settings } = this.#parts;
+    const { options } = call;
+    const deadline = new Deadline(clock, options.timeoutMs ?? settings.requestTimeoutMs, settings.stallTimeoutMs, options.signal);
+    const delay = new RetryDelay();
+    let loggedIn = false;
+    let lost = false;
+    let last: string | undefined;
+    let handedOn = false;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const outcome = await this.#attempt(call, { attempt, streamed, deadline, last, mayLogIn: !loggedIn });
+        if ('answer' in outcome) {
+          handedOn = outcome.answer.body !== undefined;
+          if (handedOn) outcome.answer.body?.once('close', () => deadline.close());
+          return { ...outcome.answer, repeated: lost };
+        }
+        const { error, again, afterMs } = outcome.failure;
+        if (error instanceof TokenRefused) loggedIn = true;
+        if (!again || (call.once === true && !(error instanceof TokenRefused))) throw error;
+        lost ||= outcome.failure.lost !== 'no';
+        last = error.message;
+        if (outcome.failure.lost === 'unanswered') {
+          const settled = await call.settle?.();
+          if (settled !== undefined) return { ...settled, body: undefined, repeated: true };
+        }
+        await this.#pause(call, deadline, error, error instanceof TokenRefused ? 0 : delay.next(afterMs));
+      }
+    } finally {
+      if (!handedOn) deadline.close();
+    }
+  }
+
+  async #pause(call: Call, deadline: Deadline, error: FilestoreError, pauseMs: number): Promise<void> {
+    if (pauseMs >= deadline.remainingMs) throw error;
+    // While the breaker is open nobody waits: the next attempt would only be told so.
+    if (this.breaker.state === 'open' && error.kind === 'unavailable') throw error;
+    try {
+      if (pauseMs > 0) await this.#parts.clock.sleep(pauseMs, deadline.signal);
+    } catch {
+      throw deadline.error(this.#what(call), error.message);
+    }
+  }
+
+  async #attempt(call: Call, at: AttemptAt): Promise<Outcome> {
+    const { deadline } = at;
+    const priority: Priority = call.options.priority ?? (call.method === 'GET' || call.method === 'HEAD' ? 'read' : 'write');
+    const opened = await this.#session(deadline, call, at.last);
+    if ('failure' in opened) return opened;
+    const { session } = opened;
+    const leave = call.probe === true ? () => undefined : await this.#enterLimiter(priority, deadline, call, at.last);
+    let kept = false;
+    try {
+      if (call.probe !== true) this.breaker.enter();
+      const running = this.#parts.running.start(call.method);
+      const outcome = await this.#send(call, session, running, leave, at);
+      kept = 'answer' in outcome && outcome.answer.body !== undefined;
+      if (!kept) running.ended();
+      return outcome;
+    } finally {
+      if (!kept) leave();
+    }
+  }
+
+  async #enterLimiter(priority: Priority, deadline: Deadline, call: Call, last: string | undefined): Promise<() => void> {
+    try {
+      return await this.#parts.limiter.enter(priority, deadline.signal);
+    } catch {
+      throw deadline.error(this.#what(call), last ?? 'every connection was in use');
+    }
+  }
+
+  async #session(deadline: Deadline, call: Call, last: string | undefined): Promise<{ session: Session } | { failure: Failure }> {
+    const { sessions } = this.#parts;
+    try {
+      const found = sessions.session();
+      return { session: found instanceof Promise ? await untilAborted(found, deadline.signal) : found };
+    } catch (error) {
+      if (deadline.signal.aborted) throw deadline.error(this.#what(call), last ?? 'the login is not done');
+      const known = error instanceof FilestoreError ? error : new FilestoreError('internal', messageOf(error), { cause: error });
+      // One hiccup of the login service is waited out; a login that goes on failing is an outage, told at once.
+      const again = known.kind === 'unavailable' && sessions.failures < 2;
+      return { failure: { error: known, again, afterMs: sessions.pauseMs, lost: 'no' } };
+    }
+  }
+
+  async #send(call: Call, session: Session, running: RunningRequest, leave: () => void, at: AttemptAt): Promise<Outcome> {
+    const { deadline } = at;
+    const url = new URL(session.storageUrl);
+    const trace: AttemptTrace = { method: call.method, where: `${url.host}${url.pathname}${call.path}`, attempt: at.attempt };
+    const moved = (): void => {
+      running.moved();
+      deadline.progress();
+    };
+    const startedMs = this.#parts.clock.nowMs();
+    const out = this.#open(call, moved);
+    let answer: WireAnswer;
+    let text: string;
+    try {
+      answer = await exchange(this.#parts.dispatcher, {
+        method: call.method,
+        origin: url.origin,
+        path: `${url.pathname}${call.path}${call.query === undefined ? '' : `?${call.query}`}`,
+        headers: this.#headers(call, session),
+        body: out?.body,
+        signal: deadline.signal,
+        headersTimeoutMs: call.headersTimeoutMs,
+      });
+      moved();
+      if (at.streamed && answer.status >= 200 && answer.status < 300) {
+        this.#served();
+        deadline.stopClock();
+        const body = this.#bodyOf(answer, trace, running, call, leave);
+        return { answer: { status: answer.status, headers: answer.headers, text: '', repeated: false, body } };
+      }
+      text = await readText(answer.body, answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
+    } catch (error) {
+      out?.dispose();
+      return this.#broken(error, out, trace, at, this.#parts.clock.nowMs() - startedMs);
+    }
+    const { status, headers } = answer;
+    if ((status >= 200 && status < 300) || (call.accept?.includes(status) ?? false)) {
+      // A probe accepts 5xx of Swift itself as a sign of life, but it is none that ends an outage.
+      if (status < 500) this.#served();
+      return { answer: { status, headers, text, repeated: false, body: undefined } };
+    }
+    return { failure: this.#refused(trace, session, status, headers, text, at.mayLogIn) };
+  }
+
+  #open(call: Call, moved: () => void): OutgoingBody | undefined {
+    if (call.body === undefined) return undefined;
+    const { open, onBytes } = call.body;
+    try {
+      return outgoing(open(), (bytes) => {
+        moved();
+        onBytes?.(bytes);
+      });
+    } catch (error) {
+      this.breaker.abandoned();
+      throw error;
+    }
+  }
+
+  #headers(call: Call, session: Session): Record<string, string> {
+    return {
+      'x-auth-token': session.token,
+      'user-agent': this.#parts.userAgent,
+      ...(call.body === undefined ? {} : { 'content-length': String(call.body.sizeBytes) }),
+      ...call.headers,
+    };
+  }
+
+  #bodyOf(answer: WireAnswer, trace: AttemptTrace, running: RunningRequest, call: Call, release: () => void): AnswerBody {
+    const length = header(answer.headers, 'content-length');
+    const transaction = header(answer.headers, 'x-trans-id');
+    return new AnswerBody({
+      stream: answer.body,
+      what: `${trace.method} ${trace.where} (${transaction === undefined ? '' : `transaction ${transaction}, `}attempt ${trace.attempt})`,
+      expectedBytes: length === undefined ? undefined : Number(length),
+      running,
+      callerSignal: call.options.signal,
+      release,
+    });
+  }
+
+  #served(): void {
+    this.#everServed = true;
+    this.breaker.succeeded();
+  }
+
+  /** The exchange did not come to an answer. */
+  #broken(error: unknown, out: OutgoingBody | undefined, trace: AttemptTrace, at: AttemptAt, tookMs: number): Outcome {
+    const sourceError = out?.sourceError();
+    if (sourceError !== undefined) {
+      // Our own bytes could not be read: that is no fault of Swift's, and its error says more than the wire's.
+      this.breaker.abandoned();
+      throw sourceError;
+    }
+    const what = `${trace.method} ${trace.where}`;
+    if (at.deadline.signal.aborted) {
+      const given = at.deadline.error(what, at.last);
+      if (given.kind === 'interrupted' || tookMs < SILENCE_MS) this.breaker.abandoned();
+      else this.breaker.failed(given.message, false);
+      throw given;
+    }
+    const failure: WireFailure = wireFailureOf(error);
+    const message = `${what}: ${failure.message} (attempt ${trace.attempt})`;
+    this.breaker.failed(message, failure.reason === 'refused');
+    const again = failure.reason !== 'untrusted';
+    return {
+      failure: {
+        error: new FilestoreError('unavailable', message, { cause: error }),
+        again,
+        afterMs: 0,
+        lost: failure.reason === 'lost' ? 'unanswered' : 'no',
+      },
+    };
+  }
+
+  /** Swift answered, but not what was asked for. */
+  #refused(trace: AttemptTrace, session: Session, status: number, headers: Headers, text: string, mayLogIn: boolean): Failure {
+    const { clock, sessions } = this.#parts;
+    const verdict = verdictOf(status, text);
+    const error = statusError(trace, status, verdict, text, header(headers, 'x-trans-id'));
+    if (verdict.counts === 'failure') this.breaker.failed(error.message, false);
+    else this.breaker.succeeded();
+    const nowMs = clock.nowMs();
+    if (verdict.action === 'login') {
+      sessions.invalidate(session);
+      return this.#tokenRefused(error, session, mayLogIn);
+    }
+    if (status === 403 && verdict.kind === 'forbidden' && mayLogIn && this.#mayLogInForForbidden(session, nowMs)) {
+      this.#forbiddenLoginMs = nowMs;
+      sessions.invalidate(session);
+      return { error: new TokenRefused('forbidden', error.message), again: true, afterMs: 0, lost: 'no' };
+    }
+    const again = verdict.action === 'retry' || (verdict.action === 'retry-few' && trace.attempt < FEW_ATTEMPTS);
+    return { error, again, afterMs: retryAfterMs(headers, nowMs), lost: status >= 500 && status !== 507 ? 'maybe' : 'no' };
+  }
+
+  /** 401: one new login a call. A token refused right after it was issued: Swift cannot ask Keystone, which is an outage. */
+  #tokenRefused(error: FilestoreError, session: Session, mayLogIn: boolean): Failure {
+    if (session.report.way === 'ready token') {
+      const message = `${error.message}: the token given (token, OS_TOKEN) has expired, was revoked, or is not for this account`;
+      // As with a login that worked before: later it is an outage, during which writes belong in the spool.
+      const kind = this.#everServed ? 'unavailable' : 'bad-credentials';
+      return { error: new FilestoreError(kind, message), again: false, afterMs: 0, lost: 'no' };
+    }
+    if (mayLogIn) return { error: new TokenRefused('unavailable', error.message), again: true, afterMs: 0, lost: 'no' };
+    const message = `${error.message}: Swift refuses a token that was issued just now; check that Swift reaches Keystone`;
+    return { error: new FilestoreError('unavailable', message), again: false, afterMs: 0, lost: 'no' };
+  }
+
+  #mayLogInForForbidden(session: Session, nowMs: number): boolean {
+    const { way } = session.report;
+    if (way === 'ready token') return false;
+    return nowMs - session.issuedMs > FORBIDDEN_LOGIN_EVERY_MS && nowMs - this.#forbiddenLoginMs > FORBIDDEN_LOGIN_EVERY_MS;
+  }
+
+  #what(call: Call): string {
+    return `${call.method} ${call.path === '' ? 'the account' : call.path}`;
+  }
+}
+
+/** The call goes on with a new token. */
+class TokenRefused extends FilestoreError {}
+
+/** Waits for a login others share: giving up leaves it running for them. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(new FilestoreError('interrupted', 'given up while logging in'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

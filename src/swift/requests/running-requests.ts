@@ -1,0 +1,44 @@
+/** What is on the wire now, and how long the quietest of it has been silent: the daemon's view of a Swift that hangs. */
+import type { Clock } from '../../base/clock.js';
+
+export interface RunningRequest {
+  /** Bytes moved, either way. */
+  moved(): void;
+  ended(): void;
+}
+
+export class RunningRequests {
+  readonly #clock: Clock;
+  readonly #running = new Set<{ lastByteMs: number }>();
+  readonly #counts: Record<string, number> = {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Requests sent so far, by method; every attempt counts. */
+  get counts(): Readonly<Record<string, number>> {
+    return this.#counts;
+  }
+
+  get stalledMs(): number {
+    const nowMs = this.#clock.nowMs();
+    let longest = 0;
+    for (const { lastByteMs } of this.#running) longest = Math.max(longest, nowMs - lastByteMs);
+    return longest;
+  }
+
+  start(method: string): RunningRequest {
+    this.#counts[method] = (this.#counts[method] ?? 0) + 1;
+    const entry = { lastByteMs: this.#clock.nowMs() };
+    this.#running.add(entry);
+    return {
+      moved: () => {
+        entry.lastByteMs = this.#clock.nowMs();
+      },
+      ended: () => {
+        this.#running.delete(entry);
+      },
+    };
+  }
+}

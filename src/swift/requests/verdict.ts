@@ -1,0 +1,79 @@
+/** What an HTTP status of Swift means for the call. The one place where status codes become kinds and retries. */
+import { FilestoreError, type ErrorKind } from '../../base/errors.js';
+
+/**
+ * - `retry`: repeat within the call's time
+ * - `retry-few`: repeat twice, then it is what it says
+ * - `login`: the token is refused
+ * - `fail`: repeating will not help
+ */
+export interface Verdict {
+  readonly action: 'retry' | 'retry-few' | 'login' | 'fail';
+  readonly kind: ErrorKind;
+  /** What the circuit breaker is to hear: a server that slows us down is alive. */
+  readonly counts: 'failure' | 'alive';
+  readonly remedy: string;
+}
+
+const alive = (action: Verdict['action'], kind: ErrorKind, remedy: string): Verdict => ({ action, kind, counts: 'alive', remedy });
+
+const VERDICTS: Readonly<Record<number, Verdict>> = {
+  400: alive('fail', 'invalid-argument', ''),
+  401: alive('login', 'unavailable', ''),
+  403: alive('fail', 'forbidden', 'the user needs a role that may read and write here, or the container belongs to another account'),
+  404: alive('fail', 'not-found', ''),
+  408: alive('retry', 'unavailable', 'Swift waited too long for our bytes'),
+  409: alive('fail', 'busy', ''),
+  411: alive('fail', 'unavailable', 'something between us and Swift takes the length of the request away'),
+  412: alive('fail', 'invalid-name', 'Swift does not take this name: names are UTF-8 without NUL'),
+  413: alive('fail', 'too-large', 'larger than Swift takes in one object'),
+  // The bytes changed on their way (nothing is stored): once more may help, a third time will not.
+  422: alive('retry-few', 'corrupt', 'what Swift received is not what was sent: suspect memory, disk or network'),
+  429: alive('retry', 'unavailable', 'Swift limits our rate'),
+  498: alive('retry', 'unavailable', 'Swift limits our rate'),
+  507: alive('retry-few', 'no-space', 'the disks of the Swift cluster are full'),
+};
+
+/** @param text the answer's body, which tells a quota from a limit and a long name from other mistakes */
+export function verdictOf(status: number, text: string): Verdict {
+  if ((status === 413 || status === 403) && /quota/i.test(text)) {
+    return alive('fail', 'no-space', "the account's or container's quota is used up");
+  }
+  if (status === 400 && /name length|too long|path/i.test(text))
+    return alive('fail', 'invalid-name', 'Swift does not take a name this long');
+  const known = VERDICTS[status];
+  if (known !== undefined) return known;
+  if (status >= 500) return { action: 'retry', kind: 'unavailable', counts: 'failure', remedy: '' };
+  if (status >= 300 && status < 400) return alive('fail', 'unavailable', 'Swift does not redirect; check storage_url and proxies');
+  return alive('fail', 'unavailable', 'not an answer Swift gives here; check storage_url and what stands in between');
+}
+
+export interface AttemptTrace {
+  readonly method: string;
+  /** Host and path as sent, without the query. */
+  readonly where: string;
+  readonly attempt: number;
+}
+
+export function statusError(
+  trace: AttemptTrace,
+  status: number,
+  verdict: Verdict,
+  text: string,
+  transactionId: string | undefined,
+): FilestoreError {
+  const said = plainText(text);
+  const parts = [transactionId === undefined ? undefined : `transaction ${transactionId}`, `attempt ${trace.attempt}`];
+  const remedy = verdict.remedy === '' ? '' : `: ${verdict.remedy}`;
+  const details = `${said === '' ? '' : ` "${said}"`} (${parts.filter((p) => p !== undefined).join(', ')})`;
+  return new FilestoreError(verdict.kind, `${trace.method} ${trace.where} answered ${status}${details}${remedy}`);
+}
+
+/** Swift's error pages are small HTML; their text is worth a line. */
+function plainText(text: string): string {
+  return text
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 160);
+}

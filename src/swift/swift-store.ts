@@ -1,0 +1,239 @@
+/**
+ * The Swift client: the object port over HTTP. One store a mount; all its databases share its login, its connections, its limit and
+ * its circuit breaker.
+ *
+ *   swift-store ─► objects/, containers ─► requests/requester ─► login/session-keeper
+ *                                               └► requests/wire ─► undici
+ */
+import type { Dispatcher } from 'undici';
+import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
+import { FilestoreError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { PriorityLimiter } from '../base/priority-limiter.js';
+import type {
+  ContainerInfo,
+  DeleteManyResult,
+  GetOptions,
+  ListedObject,
+  ListOptions,
+  Metadata,
+  ObjectBody,
+  ObjectInfo,
+  ObjectRead,
+  ObjectStore,
+  PutOptions,
+  RequestOptions,
+} from '../store/object-store.js';
+import { Capabilities, type SwiftInfo } from './capabilities.js';
+import { createContainer, deleteContainer, headContainer, updateContainer } from './containers.js';
+import { login } from './login/login.js';
+import { SessionKeeper } from './login/session-keeper.js';
+import type { LoginReport } from './login/session.js';
+import { copyObject } from './objects/copy-object.js';
+import { deleteMany, deleteObject, type DeleteParts } from './objects/delete-objects.js';
+import { getObject, headObject } from './objects/get-object.js';
+import { SEGMENTS_MARK, segmentsContainer } from './objects/large-object.js';
+import { LargeObjects } from './objects/large-objects.js';
+import { listContainerNames, listObjects } from './objects/listing.js';
+import { putObject } from './objects/put-object.js';
+import { SegmentsKnown } from './objects/segments-known.js';
+import { updateMetadata } from './objects/update-metadata.js';
+import { createAgent } from './requests/agent.js';
+import type { BreakerState } from './requests/circuit-breaker.js';
+import { Requester } from './requests/requester.js';
+import { RunningRequests } from './requests/running-requests.js';
+import { header } from './requests/wire.js';
+import type { SwiftSettings } from './swift-settings.js';
+
+/** From here on /info is asked before a PUT, so that gigabytes are not sent in vain; below, a 413 says it soon enough. */
+const ASK_LIMIT_FROM_BYTES = 512 * 2 ** 20;
+
+export interface StoreHealth {
+  /** Of the circuit breaker. */
+  readonly state: BreakerState;
+  /** Undefined while all is well. */
+  readonly lastError: string | undefined;
+  /** When the state began, in milliseconds since the epoch. */
+  readonly sinceMs: number;
+}
+
+export interface SwiftStore extends ObjectStore {
+  /** Logs in, or uses the login there is, and says what it is. @throws FilestoreError bad-credentials, bad-config, unavailable */
+  login(): Promise<LoginReport>;
+  /** What /info says; never throws (the least is assumed). */
+  info(): Promise<SwiftInfo>;
+  /** HTTP requests sent to Swift so far, by method. Logins and /info are not among them. */
+  readonly requestCounts: Readonly<Record<string, number>>;
+  readonly health: StoreHealth;
+}
+
+export interface SwiftStoreOptions {
+  readonly log: Log;
+  /** Name and version, e.g. `odoo-swiftfs/0.1.0`. */
+  readonly userAgent: string;
+  readonly clock?: Clock;
+}
+
+/** @throws FilestoreError bad-config for certificate files that cannot be read */
+export function createSwiftStore(settings: SwiftSettings, options: SwiftStoreOptions): SwiftStore {
+  return new UndiciSwiftStore(settings, options);
+}
+
+class UndiciSwiftStore implements SwiftStore {
+  readonly #settings: SwiftSettings;
+  readonly #dispatcher: Dispatcher;
+  readonly #sessions: SessionKeeper;
+  readonly #requester: Requester;
+  readonly #running: RunningRequests;
+  readonly #capabilities: Capabilities;
+  readonly #known: SegmentsKnown;
+  readonly #large: LargeObjects;
+
+  constructor(settings: SwiftSettings, { log, userAgent, clock = SYSTEM_CLOCK }: SwiftStoreOptions) {
+    this.#settings = settings;
+    if (settings.insecure) log.warn('certificates-not-checked', { remedy: 'set ca_file and remove insecure' });
+    const dispatcher = createAgent(settings);
+    this.#dispatcher = dispatcher;
+    const context = { dispatcher, clock, userAgent, timeoutMs: settings.headersTimeoutMs };
+    this.#sessions = new SessionKeeper(() => login(context, settings), clock, log);
+    this.#running = new RunningRequests(clock);
+    this.#requester = new Requester({
+      dispatcher,
+      sessions: this.#sessions,
+      limiter: new PriorityLimiter(settings.connections),
+      running: this.#running,
+      clock,
+      settings,
+      userAgent,
+    });
+    this.#capabilities = new Capabilities(dispatcher, clock, userAgent, async () => (await this.#sessions.session()).storageUrl);
+    this.#known = new SegmentsKnown(this.#requester, clock);
+    this.#large = new LargeObjects({
+      requester: this.#requester,
+      capabilities: this.#capabilities,
+      known: this.#known,
+      clock,
+      segmentBytes: settings.segmentBytes,
+    });
+  }
+
+  async put(container: string, name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+    const large = body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes;
+    if (!large && (await putObject(this.#requester, container, name, body, options)).stored) return;
+    await this.#large.put(container, name, body, options);
+  }
+
+  get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {
+    return getObject(this.#requester, container, name, options);
+  }
+
+  head(container: string, name: string, options: RequestOptions = {}): Promise<ObjectInfo | undefined> {
+    return headObject(this.#requester, container, name, options);
+  }
+
+  updateMetadata(container: string, name: string, metadata: Metadata, options: RequestOptions = {}): Promise<boolean> {
+    return updateMetadata(this.#requester, container, name, metadata, options);
+  }
+
+  async copy(container: string, name: string, toContainer: string, toName: string, options: RequestOptions = {}): Promise<boolean> {
+    const done = await copyObject(this.#requester, container, name, toContainer, toName, options);
+    if (done !== 'too-large') return done === 'copied';
+    return this.#large.copy(container, name, toContainer, toName, options);
+  }
+
+  delete(container: string, name: string, options: RequestOptions = {}): Promise<boolean> {
+    return deleteObject(this.#deleteParts, container, name, options);
+  }
+
+  deleteMany(container: string, names: readonly string[], options: RequestOptions = {}): Promise<DeleteManyResult> {
+    return deleteMany(this.#deleteParts, container, names, options);
+  }
+
+  list(container: string, options: ListOptions = {}): AsyncIterable<readonly ListedObject[]> {
+    return listObjects(this.#requester, container, options);
+  }
+
+  headContainer(container: string, options: RequestOptions = {}): Promise<ContainerInfo | undefined> {
+    return headContainer(this.#requester, container, options);
+  }
+
+  createContainer(container: string, metadata: Metadata = {}, options: RequestOptions = {}): Promise<'created' | 'existed'> {
+    const { storagePolicy } = this.#settings;
+    return createContainer(this.#requester, this.#capabilities, container, { storagePolicy, metadata }, options);
+  }
+
+  updateContainer(container: string, metadata: Metadata, options: RequestOptions = {}): Promise<void> {
+    return updateContainer(this.#requester, container, metadata, options);
+  }
+
+  async deleteContainer(container: string, options: RequestOptions = {}): Promise<boolean> {
+    const deleted = await deleteContainer(this.#requester, container, options);
+    if (await this.#known.has(container, options)) await this.#deleteSegments(container, options);
+    return deleted;
+  }
+
+  listContainers(prefix: string, options: RequestOptions = {}): AsyncIterable<readonly string[]> {
+    return listContainerNames(this.#requester, prefix, options);
+  }
+
+  async probe(options: RequestOptions = {}): Promise<void> {
+    const timeoutMs = options.timeoutMs ?? this.#settings.headersTimeoutMs;
+    // Even a refusal says that Swift is there. 5xx is Swift's only with a transaction id; a balancer in front answers without.
+    const answer = await this.#requester.call({
+      method: 'HEAD',
+      path: '',
+      accept: [403, 404, 429, 498, 500, 503, 507],
+      options: { ...options, timeoutMs },
+      once: true,
+      probe: true,
+    });
+    if (answer.status >= 500 && header(answer.headers, 'x-trans-id') === undefined) {
+      throw new FilestoreError('unavailable', `HEAD the account: ${answer.status}, and not from Swift itself`);
+    }
+  }
+
+  get stalledMs(): number {
+    return this.#running.stalledMs;
+  }
+
+  get requestCounts(): Readonly<Record<string, number>> {
+    return this.#running.counts;
+  }
+
+  get health(): StoreHealth {
+    const { breaker } = this.#requester;
+    return { state: breaker.state, lastError: breaker.lastError ?? this.#sessions.lastError, sinceMs: breaker.sinceMs };
+  }
+
+  async login(): Promise<LoginReport> {
+    return (await this.#sessions.session()).report;
+  }
+
+  info(): Promise<SwiftInfo> {
+    return this.#capabilities.info();
+  }
+
+  /** Running requests are broken off. */
+  close(): Promise<void> {
+    return this.#dispatcher.destroy();
+  }
+
+  get #deleteParts(): DeleteParts {
+    return { requester: this.#requester, capabilities: this.#capabilities, known: this.#known };
+  }
+
+  /**
+   * What is left in our own segments container, once the container is gone, belongs to nobody. One that does not bear our mark stays:
+   * it may be another tool's, or the container of a database that is named so.
+   */
+  async #deleteSegments(container: string, options: RequestOptions): Promise<void> {
+    const segments = segmentsContainer(container);
+    const info = await headContainer(this.#requester, segments, options);
+    if (info?.metadata[SEGMENTS_MARK] !== 'true') return;
+    for await (const page of listObjects(this.#requester, segments, options)) {
+      await deleteMany(this.#deleteParts, segments, page.map((o) => o.name), options); // prettier-ignore
+    }
+    await deleteContainer(this.#requester, segments, options);
+    this.#known.noteGone(container);
+  }
+}
