@@ -17,4 +17,4 @@ function locate(): string {
 
 export const projectRoot = locate();
 /** The compiled program next to the compiled tests. */
-export const cliPath = path.resolve(import.meta.dirname, '../../src/cli/main.js');
+export const cliPath = path.resolve(import.meta.dirname, '../../src/cli/odoo-swiftfs.cjs');
