@@ -17,11 +17,14 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
-        const before = db.mutations;
+        const [startedMs, changesBefore] = [Date.now(), db.changes];
         const info = await db.store.head(db.container, name);
-        if (db.isBuried(path)) return undefined;
+        if (db.isBuried(path) || db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) learnInfo(db, path, info);
-        else if (db.mutations === before && !db.spool.pending.has(path)) db.unlearn(path);
+        else if (db.changing === 0 && db.changes === changesBefore && db.catalog.sizeOf(path) !== undefined) {
+          db.unlearn(path);
+          db.changed(path);
+        }
         return info;
       }),
     signal,
@@ -52,9 +55,10 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
   if (!db.binding.madeHere || db.settings.nodes !== 'one') return false;
   if (db.absence.holdsOnlyOurs) return true;
   await db.listings.run('count', async () => {
-    const before = db.mutations;
+    const before = db.changes;
+    const idle = db.changing === 0;
     const info = await db.store.headContainer(db.container);
-    if (info === undefined || before % 2 !== 0 || db.mutations !== before) return;
+    if (info === undefined || !idle || db.changing !== 0 || db.changes !== before) return;
     for (const tombstone of db.spool.tombstones.values()) if (tombstone.owedToSwift) return;
     if (info.objectCount === db.catalog.count) db.absence.countAgreed();
   });
@@ -65,8 +69,9 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
 export function hasObjectBelow(db: Database, directory: string, signal?: AbortSignal): Promise<boolean> {
   return db.health.answerOrAway(async () => {
     if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
+    const startedMs = Date.now();
     for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
-      merge(db, page, Date.now());
+      merge(db, page, startedMs);
       if (page.some((object) => !db.isBuried(pathOfObject(object.name)))) return true;
     }
     return false;
@@ -96,7 +101,7 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
 function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
   for (const object of page) {
     const path = pathOfObject(object.name);
-    if (db.isBuried(path)) continue;
+    if (db.isBuried(path) || db.wasDeletedSince(path, startedMs)) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes);

@@ -5,6 +5,7 @@
  * LOCKS: `locks` by path, held over every request that changes that object in Swift (PUT, DELETE, COPY), so that a deferred one can re-check under
  * the lock what has become of its reason. Nothing that answers from memory takes it.
  */
+import { messageOf } from '../base/errors.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import { joinPath, splitPath } from '../base/names.js';
@@ -27,6 +28,9 @@ import { Writers } from './writers.js';
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
 const TRUST_ONE_MS = 3600_000;
 
+/** Longer than a listing of a large container takes. */
+const DELETE_MEMORY_MS = 600_000;
+
 /**
  * mtime of every content-named blob (ruling 6): the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
  */
@@ -46,6 +50,8 @@ export interface DatabaseParts {
   readonly binding: ContainerBinding;
   readonly local: LocalArea;
   readonly log: Log;
+  /** A name changed by another hand than the kernel's. */
+  readonly changed: (path: string) => void;
 }
 
 export class Database {
@@ -62,6 +68,7 @@ export class Database {
   readonly binding: ContainerBinding;
   readonly local: LocalArea;
   readonly log: Log;
+  readonly changed: (path: string) => void;
 
   readonly locks = new KeyedLock();
   readonly heads = new SingleFlight<ObjectInfo | undefined>();
@@ -77,11 +84,13 @@ export class Database {
   readonly verifiedSeals = new Set<number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
-  /** Changes of the container under way or done by us: a count taken while this moves says nothing. */
-  mutations = 0;
+  /** Requests of ours that change the container: under way, and ended so far. A count taken while these move says nothing. */
+  changing = 0;
+  changes = 0;
+  /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
+  readonly #deletedAtMs = new Map<string, number>();
   /** Set by the publisher: there is work. */
   wake: () => void = () => undefined;
-  changed: (path: string) => void = () => undefined;
 
   constructor(parts: DatabaseParts) {
     this.name = parts.name;
@@ -97,6 +106,7 @@ export class Database {
     this.binding = parts.binding;
     this.local = parts.local;
     this.log = parts.log;
+    this.changed = parts.changed;
     this.absence = new Absence(parts.settings.negativeTtlMs);
     for (const target of this.spool.aliases.values()) if (target !== '') this.aliased.add(target);
   }
@@ -155,6 +165,31 @@ export class Database {
     this.names.removed(path);
   }
 
+  /** Runs a request that changes the container. */
+  async change<T>(request: () => Promise<T>): Promise<T> {
+    this.changing++;
+    try {
+      return await request();
+    } finally {
+      this.changing--;
+      this.changes++;
+    }
+  }
+
+  noteDeleted(path: string): void {
+    const now = Date.now();
+    for (const [old, at] of this.#deletedAtMs) {
+      if (now - at < DELETE_MEMORY_MS) break;
+      this.#deletedAtMs.delete(old);
+    }
+    this.#deletedAtMs.delete(path);
+    this.#deletedAtMs.set(path, now);
+  }
+
+  wasDeletedSince(path: string, sinceMs: number): boolean {
+    return (this.#deletedAtMs.get(path) ?? 0) >= sinceMs;
+  }
+
   /** A directory exists from now on, also when it becomes empty; so do those above it. */
   recordDirectory(path: string): void {
     if (path === '' || this.spool.directories.has(path)) return;
@@ -171,8 +206,12 @@ export class Database {
     return false;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.names.close();
-    this.binding.leave().catch((error: unknown) => this.log.debug('container.leave', { reason: String(error) }));
+    try {
+      await this.binding.leave();
+    } catch (error) {
+      this.log.debug('container.leave', { reason: messageOf(error) });
+    }
   }
 }

@@ -66,8 +66,11 @@ export class LiveFile {
     this.#timesChanged = true;
   }
 
-  open(): OpenFile {
+  /** @param truncate the opener empties it */
+  open(truncate: boolean): OpenFile {
     this.#openers++;
+    // Emptying at its full length is done at once: a frozen or untouched draft gets a new staging file.
+    if (truncate) void this.truncate(0);
     return new LiveHandle(this);
   }
 

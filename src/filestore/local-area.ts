@@ -20,6 +20,7 @@ import {
   writeSync,
   truncateSync,
   constants,
+  type Stats,
 } from 'node:fs';
 import { FilestoreError } from '../base/errors.js';
 import type { FileSlice } from '../base/read-result.js';
@@ -91,7 +92,7 @@ export class LocalArea {
     return Buffer.concat([this.#root, Buffer.from(path, 'latin1')]);
   }
 
-  #stat(stats: { isDirectory(): boolean; size: number; mtimeMs: number }): Stat {
+  #stat(stats: Stats): Stat {
     const directory = stats.isDirectory();
     return {
       kind: directory ? 'directory' : 'file',
@@ -108,9 +109,9 @@ class LocalFile implements OpenFile {
   readonly immutable = false;
   readonly streaming = false;
   readonly #fd: number;
-  readonly #toStat: (stats: ReturnType<typeof fstatSync>) => Stat;
+  readonly #toStat: (stats: Stats) => Stat;
 
-  constructor(fd: number, toStat: (stats: ReturnType<typeof fstatSync>) => Stat) {
+  constructor(fd: number, toStat: (stats: Stats) => Stat) {
     this.#fd = fd;
     this.#toStat = toStat;
   }

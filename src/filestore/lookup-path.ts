@@ -29,7 +29,10 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
       return lookupLocal(db, path);
     case 'other':
       return (
-        lookupLocal(db, path) ?? (DIRECTORY_SHAPE.test(path) ? lookupDirectory(db, path, requester) : lookupOther(db, path, requester))
+        lookupLocal(db, path) ??
+        (DIRECTORY_SHAPE.test(path) && db.catalog.other(path) === undefined
+          ? lookupDirectory(db, path, requester)
+          : lookupOther(db, path, requester))
       );
   }
 }
@@ -104,7 +107,7 @@ async function blobWithoutSwift(db: Database, path: string, error: unknown): Pro
   return undefined;
 }
 
-/** A directory that Odoo makes: `xx`, `xxx`, `upload`. Files of these names are looked for as well when no directory is found. */
+/** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */
 async function lookupDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   if (db.hasLocalBelow(path)) return db.directoryStat(path);
   if (db.absence.isKnown(path)) return undefined;

@@ -127,12 +127,9 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publicat
 /** PUT under the blob's lock, into a container that is ours. */
 export async function putObject(db: Database, path: string, body: ObjectBody, metadata: Metadata, options: PutOptions): Promise<void> {
   await db.binding.ensure(options.signal);
-  db.mutations++;
-  try {
-    await db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' });
-  } finally {
-    db.mutations++;
-  }
+  await db.change(() =>
+    db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
+  );
 }
 
 /** Swift has these bytes under this name. */

@@ -1,0 +1,149 @@
+/** The filestore port over one database: every call goes to its story. */
+import type { Answer } from '../base/maybe-promise.js';
+import { FilestoreError } from '../base/errors.js';
+import { assertName, contentSha1, displayName, objectNameOf, splitPath } from '../base/names.js';
+import { ContentWriter } from './content-writer.js';
+import type { Database } from './database.js';
+import { mkdir, rmdir, unlink } from './delete-path.js';
+import type { ListedName, OpenFile, OpenMode, Requester, Stat } from './filestore.js';
+import { list } from './list-path.js';
+import { LiveFile } from './live-file.js';
+import { lookup } from './lookup-path.js';
+import { kindOfPath } from './path-kind.js';
+import { openBlob, openOther } from './read-path.js';
+import { rename } from './rename-path.js';
+
+export class DatabaseFiles {
+  readonly db: Database;
+
+  constructor(db: Database) {
+    this.db = db;
+  }
+
+  lookup(path: string, requester: Requester): Answer<Stat | undefined> {
+    return lookup(this.db, path, requester);
+  }
+
+  list(path: string, requester: Requester): Promise<readonly ListedName[]> {
+    return list(this.db, path, requester.signal);
+  }
+
+  open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
+    const kind = kindOfPath(path);
+    if (kind === 'marker') return this.db.local.open(path, mode);
+    if (kind === 'blob' || (kind === 'alias' && this.db.spool.aliases.has(path))) {
+      return mode.write ? this.#openBlobForWriting(path, mode, requester) : openBlob(this.db, path, requester);
+    }
+    return this.db.live.get(path)?.open(mode.truncate) ?? this.#openOther(path, mode, requester);
+  }
+
+  async create(path: string, options: { exclusive: boolean }, requester: Requester): Promise<OpenFile> {
+    const kind = kindOfPath(path);
+    assertName(splitPath(path).name);
+    if (kind === 'marker') return this.db.local.open(path, { read: true, write: true, truncate: !options.exclusive }, options);
+    objectNameOf(path); // Refused now, not at close().
+    if (kind === 'alias')
+      throw new FilestoreError('not-permitted', `${displayName(path)}: a name ending in .__gc is made by renaming a blob`);
+    const sha1 = contentSha1(path);
+    if (options.exclusive && (await lookup(this.db, path, requester)) !== undefined)
+      throw new FilestoreError('exists', `${displayName(path)} exists`);
+    if (sha1 !== undefined) return new ContentWriter(this.db, path, sha1);
+    return this.db.live.get(path)?.open(true) ?? new LiveFile(this.db, path, undefined, Date.now()).open(false);
+  }
+
+  mkdir(path: string, requester: Requester): Promise<void> {
+    objectNameOf(path);
+    return mkdir(this.db, path, requester);
+  }
+
+  rmdir(path: string, requester: Requester): Promise<void> {
+    return rmdir(this.db, path, requester);
+  }
+
+  unlink(path: string, requester: Requester): Promise<void> {
+    return unlink(this.db, path, requester);
+  }
+
+  rename(from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
+    assertName(splitPath(to).name);
+    objectNameOf(to);
+    return rename(this.db, from, to, noReplace, requester);
+  }
+
+  setTimes(path: string, mtimeMs: number): void {
+    switch (kindOfPath(path)) {
+      case 'marker':
+        this.db.local.setTimes(path, mtimeMs);
+        return;
+      case 'blob':
+      case 'alias':
+        return; // Ruling 6.
+      case 'temporary':
+      case 'other':
+        this.#setOtherTimes(path, mtimeMs);
+    }
+  }
+
+  async truncate(path: string, sizeBytes: number, requester: Requester): Promise<void> {
+    if (kindOfPath(path) === 'marker') {
+      this.db.local.truncate(path, sizeBytes);
+      return;
+    }
+    const file = await this.open(path, { read: true, write: true, truncate: sizeBytes === 0 }, requester);
+    try {
+      await file.truncate(sizeBytes);
+      await file.flush();
+    } finally {
+      await file.release();
+    }
+  }
+
+  #setOtherTimes(path: string, mtimeMs: number): void {
+    const { spool, live, catalog, owedTimes } = this.db;
+    const open = live.get(path);
+    if (open !== undefined) open.setTimes(mtimeMs);
+    else if (spool.directories.has(path)) spool.addDirectory(path, mtimeMs);
+    else if (spool.pending.has(path) || catalog.other(path) !== undefined) {
+      owedTimes.set(path, mtimeMs);
+      this.db.wake();
+    }
+  }
+
+  async #openBlobForWriting(path: string, mode: OpenMode, requester: Requester): Promise<OpenFile> {
+    const sha1 = contentSha1(path);
+    if (sha1 === undefined) throw new FilestoreError('not-permitted', `${displayName(path)} is read-only until it is renamed back`);
+    if (mode.truncate) return new ContentWriter(this.db, path, sha1);
+    const before = await openBlob(this.db, path, requester);
+    const { passthroughFd: fd } = before;
+    if (fd === undefined) {
+      await before.release();
+      throw new FilestoreError('unsupported', `${displayName(path)}: a blob this large cannot be opened for changing; write it anew`);
+    }
+    const { sizeBytes } = await before.stat();
+    return new ContentWriter(this.db, path, sha1, { fd, sizeBytes, close: () => void before.release() });
+  }
+
+  async #openOther(path: string, mode: OpenMode, requester: Requester): Promise<OpenFile> {
+    if (mode.write && mode.truncate) {
+      const stat = await lookup(this.db, path, requester);
+      if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
+      return this.#live(path, undefined, Date.now());
+    }
+    const opened = await openOther(this.db, path, requester);
+    if ('file' in opened) return this.#live(path, opened.file, opened.stat.mtimeMs);
+    if (mode.write)
+      throw new FilestoreError(
+        'unsupported',
+        `${displayName(path)}: a large object that somebody else uploaded can be read or replaced, not changed`,
+      );
+    return opened.ranged;
+  }
+
+  /** Somebody may have opened it while we fetched: theirs is then the one. */
+  #live(path: string, base: { readonly fd: number; readonly sizeBytes: number; close(): void } | undefined, mtimeMs: number): OpenFile {
+    const live = this.db.live.get(path);
+    if (live === undefined) return new LiveFile(this.db, path, base, mtimeMs).open(false);
+    base?.close();
+    return live.open(base === undefined);
+  }
+}

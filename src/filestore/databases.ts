@@ -1,0 +1,199 @@
+/**
+ * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
+ * or when the origin has it (recorded then: ruling 18). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
+ */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { FilestoreError, messageOf } from '../base/errors.js';
+import type { Answer } from '../base/maybe-promise.js';
+import { displayName, fromUtf8 } from '../base/names.js';
+import { SingleFlight } from '../base/single-flight.js';
+import type { Origin } from '../origins/origin.js';
+import { isDontKnow } from './ask-swift.js';
+import { databaseOf } from './container-binding.js';
+import { containerName } from './container-name.js';
+import { decodeDatabase, readRecord } from './database-record.js';
+import { openDatabase, recordFile, type OpenDatabase, type SharedParts } from './open-database.js';
+import type { Requester } from './filestore.js';
+import { rmdir } from './delete-path.js';
+import { list } from './list-path.js';
+
+const DROP_TRIES = 30;
+const DROP_PAUSE_MS = 2_000;
+
+export class Databases {
+  readonly #shared: SharedParts;
+  readonly #origin: Origin | undefined;
+  readonly #open = new Map<string, OpenDatabase>();
+  readonly #opening = new SingleFlight<OpenDatabase>();
+  readonly #asking = new SingleFlight<boolean>();
+  readonly #absentUntilMs = new Map<string, number>();
+  readonly #drops = new Set<Promise<void>>();
+
+  constructor(shared: SharedParts, origin: Origin | undefined) {
+    this.#shared = shared;
+    this.#origin = origin;
+  }
+
+  /** Those that are served now, also dropped ones that still owe deletes. */
+  all(): OpenDatabase[] {
+    return [...this.#open.values()];
+  }
+
+  /** Opens what this machine has served before. @throws what a record that cannot be read throws */
+  async openRecorded(): Promise<void> {
+    const directory = join(this.#shared.settings.spoolDirectory, 'v1');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(directory)) {
+      const database = decodeDatabase(name);
+      if (readRecord(recordFile(this.#shared.settings, database)) !== undefined) await this.open(database, {});
+    }
+  }
+
+  /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden */
+  async discover(): Promise<void> {
+    const { store, settings } = this.#shared;
+    const prefix = settings.containerPrefix === '' ? '' : `${settings.containerPrefix.toLowerCase()}-`;
+    for await (const page of store.listContainers(prefix)) {
+      for (const container of page) {
+        if (container.endsWith('_segments') || [...this.#open.values()].some((d) => d.db.container === container)) continue;
+        const info = await store.headContainer(container);
+        if (info === undefined) continue;
+        // With an empty prefix every container of the account matches: only those that say they are ours are taken.
+        const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
+        if (database !== undefined) await this.open(database, { exists: true });
+      }
+    }
+  }
+
+  async open(database: string, change: Parameters<typeof openDatabase>[3]): Promise<OpenDatabase> {
+    const open = this.#open.get(database);
+    if (open !== undefined) return open;
+    return this.#opening.run(database, async () => {
+      const opened = await openDatabase(this.#shared, database, this.#origin?.below(database), change);
+      this.#open.set(database, opened);
+      this.#absentUntilMs.delete(database);
+      return opened;
+    });
+  }
+
+  /** @returns undefined when there is no such database. @throws unavailable when nobody can tell */
+  find(database: string, requester: Requester): Answer<OpenDatabase | undefined> {
+    const open = this.#open.get(database);
+    if (open?.record.exists === true) return open;
+    if ((this.#absentUntilMs.get(database) ?? 0) > Date.now()) return undefined;
+    return this.#find(database, requester);
+  }
+
+  async #find(database: string, requester: Requester): Promise<OpenDatabase | undefined> {
+    const open = this.#open.get(database);
+    const hiddenInOrigin = open?.record.originHidden === true;
+    if (!hiddenInOrigin && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
+    let container: string;
+    try {
+      container = containerName(this.#shared.settings.containerPrefix, database);
+    } catch {
+      return undefined; // Such a database cannot exist; making it says why.
+    }
+    // A dropped one whose container is still being emptied is gone.
+    if (open !== undefined) return undefined;
+    try {
+      const found = await this.#shared.health.answerOrAway(
+        () => this.#asking.run(database, () => this.#hasContainer(database, container)),
+        requester.signal,
+      );
+      if (found) return await this.#reopen(database);
+    } catch (error) {
+      if (!isDontKnow(error)) throw error;
+      // Ruling 1, for databases: on no list, so it is not there as far as anybody knows, and Odoo must be able to make it.
+      this.#shared.log.debug('database.unlisted', { database: displayName(database), reason: messageOf(error) });
+      return undefined;
+    }
+    this.#absentUntilMs.set(database, Date.now() + this.#shared.settings.negativeTtlMs);
+    return undefined;
+  }
+
+  async #hasContainer(database: string, container: string): Promise<boolean> {
+    const info = await this.#shared.store.headContainer(container);
+    if (info === undefined) return false;
+    const owner = databaseOf(info);
+    return owner === undefined ? database === database.toLowerCase() : owner === database;
+  }
+
+  async #reopen(database: string): Promise<OpenDatabase> {
+    const opened = await this.open(database, { exists: true });
+    if (!opened.record.exists) opened.update({ exists: true });
+    return opened;
+  }
+
+  /** Names of the root directory. */
+  async names(): Promise<Set<string>> {
+    const names = new Set<string>();
+    for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
+    for (const entry of (await this.#origin?.list('')) ?? []) {
+      if (entry.kind === 'directory' && this.#open.get(entry.name)?.record.originHidden !== true) names.add(entry.name);
+    }
+    return names;
+  }
+
+  /**
+   * A new database: its record is written, its container follows (ruling 2).
+   * @throws FilestoreError exists, invalid-name, name-too-long; a name that collides with another when lowercased is refused here (ruling 15)
+   */
+  async mkdir(database: string, requester: Requester): Promise<void> {
+    const { settings } = this.#shared;
+    const container = containerName(settings.containerPrefix, database);
+    if ((await this.find(database, requester)) !== undefined)
+      throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
+    for (const other of this.#open.values()) {
+      if (other.db.name !== database && other.db.container === container && other.record.exists) {
+        throw new FilestoreError(
+          'invalid-name',
+          `database "${displayName(database)}" would share container ${container} with "${displayName(other.db.name)}"; choose a name that differs in more than case`,
+        );
+      }
+    }
+    const hadOrigin = (await this.#origin?.stat(database)) !== undefined;
+    const opened = await this.open(database, { exists: true, originHidden: hadOrigin, madeAtMs: Date.now() });
+    opened.update({ exists: true, madeAtMs: Date.now() });
+    opened.db.wake();
+  }
+
+  /** The drop's last step: the directory is empty. The container goes when Swift has been told of all deletes. */
+  async rmdir(database: string, requester: Requester): Promise<void> {
+    const opened = await this.find(database, requester);
+    if (opened === undefined) throw new FilestoreError('not-found', `no database "${displayName(database)}"`);
+    const names = await list(opened.db, '', requester.signal);
+    for (const { name, kind } of names) {
+      if (kind === 'file') throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
+      // A directory that only a lagging listing still shows: rmdir asks for each of its names.
+      if (!opened.db.spool.directories.has(name) && name !== 'checklist') await rmdir(opened.db, name, requester);
+      else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
+    }
+    opened.update({ exists: false, originHidden: true });
+    const drop = this.#removeContainer(opened).finally(() => this.#drops.delete(drop));
+    this.#drops.add(drop);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all().map((opened) => opened.close()));
+  }
+
+  /** Never rejects; what it could not finish is tried again after the next start's drop, or stays as an empty container. */
+  async #removeContainer(opened: OpenDatabase): Promise<void> {
+    const { db, publisher } = opened;
+    for (let tries = 0; tries < DROP_TRIES && !opened.record.exists; tries++) {
+      try {
+        if (await publisher.drain(DROP_PAUSE_MS)) {
+          await db.health.answerOrAway(() => db.store.deleteContainer(db.container, { priority: 'background' }));
+          db.binding.unbind();
+          db.log.info('container.removed', { container: db.container, database: displayName(db.name) });
+          return;
+        }
+      } catch (error) {
+        db.log.debug('container.not-removed', { container: db.container, reason: messageOf(error) });
+        await new Promise((resolve) => setTimeout(resolve, DROP_PAUSE_MS).unref());
+      }
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/** Open files whose bytes do not change: a whole verified file on this disk, a download being followed, an object read by ranges. */
+import { FilestoreError, messageOf } from '../base/errors.js';
+import type { Answer } from '../base/maybe-promise.js';
+import type { ReadResult } from '../base/read-result.js';
+import type { CachedFile, Fill } from '../cache/cache.js';
+import type { OpenFile, Stat } from './filestore.js';
+
+const NOTHING = new Uint8Array(0);
+
+abstract class ReadOnlyFile {
+  readonly #stat: Stat;
+
+  constructor(stat: Stat) {
+    this.#stat = stat;
+  }
+
+  stat(): Stat {
+    return this.#stat;
+  }
+
+  write(): number {
+    throw new FilestoreError('bad-handle', 'opened for reading only');
+  }
+
+  truncate(): void {
+    throw new FilestoreError('bad-handle', 'opened for reading only');
+  }
+
+  setTimes(): void {
+    // Content-named: ruling 6.
+  }
+
+  flush(): void {
+    // Nothing was written.
+  }
+
+  fsync(): void {
+    // Nothing was written.
+  }
+}
+
+/** Verified bytes on this disk: the cache's, or a sealed file of the spool. */
+export class WholeFile extends ReadOnlyFile implements OpenFile {
+  readonly streaming = false;
+  readonly immutable: boolean;
+  readonly #file: CachedFile;
+
+  constructor(file: CachedFile, stat: Stat, immutable: boolean) {
+    super(stat);
+    this.#file = file;
+    this.immutable = immutable;
+  }
+
+  get passthroughFd(): number {
+    return this.#file.fd;
+  }
+
+  read(offset: number, length: number): ReadResult {
+    const left = this.#file.sizeBytes - offset;
+    return left <= 0 ? NOTHING : { fd: this.#file.fd, position: offset, length: Math.min(length, left) };
+  }
+
+  release(): void {
+    this.#file.close();
+  }
+}
+
+/**
+ * A blob above `stream_above`, served while it downloads: the one exception to "verified before the first byte". When its end shows a wrong
+ * hash, every further read fails and it is not cached.
+ */
+export class StreamedFile extends ReadOnlyFile implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = true;
+  readonly streaming = true;
+  readonly #fill: Fill;
+  readonly #sizeBytes: number;
+  readonly #timeoutMs: number;
+  #whole: CachedFile | undefined;
+  #released = false;
+
+  constructor(fill: Fill, stat: Stat, timeoutMs: number) {
+    super(stat);
+    this.#fill = fill;
+    this.#sizeBytes = stat.sizeBytes;
+    this.#timeoutMs = timeoutMs;
+    fill.whole.then(
+      (file) => {
+        if (this.#released) file.close();
+        else this.#whole = file;
+      },
+      () => undefined, // Readers get the error from their reads.
+    );
+  }
+
+  read(offset: number, length: number, signal: AbortSignal): Answer<ReadResult> {
+    const left = this.#sizeBytes - offset;
+    if (left <= 0) return NOTHING;
+    const wanted = Math.min(length, left);
+    if (this.#whole !== undefined) return { fd: this.#whole.fd, position: offset, length: wanted };
+    return this.#part(offset, wanted, signal);
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#whole?.close();
+    this.#fill.leave();
+  }
+
+  async #part(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    const late = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      return await this.#fill.readPart(offset, length, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (late.aborted && !signal.aborted)
+        throw new FilestoreError('unavailable', `no bytes came within ${this.#timeoutMs} ms (read_timeout)`, { cause: error });
+      throw error;
+    }
+  }
+}
+
+/** An object whose hash nobody knows (somebody else's large object): read by ranges, never cached. */
+export class RangedFile extends ReadOnlyFile implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = false;
+  readonly streaming = true;
+  readonly #sizeBytes: number;
+  readonly #get: (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
+
+  constructor(stat: Stat, get: (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>) {
+    super(stat);
+    this.#sizeBytes = stat.sizeBytes;
+    this.#get = get;
+  }
+
+  async read(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
+    const end = Math.min(offset + length, this.#sizeBytes);
+    if (offset >= end) return NOTHING;
+    try {
+      return await this.#get(offset, end, signal);
+    } catch (error) {
+      throw error instanceof FilestoreError ? error : new FilestoreError('unavailable', messageOf(error), { cause: error });
+    }
+  }
+
+  release(): void {
+    // Nothing is held.
+  }
+}

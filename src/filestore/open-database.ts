@@ -1,0 +1,142 @@
+/** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
+import { join } from 'node:path';
+import { displayName } from '../base/names.js';
+import type { Log } from '../base/log.js';
+import type { BlobCache } from '../cache/cache.js';
+import type { Origin } from '../origins/origin.js';
+import { openSpool } from '../spool/open-spool.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { Catalog } from './catalog.js';
+import { ContainerBinding } from './container-binding.js';
+import { containerName } from './container-name.js';
+import { encodeDatabase, readRecord, writeRecord, type DatabaseRecord } from './database-record.js';
+import { Database } from './database.js';
+import type { FilestoreSettings } from './filestore-options.js';
+import type { DatabaseStatus } from './mount-status.js';
+import { LocalArea } from './local-area.js';
+import { NamesFile } from './names-file.js';
+import { Publisher } from './publisher.js';
+import type { StoreHealth } from './store-health.js';
+
+/** Whom to tell that a name changed by another hand than the kernel's. */
+export class Changes {
+  listener: (database: string, path: string) => void = () => undefined;
+}
+
+export interface SharedParts {
+  readonly settings: FilestoreSettings;
+  readonly store: ObjectStore;
+  readonly health: StoreHealth;
+  readonly cache: BlobCache;
+  readonly nodeId: string;
+  readonly changes: Changes;
+  readonly log: Log;
+}
+
+/** `SPOOL_DIR/v1/DATABASE` */
+export function databaseDirectory(settings: FilestoreSettings, database: string): string {
+  return join(settings.spoolDirectory, 'v1', encodeDatabase(database));
+}
+
+export function recordFile(settings: FilestoreSettings, database: string): string {
+  return join(databaseDirectory(settings, database), 'record.json');
+}
+
+/** A database that is served. */
+export class OpenDatabase {
+  readonly db: Database;
+  readonly publisher: Publisher;
+  readonly #recordFile: string;
+  #record: DatabaseRecord;
+
+  constructor(db: Database, publisher: Publisher, file: string, record: DatabaseRecord) {
+    this.db = db;
+    this.publisher = publisher;
+    this.#recordFile = file;
+    this.#record = record;
+  }
+
+  get record(): DatabaseRecord {
+    return this.#record;
+  }
+
+  /** Changes the record, durably. */
+  update(change: Partial<DatabaseRecord>): void {
+    this.#record = { ...this.#record, ...change };
+    writeRecord(this.#recordFile, this.#record);
+  }
+
+  status(): DatabaseStatus {
+    const { db } = this;
+    const { writes, deletes } = Publisher.owed(db);
+    const problem = db.binding.refusal?.message ?? db.problem;
+    const reason = db.health.isAway ? db.health.reason : problem;
+    return {
+      database: displayName(db.name),
+      container: db.container,
+      state: reason === undefined ? 'serving' : 'degraded',
+      reason,
+      degradedSinceMs: db.health.awaySinceMs,
+      pendingWrites: writes.length,
+      pendingBytes: writes.reduce((sum, p) => sum + p.sizeBytes, 0),
+      oldestPendingMs: writes.length === 0 ? undefined : Math.min(...writes.map((p) => p.sealedAtMs)),
+      pendingDeletes: deletes.length,
+      tornFiles: db.spool.torn.count,
+      knownNames: db.catalog.count,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.publisher.close();
+    await this.db.close();
+    await this.db.spool.close();
+  }
+}
+
+/**
+ * @param record what is known of it; written before anything else, so that the database exists from now on
+ * @param origin the origin as seen from this database
+ */
+export async function openDatabase(
+  shared: SharedParts,
+  database: string,
+  origin: Origin | undefined,
+  change: Partial<DatabaseRecord>,
+): Promise<OpenDatabase> {
+  const { settings, log } = shared;
+  const container = containerName(settings.containerPrefix, database);
+  const file = recordFile(settings, database);
+  const before = readRecord(file);
+  const record: DatabaseRecord = {
+    database,
+    container,
+    exists: true,
+    bound: false,
+    originHidden: false,
+    madeAtMs: Date.now(),
+    ...before,
+    ...change,
+  };
+  writeRecord(file, record);
+  const spool = await openSpool({ directory: databaseDirectory(settings, database), database: displayName(database), log });
+  const catalog = new Catalog();
+  const names = new NamesFile(databaseDirectory(settings, database), log);
+  names.load(catalog);
+  const db = new Database({
+    name: database,
+    container,
+    settings,
+    store: shared.store,
+    health: shared.health,
+    cache: shared.cache,
+    spool,
+    origin: record.originHidden ? undefined : origin,
+    catalog,
+    names,
+    binding: new ContainerBinding({ store: shared.store, container, database, nodeId: shared.nodeId, nodes: settings.nodes, log }),
+    local: new LocalArea(spool.localDirectory, { file: settings.fileMode, directory: settings.directoryMode }),
+    log,
+    changed: (path) => shared.changes.listener(database, path),
+  });
+  return new OpenDatabase(db, new Publisher(db), file, record);
+}

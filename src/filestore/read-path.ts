@@ -1,0 +1,200 @@
+/**
+ * From a name to bytes: spool, cache, then Swift, then origin. A blob is opened when all of it is here and hashes to its name; above
+ * `stream_above` it is opened at once and followed while it downloads.
+ * An OPEN of what is in the cache is answered in the same turn of the loop.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { digestFile } from '../base/file-digest.js';
+import type { Answer } from '../base/maybe-promise.js';
+import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
+import type { Pending } from '../spool/spool.js';
+import { headOf } from './ask-swift.js';
+import type { Database } from './database.js';
+import type { OpenFile, Requester, Stat } from './filestore.js';
+import { knownBlob, lookup } from './lookup-path.js';
+import { RangedFile, StreamedFile, WholeFile } from './open-blob.js';
+import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { cacheKeyOf } from './publish.js';
+
+/** @param path a blob or an alias of one. @throws not-found, unavailable, corrupt */
+export function openBlob(db: Database, path: string, requester: Requester): Answer<OpenFile> {
+  const blob = kindOfPath(path) === 'alias' ? blobOfAlias(path) : path;
+  const known = knownBlob(db, blob);
+  const pending = db.spool.pending.get(blob);
+  if (known !== undefined && pending === undefined) {
+    const cached = db.cache.open(cacheKeyOf(blob, ''));
+    if (cached !== undefined && !(cached instanceof Promise)) return new WholeFile(cached, { ...known, sizeBytes: cached.sizeBytes }, true);
+  }
+  return openSlowly(db, path, blob, requester);
+}
+
+async function openSlowly(db: Database, path: string, blob: string, requester: Requester): Promise<OpenFile> {
+  const stat = await lookup(db, path, requester);
+  if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
+  const pending = db.spool.pending.get(blob);
+  if (pending !== undefined) return new WholeFile(await openSealed(db, pending), stat, true);
+  const cached = await db.cache.open(cacheKeyOf(blob, ''));
+  if (cached !== undefined) return new WholeFile(cached, { ...stat, sizeBytes: cached.sizeBytes }, true);
+  const sha1 = contentSha1(blob) ?? '';
+  if (stat.sizeBytes > db.settings.streamAboveBytes) {
+    const fill = db.cache.fill(`sha1-${sha1}`, sourcesOf(db, blob), new AbortController().signal);
+    return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
+  }
+  const file = await fillWhole(db, blob, `sha1-${sha1}`, requester.signal);
+  return new WholeFile(file, { ...stat, sizeBytes: file.sizeBytes }, true);
+}
+
+/** A sealed file is ours; after a restart its bytes are hashed once before they are served. */
+export async function openSealed(db: Database, pending: Pending): Promise<CachedFile> {
+  const fd = openSync(pending.file, 'r');
+  try {
+    if (!db.verifiedSeals.has(pending.sequence)) {
+      const digest = await digestFile(pending.file, fd);
+      if (digest.sha1 !== pending.sha1) {
+        db.log.error('spool.corrupt', {
+          database: displayName(db.name),
+          path: displayName(pending.path),
+          file: pending.file,
+          meaning: 'the sealed bytes changed on this disk; Swift never had them',
+        });
+        throw new FilestoreError(
+          'corrupt',
+          `${displayName(pending.path)}: its sealed copy ${pending.file} no longer hashes to what was written`,
+        );
+      }
+      db.verifiedSeals.add(pending.sequence);
+    }
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  let open = true;
+  const close = (): void => {
+    if (open) closeSync(fd);
+    open = false;
+  };
+  return { fd, sizeBytes: pending.sizeBytes, close };
+}
+
+/** Where a path's bytes may come from, in order. */
+export function sourcesOf(db: Database, path: string): readonly FillSource[] {
+  const swift: FillSource = {
+    description: `swift ${db.container}/${displayName(path)}`,
+    open: async (start, signal) => {
+      const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
+      const read = await db.health.watch(
+        db.store.get(db.container, objectNameOf(path), { ...range, signal, timeoutMs: db.settings.readTimeoutMs }),
+      );
+      if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
+        db.unlearn(path);
+        db.changed(path);
+      }
+      return read === undefined ? undefined : { body: read.body, totalBytes: read.info.sizeBytes };
+    },
+  };
+  return db.origin === undefined || db.isBuried(path) ? [swift] : [swift, db.origin.source(path)];
+}
+
+/** @throws not-found, corrupt, unavailable after `read_timeout` */
+export async function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
+  const late = AbortSignal.timeout(db.settings.readTimeoutMs);
+  const either = AbortSignal.any([signal, late]);
+  for (;;) {
+    const fill = db.cache.fill(key, sourcesOf(db, path), either);
+    try {
+      return await untilAborted(fill, either);
+    } catch (error) {
+      if (signal.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
+      if (kindOf(error) === 'unavailable' && !late.aborted) {
+        // "Don't know" is a delay first: Swift may be back within read_timeout.
+        await pause(db, either);
+        if (!late.aborted) continue;
+      }
+      if (late.aborted)
+        throw new FilestoreError(
+          'unavailable',
+          `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
+          { cause: error },
+        );
+      throw error;
+    } finally {
+      fill.leave();
+    }
+  }
+}
+
+const RETRY_MS = 200;
+
+async function pause(db: Database, signal: AbortSignal): Promise<void> {
+  if (db.health.isAway) await db.health.untilBack(signal);
+  else
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, RETRY_MS);
+    });
+}
+
+/** A fill is shared; this reader's patience is its own. */
+function untilAborted(fill: Fill, signal: AbortSignal): Promise<CachedFile> {
+  return new Promise<CachedFile>((resolve, reject) => {
+    let gone = false;
+    const onAbort = (): void => {
+      gone = true;
+      reject(new FilestoreError('unavailable', 'no answer in time'));
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    fill.whole
+      .then((file) => {
+        if (gone) file.close();
+        else resolve(file);
+      })
+      .catch((error: unknown) => reject(error instanceof Error ? error : new Error(messageOf(error))))
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** The bytes of a file that is not content-named, as it is now. @throws not-found, unavailable, corrupt */
+export async function openOther(
+  db: Database,
+  path: string,
+  requester: Requester,
+): Promise<{ file: CachedFile; stat: Stat } | { ranged: RangedFile; stat: Stat }> {
+  const stat = await lookup(db, path, requester);
+  if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
+  if (stat.kind === 'directory') throw new FilestoreError('is-directory', `${displayName(path)} is a directory`);
+  const pending = db.spool.pending.get(path);
+  if (pending !== undefined) return { file: await openSealed(db, pending), stat };
+  if (db.catalog.other(path)?.checkedAtMs === 0 && !db.health.isAway) await headOf(db, path, requester.signal);
+  const known = db.catalog.other(path);
+  if (known === undefined) return { file: await openFromOrigin(db, path, requester), stat };
+  if (known.md5 === undefined) return { ranged: ranged(db, path, stat), stat };
+  const key: CacheKey = `md5-${known.md5}`;
+  const cached = await db.cache.open(key);
+  return { file: cached ?? (await fillWhole(db, path, key, requester.signal)), stat };
+}
+
+async function openFromOrigin(db: Database, path: string, requester: Requester): Promise<CachedFile> {
+  // Its hash is its own: read once to know it, then through the cache like everything else.
+  const source = db.origin?.source(path);
+  const opened = await source?.open(0, requester.signal);
+  if (opened === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
+  const staging = db.spool.createStaging();
+  let at = 0;
+  for await (const chunk of opened.body) at += staging.write(at, chunk as Uint8Array);
+  return { fd: staging.fd, sizeBytes: at, close: () => void staging.discard().catch(() => undefined) };
+}
+
+function ranged(db: Database, path: string, stat: Stat): RangedFile {
+  return new RangedFile(stat, async (start, end, signal) => {
+    const either = AbortSignal.any([signal, AbortSignal.timeout(db.settings.readTimeoutMs)]);
+    const read = await db.health.watch(db.store.get(db.container, objectNameOf(path), { range: { start, end }, signal: either }));
+    if (read === undefined) throw new FilestoreError('stale', `${displayName(path)} was deleted while it was read`);
+    return buffer(read.body);
+  });
+}

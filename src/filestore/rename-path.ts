@@ -1,0 +1,128 @@
+/**
+ * Renames within a database. A name that becomes a content name is published by the rename, nothing before it; what the spool has is renamed there and
+ * is durable when this answers, its PUT follows (ruling 2: a rename holds two directory locks, so it never waits for Swift's PUT).
+ *
+ *   marker → marker            rename on this disk
+ *   xx/SHA ⇄ xx/SHA.__gc       a record (ruling 13)
+ *   pending → any              a record in the journal
+ *   object → any               server-side COPY, then a tombstone
+ *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
+ */
+import { FilestoreError } from '../base/errors.js';
+import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import type { Database } from './database.js';
+import { bury, unlink } from './delete-path.js';
+import type { Requester } from './filestore.js';
+import { list } from './list-path.js';
+import { lookup } from './lookup-path.js';
+import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { fillWhole } from './read-path.js';
+import { digestFile } from '../base/file-digest.js';
+
+export async function rename(db: Database, from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
+  const [fromKind, toKind] = [kindOfPath(from), kindOfPath(to)];
+  if (fromKind === 'marker' || toKind === 'marker') {
+    if (fromKind !== toKind) throw crossDevice(from, to);
+    db.local.rename(from, to, noReplace);
+    return;
+  }
+  const source = await lookup(db, from, requester);
+  if (source === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
+  if (from === to) return;
+  const target = await lookup(db, to, requester);
+  if (noReplace && target !== undefined) throw new FilestoreError('exists', `${displayName(to)} exists`);
+  if (source.kind === 'directory') {
+    await renameDirectory(db, from, to, target !== undefined, requester);
+    return;
+  }
+  if (target?.kind === 'directory') throw new FilestoreError('is-directory', `${displayName(to)} is a directory`);
+  if (fromKind === 'blob' && toKind === 'alias' && blobOfAlias(to) === from) {
+    db.spool.addAlias(to, from);
+    db.aliased.add(from);
+    return;
+  }
+  if (fromKind === 'alias' && db.spool.aliases.has(from)) {
+    await renameAlias(db, from, to);
+    return;
+  }
+  await db.live.get(from)?.flush();
+  if (db.spool.pending.has(from)) await renamePending(db, from, to);
+  else await copyThenBury(db, from, to, requester);
+}
+
+async function renameDirectory(db: Database, from: string, to: string, targetExists: boolean, requester: Requester): Promise<void> {
+  if ((await list(db, from, requester.signal)).length > 0) throw crossDevice(from, to);
+  if (targetExists && (await list(db, to, requester.signal)).length > 0)
+    throw new FilestoreError('not-empty', `${displayName(to)} is not empty`);
+  if ((await db.origin?.stat(from)) !== undefined) throw crossDevice(from, to);
+  db.spool.renameDirectory(from, to);
+  db.absence.end(to);
+  db.absence.said(from);
+}
+
+async function renameAlias(db: Database, alias: string, to: string): Promise<void> {
+  const blob = blobOfAlias(alias);
+  if (to !== blob) throw crossDevice(alias, to);
+  db.spool.removeAlias(alias);
+  db.aliased.delete(blob);
+  await db.spool.sync();
+}
+
+async function renamePending(db: Database, from: string, to: string): Promise<void> {
+  const pending = db.spool.pending.get(from);
+  const sha1 = contentSha1(to);
+  if (pending !== undefined && sha1 !== undefined && pending.sha1 !== sha1) {
+    throw new FilestoreError(
+      'corrupt',
+      `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name, and nothing is stored under the other`,
+    );
+  }
+  const owedToSwift = db.catalog.sizeOf(from) !== undefined;
+  db.live.get(to)?.unlink();
+  await db.spool.renamePending(from, to);
+  db.live.get(from)?.rename(to);
+  const renamed = db.spool.pending.get(to);
+  if (renamed !== undefined) db.verifiedSeals.add(renamed.sequence);
+  if (owedToSwift) await bury(db, from);
+  db.absence.end(to);
+  db.wake();
+}
+
+async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+  const [known, sha1] = [db.catalog.other(from), contentSha1(to)];
+  if (sha1 !== undefined && contentSha1(from) !== sha1) {
+    if (known?.md5 === undefined) throw crossDevice(from, to);
+    const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
+    const digest = await digestFile(displayName(from), file.fd).finally(() => file.close());
+    if (digest.sha1 !== sha1)
+      throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
+  }
+  const sizeBytes = db.catalog.sizeOf(from);
+  // Only an origin has it: mv copies it through the mount.
+  if (sizeBytes === undefined) throw crossDevice(from, to);
+  const copied = await db.health.answerOrAway(
+    () =>
+      db.locks.runBoth(from, to, () =>
+        db.change(() =>
+          db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), {
+            priority: 'write',
+            timeoutMs: db.settings.writeTimeoutMs,
+          }),
+        ),
+      ),
+    requester.signal,
+  );
+  if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
+  if (db.isBuried(to)) {
+    db.spool.exhume(to);
+    await db.spool.sync();
+  }
+  if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
+  else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
+  db.live.get(from)?.rename(to);
+  await unlink(db, from, requester);
+}
+
+function crossDevice(from: string, to: string): FilestoreError {
+  return new FilestoreError('cross-device', `${displayName(from)} to ${displayName(to)} is not one step here; the caller copies`);
+}
