@@ -1,0 +1,387 @@
+/**
+ * The cache on the disk.
+ *
+ *   fill/adopt ──► verified ──► pinned ◄──► idle ──evict/forget──► gone
+ *   found at start ──first open: hashed──► verified, or quarantine
+ *
+ * INVARIANT: a descriptor is handed out only for bytes that were hashed in this life and whose fingerprint is still what it was then.
+ * Nothing here is fsynced: a copy that a power cut spoils is found out at its first open, and Swift has the bytes.
+ */
+import { closeSync, constants, mkdirSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
+import { copyFile, readdir, rename, unlink as unlinkLater } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import { SYSTEM_CLOCK } from '../base/clock.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { SingleFlight } from '../base/single-flight.js';
+import { algorithmOf, CacheLayout, DIRECTORY_MODE, sumOf } from './cache-layout.js';
+import type { BlobCache, CachedFile, CacheKey, CacheStatistics, Fill, FillSource } from './cache.js';
+import { findEntries, saveIndex } from './cache-index.js';
+import { Download } from './download.js';
+import { Evictor } from './evictor.js';
+import type { Fingerprint } from './fingerprint.js';
+import { fingerprintOf, hashFile } from './fingerprint.js';
+import { HeldFiles } from './held-files.js';
+import { Ledger } from './ledger.js';
+import { PartialFile } from './partial-file.js';
+
+const COMPLAINT_INTERVAL_MS = 60_000;
+/** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
+const LARGE_FILE_BYTES = 16 * 1024 * 1024;
+const QUARANTINE_MAX_FILES = 32;
+
+export interface CacheOptions {
+  /** `cache_dir`. */
+  readonly directory: string;
+  /** Bytes the cache may use. */
+  readonly budgetBytes: number;
+  /** Bytes of its disk that stay free. */
+  readonly floorBytes: number;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens quickly: what an earlier life left is found in the background, and is served meanwhile. A folder that cannot be used is no
+ * reason to fail: then every blob comes from Swift, and the log says so.
+ */
+export async function openCache(options: CacheOptions): Promise<BlobCache> {
+  const layout = new CacheLayout(options.directory);
+  const cache = new DiskCache(options, layout);
+  try {
+    layout.make();
+    for (const name of await readdir(layout.temporary)) await unlinkLater(join(layout.temporary, name));
+  } catch (error) {
+    cache.complain(error);
+  }
+  cache.startFinding();
+  return cache;
+}
+
+class DiskCache implements BlobCache {
+  readonly #layout: CacheLayout;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #budgetBytes: number;
+  readonly #ledger = new Ledger();
+  readonly #held: HeldFiles;
+  readonly #evictor: Evictor;
+  /** Fingerprints of what was hashed in this life. */
+  readonly #verified = new Map<CacheKey, string>();
+  readonly #verifying = new SingleFlight<void>();
+  readonly #downloads = new Map<CacheKey, Download>();
+  /** Deleted while it was downloaded: given to its readers, not kept. */
+  readonly #unwanted = new Set<CacheKey>();
+  readonly #closing = new AbortController();
+  /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
+  #removedMeanwhile: Set<CacheKey> | undefined = new Set();
+  #finding: Promise<void> = Promise.resolve();
+  #temporaryNumber = 0;
+  #complainedAtMs = Number.NEGATIVE_INFINITY;
+  #hits = 0;
+  #misses = 0;
+  #quarantined = 0;
+
+  constructor(options: CacheOptions, layout: CacheLayout) {
+    this.#layout = layout;
+    this.#log = options.log;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#budgetBytes = options.budgetBytes;
+    this.#held = new HeldFiles(() => this.#evictor.evictSoon());
+    this.#evictor = new Evictor({
+      ledger: this.#ledger,
+      directory: layout.root,
+      budgetBytes: options.budgetBytes,
+      floorBytes: options.floorBytes,
+      clock: this.#clock,
+      isPinned: (key) => this.#held.isPinned(key),
+      remove: (key) => this.#remove(key),
+    });
+  }
+
+  get statistics(): CacheStatistics {
+    return {
+      files: this.#ledger.files,
+      bytes: this.#ledger.bytes,
+      budgetBytes: this.#budgetBytes,
+      hits: this.#hits,
+      misses: this.#misses,
+      evicted: this.#evictor.evicted,
+      quarantined: this.#quarantined,
+    };
+  }
+
+  open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+    const file = this.#open(key);
+    if (!(file instanceof Promise)) return this.#counted(file);
+    return file.then((opened) => this.#counted(opened));
+  }
+
+  has(key: CacheKey): boolean {
+    if (this.#ledger.has(key)) return true;
+    if (this.#removedMeanwhile === undefined) return false;
+    const fd = this.#openFile(key);
+    if (fd === undefined) return false;
+    closeSync(fd);
+    return true;
+  }
+
+  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill {
+    let download = this.#downloads.get(key);
+    if (download === undefined) {
+      download = new Download({
+        key,
+        sources,
+        openExisting: () => this.#open(key),
+        createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
+        commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
+        log: this.#log,
+        clock: this.#clock,
+      });
+      const started = download;
+      const ended = (): void => {
+        if (this.#downloads.get(key) === started) this.#downloads.delete(key);
+        this.#unwanted.delete(key);
+      };
+      this.#downloads.set(key, started);
+      started.finished.then(ended, ended);
+    }
+    return download.join(signal);
+  }
+
+  async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
+    const path = this.#layout.pathOf(key);
+    try {
+      this.#makeDirectoryOf(key);
+      try {
+        renameSync(file, path);
+      } catch (error) {
+        if (kindOf(error) !== 'cross-device') throw error;
+        const temporary = this.#temporaryPath();
+        await copyFile(file, temporary);
+        await rename(temporary, path);
+        await unlinkLater(file);
+      }
+      const fd = openSync(path, constants.O_RDONLY);
+      try {
+        this.#noteVerified(key, fingerprintOf(fd));
+      } finally {
+        closeSync(fd);
+      }
+      this.#evictor.added(sizeBytes);
+    } catch (error) {
+      // The caller has no more use for the file either way, and Swift has the bytes: this is an eviction that came early.
+      this.complain(error);
+      unlink(file, () => undefined);
+    }
+  }
+
+  forget(key: CacheKey): void {
+    if (this.#downloads.has(key)) this.#unwanted.add(key);
+    if (this.#ledger.has(key) || this.#removedMeanwhile !== undefined) this.#remove(key);
+    else this.#held.drop(key);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const downloads = [...this.#downloads.values()];
+    for (const download of downloads) download.cancel();
+    await Promise.allSettled(downloads.map((download) => download.finished));
+    await this.#finding;
+    await this.#evictor.settled();
+    this.#held.closeIdle();
+    if (this.#removedMeanwhile !== undefined) return;
+    try {
+      await saveIndex(this.#layout, this.#ledger.entries());
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  /** The cache's disk cannot be used: said once a minute, for it costs speed and not correctness. */
+  complain(error: unknown): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#complainedAtMs < COMPLAINT_INTERVAL_MS) return;
+    this.#complainedAtMs = nowMs;
+    this.#log.warn('cache.unwritable', {
+      directory: this.#layout.root,
+      reason: messageOf(error),
+      remedy: 'blobs are read from Swift meanwhile; make room on the disk of cache_dir, or make it writable again',
+    });
+  }
+
+  startFinding(): void {
+    this.#finding = this.#find();
+  }
+
+  async #find(): Promise<void> {
+    const forgotten = this.#removedMeanwhile ?? new Set<CacheKey>();
+    try {
+      const older = await findEntries(this.#layout, this.#closing.signal);
+      await this.#ledger.addOlder(older, forgotten, () => new Promise((resolve) => setImmediate(resolve)));
+      if (this.#closing.signal.aborted) return;
+      this.#removedMeanwhile = undefined;
+      this.#evictor.evictSoon();
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  #counted(file: CachedFile | undefined): CachedFile | undefined {
+    if (file === undefined) this.#misses++;
+    else this.#hits++;
+    return file;
+  }
+
+  #open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+    const verifying = this.#verifying.get(key);
+    if (verifying !== undefined) return verifying.then(() => this.#open(key));
+    const held = this.#held.pin(key);
+    if (held !== undefined && held !== 'changed') {
+      this.#ledger.touch(key);
+      return held;
+    }
+    if (held === undefined && !this.#ledger.has(key) && this.#removedMeanwhile === undefined) return undefined;
+    const fd = this.#openFile(key);
+    if (fd === undefined) {
+      this.#dropLine(key);
+      return undefined;
+    }
+    const now = fingerprintOf(fd);
+    if (this.#verified.get(key) === now.mark) {
+      this.#ledger.touch(key);
+      return this.#held.add(key, fd, now);
+    }
+    return this.#verifying.run(key, () => this.#verify(key, fd, now)).then(() => this.#openVerified(key));
+  }
+
+  /** After a verification: what is not verified now was wrong, or is being changed by somebody. */
+  #openVerified(key: CacheKey): CachedFile | undefined {
+    const file = this.#verified.has(key) ? this.#held.pin(key) : undefined;
+    return file === 'changed' ? undefined : file;
+  }
+
+  #openFile(key: CacheKey): number | undefined {
+    try {
+      return openSync(this.#layout.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') this.complain(error);
+      return undefined;
+    }
+  }
+
+  async #verify(key: CacheKey, fd: number, before: Fingerprint): Promise<void> {
+    let reason: string;
+    try {
+      const found = await hashFile(fd, algorithmOf(key));
+      const after = fingerprintOf(fd);
+      if (after.isGone) return closeSync(fd);
+      if (found === sumOf(key) && after.mark === before.mark) {
+        this.#noteVerified(key, after);
+        // To the idle ones: those who wait pin it in this same turn.
+        this.#held.add(key, fd, after).close();
+        return;
+      }
+      reason = found === sumOf(key) ? 'it changed while it was read' : `its bytes hash to ${found}`;
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    closeSync(fd);
+    this.#putInQuarantine(key, reason);
+  }
+
+  #putInQuarantine(key: CacheKey, reason: string): void {
+    this.#held.drop(key);
+    this.#dropLine(key);
+    this.#quarantined++;
+    const kept = join(this.#layout.quarantine, `${key}.${this.#clock.nowMs()}`);
+    this.#log.warn('cache.quarantined', {
+      key,
+      reason,
+      kept,
+      remedy: 'it is filled again; if this happens often, test the disk of cache_dir',
+    });
+    try {
+      renameSync(this.#layout.pathOf(key), kept);
+    } catch (error) {
+      this.complain(error);
+    }
+    this.#trimQuarantine().catch((error: unknown) => this.complain(error));
+  }
+
+  async #trimQuarantine(): Promise<void> {
+    const stamp = (name: string): number => Number(name.slice(name.lastIndexOf('.') + 1));
+    const names = (await readdir(this.#layout.quarantine)).sort((a, b) => stamp(b) - stamp(a));
+    for (const name of names.slice(QUARANTINE_MAX_FILES)) await unlinkLater(join(this.#layout.quarantine, name));
+  }
+
+  #createPartial(expectedBytes: number): PartialFile {
+    const hasRoom = this.#evictor.hasRoomFor(expectedBytes);
+    if (!hasRoom) this.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
+    return new PartialFile({
+      path: hasRoom ? this.#temporaryPath() : undefined,
+      expectedBytes,
+      makeFolders: () => this.#layout.make(),
+      onUnwritable: (error) => this.complain(error),
+    });
+  }
+
+  /** The last step of a fill: its name. What cannot get one is given to its readers all the same. */
+  #commit(key: CacheKey, partial: PartialFile, sizeBytes: number): CachedFile {
+    const temporary = partial.path;
+    const fd = partial.take();
+    if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);
+    try {
+      if (this.#unwanted.has(key)) throw new FilestoreError('not-found', `${key} was deleted meanwhile`);
+      this.#makeDirectoryOf(key);
+      renameSync(temporary, this.#layout.pathOf(key));
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') this.complain(error);
+      unlink(temporary, () => undefined);
+      return this.#held.add(key, fd, fingerprintOf(fd), true);
+    }
+    // After the rename: that changes the ctime.
+    const verified = fingerprintOf(fd);
+    this.#noteVerified(key, verified);
+    const file = this.#held.add(key, fd, verified);
+    this.#evictor.added(sizeBytes);
+    return file;
+  }
+
+  #noteVerified(key: CacheKey, fingerprint: Fingerprint): void {
+    this.#removedMeanwhile?.delete(key);
+    this.#verified.set(key, fingerprint.mark);
+    this.#ledger.set(key, fingerprint.sizeBytes);
+  }
+
+  #makeDirectoryOf(key: CacheKey): void {
+    mkdirSync(this.#layout.directoryOf(key), { recursive: true, mode: DIRECTORY_MODE });
+  }
+
+  #temporaryPath(): string {
+    return join(this.#layout.temporary, String(++this.#temporaryNumber));
+  }
+
+  #dropLine(key: CacheKey): void {
+    this.#verified.delete(key);
+    this.#ledger.delete(key);
+  }
+
+  /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
+  #remove(key: CacheKey): void {
+    this.#removedMeanwhile?.add(key);
+    this.#held.drop(key);
+    this.#verified.delete(key);
+    const sizeBytes = this.#ledger.delete(key);
+    const path = this.#layout.pathOf(key);
+    try {
+      if (sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
+      const doomed = this.#temporaryPath();
+      renameSync(path, doomed);
+      unlink(doomed, () => undefined);
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') this.complain(error);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Finds out at start what an earlier life left: from the index that a clean stop saved (in order of use), else by walking the folder (in
+ * order of access or change). Either runs in the background. The index is taken away when it is read, so that a life that ends without
+ * saving leaves none that is old.
+ */
+import { createReadStream } from 'node:fs';
+import { lstat, open, readdir, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { FILE_MODE, isCacheKey } from './cache-layout.js';
+import type { CacheLayout } from './cache-layout.js';
+import type { CacheKey } from './cache.js';
+
+const HEADER = 'odoo-swiftfs cache index 1';
+const LAST_LINE = 'end';
+/** Files looked at side by side. */
+const SCAN_BATCH = 64;
+const SAVE_SLICE_LENGTH = 256 * 1024;
+
+export type IndexEntry = readonly [CacheKey, number];
+
+/** @returns keys and sizes, least recently used first. @throws what the disk says */
+export async function findEntries(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[]> {
+  return (await readIndex(layout)) ?? (await scan(layout, signal));
+}
+
+/** @param entries least recently used first. @throws what the disk says */
+export async function saveIndex(layout: CacheLayout, entries: Iterable<IndexEntry>): Promise<void> {
+  const path = join(layout.temporary, 'index');
+  const handle = await open(path, 'w', FILE_MODE);
+  try {
+    let slice = `${HEADER}\n`;
+    for (const [key, sizeBytes] of entries) {
+      slice += `${key} ${sizeBytes}\n`;
+      if (slice.length < SAVE_SLICE_LENGTH) continue;
+      await handle.write(slice);
+      slice = '';
+    }
+    await handle.write(`${slice}${LAST_LINE}\n`);
+  } finally {
+    await handle.close();
+  }
+  await rename(path, layout.index);
+}
+
+/** @returns undefined when there is none, or not a whole one */
+async function readIndex(layout: CacheLayout): Promise<readonly IndexEntry[] | undefined> {
+  const taken = join(layout.temporary, 'index-taken');
+  try {
+    await rename(layout.index, taken);
+  } catch {
+    return undefined;
+  }
+  const entries: IndexEntry[] = [];
+  let first: string | undefined;
+  let last = '';
+  for await (const line of createInterface({ input: createReadStream(taken, 'latin1'), crlfDelay: Infinity })) {
+    first ??= line;
+    last = line;
+    const space = line.indexOf(' ');
+    const key = line.slice(0, space);
+    const sizeBytes = Number(line.slice(space + 1));
+    if (isCacheKey(key) && Number.isSafeInteger(sizeBytes)) entries.push([key, sizeBytes]);
+  }
+  await unlink(taken);
+  return first === HEADER && last === LAST_LINE ? entries : undefined;
+}
+
+async function scan(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[]> {
+  const found: { entry: IndexEntry; usedAtMs: number }[] = [];
+  for (const directory of await readdir(layout.root)) {
+    if (!/^[0-9a-f]{2}$/.test(directory)) continue;
+    const names = (await readdir(join(layout.root, directory))).filter(isCacheKey);
+    for (let at = 0; at < names.length && !signal.aborted; at += SCAN_BATCH) {
+      const batch = names.slice(at, at + SCAN_BATCH).map(async (key) => {
+        const stats = await lstat(join(layout.root, directory, key)).catch(() => undefined);
+        if (stats?.isFile() === true) found.push({ entry: [key, stats.size], usedAtMs: Math.max(stats.atimeMs, stats.mtimeMs) });
+      });
+      await Promise.all(batch);
+    }
+  }
+  return found.sort((a, b) => a.usedAtMs - b.usedAtMs).map(({ entry }) => entry);
+}

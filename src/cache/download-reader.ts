@@ -1,0 +1,72 @@
+/** One reader's part in a download: it leaves when it says so, when its signal fires, or with the file it waited for. */
+import { FilestoreError } from '../base/errors.js';
+import type { CachedFile, Fill } from './cache.js';
+import type { Download } from './download.js';
+
+export class DownloadReader implements Fill {
+  readonly #download: Download;
+  readonly #signal: AbortSignal;
+  readonly #onLeave: (isAborted: boolean) => void;
+  #hasLeft = false;
+  /** Then parts can be read as long as that file is open. */
+  #hasWhole = false;
+  #whole: Promise<CachedFile> | undefined;
+  readonly #onAbort = (): void => {
+    this.#end(true);
+  };
+
+  constructor(download: Download, signal: AbortSignal, onLeave: (isAborted: boolean) => void) {
+    this.#download = download;
+    this.#signal = signal;
+    this.#onLeave = onLeave;
+    if (signal.aborted) this.#end(true);
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get totalBytes(): Promise<number> {
+    return this.#download.totalBytes;
+  }
+
+  /** Asked for, it has to be closed: the file is pinned for who asks only. */
+  get whole(): Promise<CachedFile> {
+    this.#whole ??= this.#awaitWhole();
+    return this.#whole;
+  }
+
+  readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#hasLeft && !this.#hasWhole) return Promise.reject(this.#leftError());
+    return this.#download.readPart(offset, length, signal);
+  }
+
+  leave(): void {
+    this.#end(false);
+  }
+
+  async #awaitWhole(): Promise<CachedFile> {
+    const finished = this.#download.finished;
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        reject(this.#leftError());
+      };
+      if (this.#signal.aborted) onAbort();
+      else this.#signal.addEventListener('abort', onAbort, { once: true });
+      finished.finally(() => this.#signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+    });
+    if (this.#hasLeft) throw this.#leftError();
+    const file = this.#download.share();
+    this.#hasWhole = true;
+    this.#end(false);
+    return file;
+  }
+
+  #end(isAborted: boolean): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#onLeave(isAborted);
+  }
+
+  #leftError(): FilestoreError {
+    return new FilestoreError('interrupted', `${this.#download.key}: given up before it was here`);
+  }
+}

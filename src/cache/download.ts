@@ -1,0 +1,272 @@
+/**
+ * One download of one object, however many wait for it. Bytes are hashed as they come; a body that breaks off is taken up where it ended;
+ * a source that is wrong or away is followed by the next.
+ *
+ *   starting ──source answers──► running ──hash right──► done
+ *                  ▲ next source    └──hash wrong──┘ (nobody has seen a byte) or failed (somebody has)
+ *
+ * INVARIANT: `whole` gives out only what hashed to the key. Unverified bytes go to `readPart` alone, and once they turn out wrong every
+ * later call rejects with `corrupt`.
+ */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
+import type { Clock } from '../base/clock.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { algorithmOf, sumOf } from './cache-layout.js';
+import type { CachedFile, CacheKey, Fill, FillSource } from './cache.js';
+import { Deferred } from './deferred.js';
+import { DownloadReader } from './download-reader.js';
+import { readPartOf } from './fingerprint.js';
+import type { PartialFile } from './partial-file.js';
+import { ProgressWaiters } from './progress-waiters.js';
+import { SharedFile } from './shared-file.js';
+import { SideStreams } from './side-stream.js';
+
+/** Openings of one source in a row that bring no byte. */
+const FRUITLESS_MAX = 3;
+/** Openings of one source in all: a body that breaks every few bytes is no source. */
+const OPENINGS_MAX = 20;
+const RETRY_DELAY_MS = 100;
+/** A reader this far ahead of the download gets a request of its own. */
+const FAR_AHEAD_BYTES = 8 * 1024 * 1024;
+
+export interface DownloadOptions {
+  readonly key: CacheKey;
+  readonly sources: readonly FillSource[];
+  /** A copy that came in since the caller looked. */
+  readonly openExisting: () => CachedFile | undefined | Promise<CachedFile | undefined>;
+  readonly createPartial: (expectedBytes: number) => PartialFile;
+  /** Takes the whole, verified file in. @returns it, pinned */
+  readonly commit: (partial: PartialFile, sizeBytes: number) => CachedFile;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+export class Download {
+  readonly #options: DownloadOptions;
+  readonly #abort = new AbortController();
+  readonly #waiters = new ProgressWaiters();
+  readonly #sides = new SideStreams(this.#abort.signal);
+  readonly #total = new Deferred<number>();
+  #source: FillSource | undefined;
+  #partial: PartialFile | undefined;
+  #hash = createHash('sha1');
+  #totalBytes: number | undefined;
+  #wasSeen = false;
+  #failure: unknown;
+  #shared: SharedFile | undefined;
+  #readers = 0;
+  readonly finished: Promise<void>;
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+    this.finished = this.#run();
+    // Whoever waits hears of a failure; that nobody does is no fault.
+    this.finished.catch(() => undefined);
+    this.#total.promise.catch(() => undefined);
+  }
+
+  get key(): CacheKey {
+    return this.#options.key;
+  }
+
+  get totalBytes(): Promise<number> {
+    return this.#total.promise;
+  }
+
+  /** Joins one more reader. The download ends early when all readers were aborted, and goes on when the last just leaves. */
+  join(signal: AbortSignal): Fill {
+    this.#readers++;
+    return new DownloadReader(this, signal, (isAborted) => {
+      if (--this.#readers > 0) return;
+      if (this.#shared !== undefined) this.#shared.release();
+      else if (isAborted) this.cancel();
+    });
+  }
+
+  cancel(): void {
+    this.#abort.abort(new FilestoreError('interrupted', `the download of ${this.key} was given up`));
+  }
+
+  /** @returns the verified file, pinned once more. Call when `finished` has resolved and a reader is still joined. */
+  share(): CachedFile {
+    if (this.#shared === undefined) throw new FilestoreError('internal', `${this.key}: not finished`);
+    return this.#shared.share();
+  }
+
+  /** @throws FilestoreError corrupt, unavailable, interrupted, … */
+  async readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#shared !== undefined) return readShared(this.#shared.share(), offset, length);
+      const end = Math.min(offset + length, this.#totalBytes ?? Number.POSITIVE_INFINITY);
+      if (end <= offset) return new Uint8Array(0);
+      const written = this.#partial?.writtenBytes ?? 0;
+      if (this.#partial !== undefined && end <= written) {
+        this.#wasSeen = true;
+        return this.#partial.read(offset, end - offset);
+      }
+      if (this.#source !== undefined && this.#totalBytes !== undefined && offset > written + FAR_AHEAD_BYTES) {
+        this.#wasSeen = true;
+        try {
+          return await this.#waiters.orAbort(this.#sides.read(this.#source, offset, end - offset), signal);
+        } catch (error) {
+          if (signal.aborted) throw error;
+          // The download itself may still get there.
+          this.#options.log.debug('cache.side-read-failed', { key: this.key, offset, reason: messageOf(error) });
+        }
+      }
+      await this.#waiters.wait(end, signal);
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#fill();
+    } catch (error) {
+      this.#failure = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+      this.#partial?.discard();
+      this.#total.reject(this.#failure);
+      throw this.#failure;
+    } finally {
+      this.#sides.close();
+      this.#waiters.wakeAll();
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const existing = await this.#options.openExisting();
+    if (existing !== undefined) return this.#finish(existing);
+    const failures: unknown[] = [];
+    for (const source of this.#options.sources) {
+      try {
+        if (await this.#fillFrom(source)) return;
+      } catch (error) {
+        if (this.#abort.signal.aborted) throw error;
+        failures.push(error);
+        if (kindOf(error) === 'no-space' || (kindOf(error) === 'corrupt' && this.#wasSeen)) break;
+        this.#options.log.debug('cache.source-failed', { key: this.key, source: source.description, reason: messageOf(error) });
+      }
+    }
+    throw this.#verdict(failures);
+  }
+
+  /** @returns false when this source does not have it */
+  async #fillFrom(source: FillSource): Promise<boolean> {
+    this.#source = source;
+    let fruitless = 0;
+    for (let openings = 1; ; openings++) {
+      const start = this.#partial?.writtenBytes ?? 0;
+      const opened = await source.open(start, this.#abort.signal);
+      if (opened === undefined) return false;
+      let partial: PartialFile;
+      try {
+        partial = this.#expect(opened.totalBytes, source);
+      } catch (error) {
+        discardBody(opened.body);
+        throw error;
+      }
+      const broken = await this.#receive(opened.body, partial, opened.totalBytes);
+      if (partial.writtenBytes === opened.totalBytes) {
+        await this.#verify(partial, source);
+        return true;
+      }
+      fruitless = partial.writtenBytes > start ? 0 : fruitless + 1;
+      if (fruitless >= FRUITLESS_MAX || openings >= OPENINGS_MAX) {
+        const at = `broke off at byte ${partial.writtenBytes} of ${opened.totalBytes}`;
+        throw new FilestoreError('unavailable', `${source.description} ${at}: ${messageOf(broken ?? 'the body ended')}`, { cause: broken });
+      }
+      await this.#options.clock.sleep(RETRY_DELAY_MS << fruitless, this.#abort.signal);
+    }
+  }
+
+  /** Opens the file at the first answer; another size later is another object. */
+  #expect(totalBytes: number, source: FillSource): PartialFile {
+    if (this.#partial !== undefined && this.#totalBytes === totalBytes) return this.#partial;
+    if (this.#partial !== undefined && this.#partial.writtenBytes > 0) {
+      this.#discardWrong();
+      throw new FilestoreError('corrupt', `${source.description} has ${totalBytes} bytes under ${this.key}, not ${this.#totalBytes ?? 0}`);
+    }
+    this.#partial?.discard();
+    this.#hash = createHash(algorithmOf(this.key));
+    this.#partial = this.#options.createPartial(totalBytes);
+    this.#totalBytes = totalBytes;
+    this.#total.resolve(totalBytes);
+    this.#waiters.wakeAll();
+    return this.#partial;
+  }
+
+  /** @returns what broke the body off, if it did. @throws FilestoreError no-space, corrupt (more bytes than promised), interrupted */
+  async #receive(body: Readable, partial: PartialFile, totalBytes: number): Promise<unknown> {
+    const chunks = addAbortSignal(this.#abort.signal, body)[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    try {
+      for (;;) {
+        let next: IteratorResult<Uint8Array>;
+        try {
+          next = await chunks.next();
+        } catch (error) {
+          this.#abort.signal.throwIfAborted();
+          return error;
+        }
+        if (next.done === true) return undefined;
+        if (partial.writtenBytes + next.value.length > totalBytes) {
+          throw new FilestoreError('corrupt', `${this.key}: more bytes came than the ${totalBytes} that were promised`);
+        }
+        await partial.append(next.value);
+        this.#hash.update(next.value);
+        this.#waiters.wake(partial.writtenBytes);
+      }
+    } finally {
+      discardBody(body);
+    }
+  }
+
+  async #verify(partial: PartialFile, source: FillSource): Promise<void> {
+    const found = this.#hash.digest('hex');
+    if (found === sumOf(this.key)) {
+      await partial.settled();
+      return this.#finish(this.#options.commit(partial, partial.writtenBytes));
+    }
+    this.#options.log.warn('cache.fill-wrong-hash', {
+      key: this.key,
+      source: source.description,
+      found,
+      bytes: partial.writtenBytes,
+      remedy: 'these bytes were not kept; the copy there is damaged: put the right one in its place, or remove it',
+    });
+    this.#discardWrong();
+    throw new FilestoreError('corrupt', `${source.description}: the bytes of ${this.key} hash to ${found}`);
+  }
+
+  #discardWrong(): void {
+    this.#partial?.discard();
+    this.#partial = undefined;
+    this.#totalBytes = undefined;
+  }
+
+  #finish(file: CachedFile): void {
+    this.#shared = new SharedFile(file);
+    this.#total.resolve(file.sizeBytes);
+    if (this.#readers === 0) this.#shared.release();
+  }
+
+  /** "No" only when every source said so. */
+  #verdict(failures: readonly unknown[]): unknown {
+    const first = failures.find((failure) => kindOf(failure) === 'no-space') ?? failures.find((failure) => kindOf(failure) === 'corrupt');
+    return first ?? failures[0] ?? new FilestoreError('not-found', `${this.key}: no source has it`);
+  }
+}
+
+function discardBody(body: Readable): void {
+  body.on('error', () => undefined).destroy();
+}
+
+async function readShared(file: CachedFile, offset: number, length: number): Promise<Uint8Array> {
+  try {
+    return await readPartOf(file.fd, offset, Math.max(0, Math.min(length, file.sizeBytes - offset)));
+  } finally {
+    file.close();
+  }
+}

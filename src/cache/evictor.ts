@@ -1,0 +1,110 @@
+/**
+ * Keeps the cache within its budget, and the disk's free space above the floor. Works in slices, so that evicting 100,000 small
+ * blobs does not stop the daemon, and goes down to a low-water mark, so that it need not run at every fill.
+ */
+import { statfsSync } from 'node:fs';
+import type { Clock } from '../base/clock.js';
+import type { CacheKey } from './cache.js';
+import type { Ledger } from './ledger.js';
+
+const LOW_WATER = 0.9;
+const SLICE_FILES = 32;
+/** How long, and for how many written bytes, an answer of statfs is believed. */
+const STATFS_VALID_MS = 3000;
+const STATFS_VALID_BYTES = 64 * 1024 * 1024;
+
+export interface EvictorOptions {
+  readonly ledger: Ledger;
+  readonly directory: string;
+  readonly budgetBytes: number;
+  readonly floorBytes: number;
+  readonly clock: Clock;
+  readonly isPinned: (key: CacheKey) => boolean;
+  /** Removes the file and its line in the ledger. */
+  readonly remove: (key: CacheKey) => void;
+}
+
+export class Evictor {
+  readonly #options: EvictorOptions;
+  #freeBytes = Number.MAX_SAFE_INTEGER;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #writtenSince = 0;
+  #running: Promise<void> | undefined;
+  #evicted = 0;
+
+  constructor(options: EvictorOptions) {
+    this.#options = options;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** Whether the disk has room for so many bytes more above the floor; evicts a few for them when not. */
+  hasRoomFor(sizeBytes: number): boolean {
+    for (let evicted = 0; this.#free() - sizeBytes < this.#options.floorBytes; evicted++) {
+      if (evicted < SLICE_FILES && this.#evictOne()) continue;
+      this.evictSoon();
+      return false;
+    }
+    return true;
+  }
+
+  /** Tells of bytes that came in, and evicts in the background when they were too many. */
+  added(sizeBytes: number): void {
+    this.#writtenSince += sizeBytes;
+    this.#freeBytes -= sizeBytes;
+    this.evictSoon();
+  }
+
+  evictSoon(): void {
+    if (this.#running !== undefined || !this.#isOver()) return;
+    this.#running = this.#evict().finally(() => (this.#running = undefined));
+  }
+
+  /** Resolves when no eviction runs. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  #isOver(): boolean {
+    return this.#options.ledger.bytes > this.#options.budgetBytes || this.#free() < this.#options.floorBytes;
+  }
+
+  async #evict(): Promise<void> {
+    const { ledger, budgetBytes, floorBytes } = this.#options;
+    const target = budgetBytes * LOW_WATER;
+    const isOverBudget = ledger.bytes > budgetBytes;
+    let count = 0;
+    while ((isOverBudget && ledger.bytes > target) || this.#free() < floorBytes) {
+      if (!this.#evictOne()) return;
+      if (++count % SLICE_FILES === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #evictOne(): boolean {
+    const { ledger, isPinned, remove } = this.#options;
+    const key = ledger.oldest((candidate) => !isPinned(candidate));
+    if (key === undefined) return false;
+    const before = ledger.bytes;
+    remove(key);
+    this.#freeBytes += before - ledger.bytes;
+    this.#evicted++;
+    return true;
+  }
+
+  #free(): number {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#askedAtMs < STATFS_VALID_MS && this.#writtenSince < STATFS_VALID_BYTES) return this.#freeBytes;
+    this.#askedAtMs = nowMs;
+    this.#writtenSince = 0;
+    try {
+      const { bavail, bsize } = statfsSync(this.#options.directory);
+      this.#freeBytes = bavail * bsize;
+    } catch {
+      // The folder is gone or the disk is broken: who writes there will be told.
+      this.#freeBytes = Number.MAX_SAFE_INTEGER;
+    }
+    return this.#freeBytes;
+  }
+}

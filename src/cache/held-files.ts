@@ -1,0 +1,112 @@
+/**
+ * Descriptors of verified copies. One that is in use is pinned and shared; one that is not stays open for a while, so that opening a
+ * popular blob again costs a single fstat.
+ *
+ *   verified ──► pinned ◄──open/close──► idle ──(more than the pool holds, or forgotten)──► closed
+ */
+import { closeSync } from 'node:fs';
+import type { CachedFile, CacheKey } from './cache.js';
+import { fingerprintOf } from './fingerprint.js';
+
+/** Descriptors that stay open although nobody uses them. */
+const IDLE_MAX = 512;
+
+interface Held {
+  readonly key: CacheKey;
+  readonly fd: number;
+  readonly sizeBytes: number;
+  /** What the file looked like when its bytes were hashed. */
+  readonly mark: string;
+  /** On no path: ours alone, gone with its last close. */
+  readonly isAnonymous: boolean;
+  pins: number;
+  isClosed: boolean;
+}
+
+export class HeldFiles {
+  readonly #held = new Map<CacheKey, Held>();
+  /** In the order of their last use, oldest first. */
+  readonly #idle = new Map<CacheKey, Held>();
+  readonly #onUnpinned: () => void;
+
+  /** @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it */
+  constructor(onUnpinned: () => void) {
+    this.#onUnpinned = onUnpinned;
+  }
+
+  isPinned(key: CacheKey): boolean {
+    return (this.#held.get(key)?.pins ?? 0) > 0;
+  }
+
+  /** @returns undefined when none is held; 'changed' when the file behind it is not what was verified (it is held no more then) */
+  pin(key: CacheKey): CachedFile | undefined | 'changed' {
+    const held = this.#held.get(key);
+    if (held === undefined) return undefined;
+    if (held.pins === 0) {
+      if (!isAsVerified(held)) {
+        this.drop(key);
+        return 'changed';
+      }
+      this.#idle.delete(key);
+    }
+    return this.#handOut(held);
+  }
+
+  /** Takes over a descriptor whose bytes were verified just now, and pins it. */
+  add(key: CacheKey, fd: number, verified: { sizeBytes: number; mark: string }, isAnonymous = false): CachedFile {
+    this.drop(key);
+    const held: Held = { key, fd, sizeBytes: verified.sizeBytes, mark: verified.mark, isAnonymous, pins: 0, isClosed: false };
+    this.#held.set(key, held);
+    return this.#handOut(held);
+  }
+
+  /** Hands it out no more; its present users go on. */
+  drop(key: CacheKey): void {
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    this.#held.delete(key);
+    this.#idle.delete(key);
+    if (held.pins === 0) closeHeld(held);
+  }
+
+  closeIdle(): void {
+    for (const key of [...this.#idle.keys()]) this.drop(key);
+  }
+
+  #handOut(held: Held): CachedFile {
+    held.pins++;
+    let isOpen = true;
+    return {
+      fd: held.fd,
+      sizeBytes: held.sizeBytes,
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        if (--held.pins === 0) this.#rest(held);
+      },
+    };
+  }
+
+  #rest(held: Held): void {
+    if (this.#held.get(held.key) !== held) closeHeld(held);
+    else if (held.isAnonymous) this.drop(held.key);
+    else {
+      this.#idle.set(held.key, held);
+      const oldest = this.#idle.size > IDLE_MAX ? this.#idle.keys().next().value : undefined;
+      if (oldest !== undefined) this.drop(oldest);
+    }
+    this.#onUnpinned();
+  }
+}
+
+function isAsVerified(held: Held): boolean {
+  if (held.isAnonymous) return true;
+  const now = fingerprintOf(held.fd);
+  return now.mark === held.mark && !now.isGone;
+}
+
+function closeHeld(held: Held): void {
+  if (held.isClosed) return;
+  held.isClosed = true;
+  closeSync(held.fd);
+}

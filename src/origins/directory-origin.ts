@@ -1,0 +1,165 @@
+/**
+ * A directory tree as an origin. The directory is opened once, before the mount, and everything goes through that descriptor, so the mount
+ * may lie over it: `/proc/self/fd/N` leads to the directory itself, not to what is mounted on its path (proc(5)).
+ *
+ * INVARIANT: no access leaves the tree. Components are opened one by one without following links; a symbolic link is read and followed
+ * by us, and only where it stays inside. Nothing here asks for a real path: that walk would go through the mount and wait for ourselves.
+ */
+import type { Dirent } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { lstat, open, readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { displayName, fromUtf8, joinPath } from '../base/names.js';
+import type { FillSource } from '../cache/cache.js';
+import type { Origin, OriginStat } from './origin.js';
+import { TreeWalk } from './tree-walk.js';
+
+const READ_CHUNK_BYTES = 256 * 1024;
+
+/**
+ * @param directory path of the directory, as text
+ * @throws FilestoreError not-found, not-directory, forbidden, unavailable; the message names the directory
+ */
+// eslint-disable-next-line @typescript-eslint/require-await -- callers need not know that opening is synchronous
+export async function openOrigin(directory: string): Promise<Origin> {
+  const path = resolve(directory);
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    const kind = kindOf(error);
+    throw new FilestoreError(
+      kind === 'internal' ? 'unavailable' : kind,
+      `cannot open the origin ${path}: ${messageOf(error)}; correct the option origin, or let the daemon's user read it`,
+      { cause: error },
+    );
+  }
+  return new DirectoryOrigin({ fd, path, isOpen: true }, '');
+}
+
+/** Shared by an origin and those below it. */
+interface Root {
+  readonly fd: number;
+  readonly path: string;
+  isOpen: boolean;
+}
+
+class DirectoryOrigin implements Origin {
+  readonly #root: Root;
+  readonly #walk: TreeWalk;
+  /** Byte string below the root; '' is the root itself. */
+  readonly #directory: string;
+
+  constructor(root: Root, directory: string) {
+    this.#root = root;
+    this.#directory = directory;
+    this.#walk = new TreeWalk(root.fd, fromUtf8(root.path));
+  }
+
+  get description(): string {
+    return this.#describe('');
+  }
+
+  stat(path: string): Promise<OriginStat | undefined> {
+    return this.#ask(path, async (absolute) => {
+      const stats = await this.#walk.at(absolute, (entry) => lstat(entry));
+      if (stats === undefined || !(stats.isFile() || stats.isDirectory())) return undefined;
+      return { kind: stats.isFile() ? 'file' : 'directory', sizeBytes: stats.size, mtimeMs: stats.mtimeMs };
+    });
+  }
+
+  list(path: string): Promise<readonly { readonly name: string; readonly kind: 'file' | 'directory' }[] | undefined> {
+    return this.#ask(path, async (absolute) => {
+      const entries = await this.#walk.at(absolute, entriesOf);
+      if (entries === undefined) return undefined;
+      const listed: { name: string; kind: 'file' | 'directory' }[] = [];
+      for (const entry of entries) {
+        const kind = await this.#kindOf(entry, joinPath(path, entry.name));
+        if (kind !== undefined) listed.push({ name: entry.name, kind });
+      }
+      return listed;
+    });
+  }
+
+  source(path: string): FillSource {
+    return {
+      description: this.#describe(path),
+      open: (startByte) =>
+        this.#ask(path, async (absolute) => {
+          const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+          const handle = await this.#walk.at(absolute, (entry) => open(entry, flags));
+          return handle === undefined ? undefined : streamFrom(handle, startByte);
+        }),
+    };
+  }
+
+  below(directory: string): Origin {
+    return new DirectoryOrigin(this.#root, joinPath(this.#directory, directory));
+  }
+
+  /** An origin below another shares its descriptor: only the one that was opened closes it. */
+  close(): void {
+    if (this.#directory !== '' || !this.#root.isOpen) return;
+    this.#root.isOpen = false;
+    closeSync(this.#root.fd);
+  }
+
+  async #kindOf(entry: Dirent, path: string): Promise<'file' | 'directory' | undefined> {
+    if (entry.isFile()) return 'file';
+    if (entry.isDirectory()) return 'directory';
+    // A link, or a file system that does not tell the type in its directories.
+    return entry.isSymbolicLink() || !isKnownType(entry) ? (await this.stat(path))?.kind : undefined;
+  }
+
+  /** What says "not there" is undefined; everything else says nothing about the name and is `unavailable`. */
+  async #ask<T>(path: string, question: (absolute: string) => Promise<T | undefined>): Promise<T | undefined> {
+    if (!this.#root.isOpen) throw new FilestoreError('unavailable', `the origin ${this.#root.path} is closed`);
+    try {
+      return await question(path === '' ? this.#directory : joinPath(this.#directory, path));
+    } catch (error) {
+      const kind = kindOf(error);
+      if (kind === 'not-found' || kind === 'not-directory' || kind === 'name-too-long') return undefined;
+      throw new FilestoreError('unavailable', `cannot read ${this.#describe(path)} in the origin: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #describe(path: string): string {
+    const below = path === '' ? this.#directory : joinPath(this.#directory, path);
+    return below === '' ? this.#root.path : `${this.#root.path}/${displayName(below)}`;
+  }
+}
+
+async function entriesOf(directory: Buffer): Promise<Dirent[]> {
+  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    return await readdir(`/proc/self/fd/${handle.fd}/.`, { withFileTypes: true, encoding: 'latin1' });
+  } finally {
+    await handle.close();
+  }
+}
+
+function isKnownType(entry: Dirent): boolean {
+  return entry.isFIFO() || entry.isSocket() || entry.isBlockDevice() || entry.isCharacterDevice();
+}
+
+async function streamFrom(handle: FileHandle, startByte: number): Promise<{ body: Readable; totalBytes: number } | undefined> {
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) {
+      await handle.close();
+      return undefined;
+    }
+    if (startByte >= stats.size) {
+      await handle.close();
+      return { body: Readable.from([]), totalBytes: stats.size };
+    }
+    const body = handle.createReadStream({ start: startByte, end: stats.size - 1, highWaterMark: READ_CHUNK_BYTES });
+    return { body, totalBytes: stats.size };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
