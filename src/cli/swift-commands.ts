@@ -15,7 +15,7 @@ export function addSwiftCommands(swift: Argv): Argv {
     .command('get <container> <object> [file]', 'an object to a file, or to standard output', (command) => withOptionFlags(command, SWIFT_GROUPS), run('get'))
     .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('put'))
     .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, SWIFT_GROUPS), run('rm'))
-    .command('info', 'whether Swift answers, and how fast', (command) => withOptionFlags(command, SWIFT_GROUPS), run('info'))
+    .command('info', 'what this Swift can do', (command) => withOptionFlags(command, SWIFT_GROUPS), run('info'))
     .demandCommand(1, 'swift needs a command: ls, stat, get, put, rm, info');
 }
 

@@ -1,23 +1,28 @@
 /** `login --check`: whether the credentials are good, and what they reach. Writes nothing. */
-import { checkLogin } from '../../config/check-login.js';
 import { thisHost } from '../../config/host.js';
 import { resolveSettings } from '../../config/resolve.js';
-import { columns, print } from '../output.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
+import { columns, print } from '../output.js';
 import { withStore } from '../with-store.js';
 
 export async function loginCommand(parsed: ParsedFlags): Promise<void> {
   const { settings } = resolveSettings(resolveInputOf(parsed), thisHost());
-  checkLogin(settings);
   await withStore(settings, async (store) => {
-    await store.probe();
+    const report = await store.login();
+    // A login may be good and its role may still not reach Swift; a listing is what a mount needs first.
     const names = await firstNames(store.listContainers(`${settings.containerPrefix}-`));
-    const rows = [
-      ['login', 'good'],
-      ['storage', settings.storageUrl ?? `from the catalog of ${settings.authUrl ?? ''}${settings.region === undefined ? '' : `, region ${settings.region}`}`],
-      [`containers ${settings.containerPrefix}-*`, names.length === 0 ? 'none yet' : names.join(', ')],
+    const rows: (readonly [string, string | undefined])[] = [
+      ['login', `good (${report.way})`],
+      ['auth URL', report.authUrl],
+      ['user', report.user],
+      ['project', report.project],
+      ['roles', report.roles.join(', ') || undefined],
+      ['regions', report.regions.join(', ') || undefined],
+      ['storage URL', report.storageUrl],
+      ['token ends', report.expiresAtMs === undefined ? undefined : new Date(report.expiresAtMs).toISOString()],
+      [`containers ${settings.containerPrefix}-*`, names.join(', ') || 'none yet'],
     ];
-    print(columns(rows));
+    print(columns(rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))));
   });
 }
 

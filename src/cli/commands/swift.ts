@@ -4,7 +4,9 @@ import { rename, unlink } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { FilestoreError } from '../../base/errors.js';
 import { digestFile } from '../../base/file-digest.js';
+import { formatSize } from '../../config/units.js';
 import type { ObjectStore } from '../../store/object-store.js';
+import type { SwiftStore } from '../../swift/swift-store.js';
 import { columns, print } from '../output.js';
 
 export interface SwiftArguments {
@@ -15,7 +17,7 @@ export interface SwiftArguments {
   readonly long: boolean;
 }
 
-type SwiftCommand = (store: ObjectStore, args: SwiftArguments) => Promise<void>;
+type SwiftCommand = (store: SwiftStore, args: SwiftArguments) => Promise<void>;
 
 async function ls(store: ObjectStore, { container, prefix, long }: SwiftArguments): Promise<void> {
   if (container === undefined) {
@@ -74,12 +76,22 @@ async function rm(store: ObjectStore, { container = '', object }: SwiftArguments
   if (!deleted) throw object === undefined ? noContainer(container) : noObject(container, object);
 }
 
-async function info(store: ObjectStore): Promise<void> {
+async function info(store: SwiftStore): Promise<void> {
+  await store.login();
   const startedMs = performance.now();
   await store.probe();
-  const firstMs = performance.now();
-  await store.probe();
-  print(columns([['Swift', 'answers'], ['login and first request', `${Math.round(firstMs - startedMs)} ms`], ['next request', `${Math.round(performance.now() - firstMs)} ms`]]));
+  const answerMs = Math.round(performance.now() - startedMs);
+  const told = await store.info();
+  print(
+    columns([
+      ['Swift', told.version ?? 'does not tell its version'],
+      ['answers in', `${answerMs} ms`],
+      ['largest object', `${formatSize(told.maxFileBytes)}; above: ${told.staticLargeObjects ? `segments (at most ${told.maxSegments})` : 'not possible'}`],
+      ['bulk delete', told.bulkDeleteNames === undefined ? 'no' : `${told.bulkDeleteNames} names at once`],
+      ['storage policies', told.storagePolicies.join(', ') || 'not told'],
+      ['middleware', told.middleware.join(', ') || 'not told'],
+    ]),
+  );
 }
 
 export const SWIFT_COMMANDS = { ls, stat, get, put, rm, info } as const satisfies Record<string, SwiftCommand>;

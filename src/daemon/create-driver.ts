@@ -1,0 +1,23 @@
+/** Which driver an option's word means. */
+import { unreachable } from '../base/errors.js';
+import type { Settings } from '../config/options.js';
+import type { FuseDriver } from '../fuse/driver.js';
+
+export async function createDriver(name: Settings['driver']): Promise<FuseDriver> {
+  switch (name) {
+    case 'kernel': {
+      const { createKernelDriver } = await import('../fuse/kernel-driver.js');
+      return createKernelDriver();
+    }
+    case 'kernel-pure': {
+      const { createKernelDriver } = await import('../fuse/kernel-driver.js');
+      return createKernelDriver({ transport: 'pure' });
+    }
+    case 'fuse-native': {
+      const { createFuseNativeDriver } = await import('../fuse/fuse-native-driver.js');
+      return createFuseNativeDriver();
+    }
+    default:
+      return unreachable(name);
+  }
+}

@@ -1,0 +1,22 @@
+/** The parts of a real mount. Drivers are loaded when they are asked for: fuse-native may not be installed. */
+import { openCache } from '../cache/blob-cache.js';
+import { packageVersion } from '../config/version.js';
+import { openFilestore } from '../filestore/open-filestore.js';
+import { openOrigin } from '../origins/directory-origin.js';
+import { createSwiftStore } from '../swift/swift-store.js';
+import { createVfs } from '../vfs/vfs.js';
+import { createDriver } from './create-driver.js';
+import type { PartMakers } from './start-mount.js';
+
+export const partMakers: PartMakers = {
+  openOrigin,
+  createStore: (settings, log) => {
+    const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
+    return { store, counts: () => store.requestCounts };
+  },
+  openCache: (settings, log) =>
+    openCache({ directory: settings.cacheDirectory, budgetBytes: settings.cacheBudgetBytes, floorBytes: settings.cacheFloorBytes, log }),
+  openFilestore,
+  createVfs: (filestore, settings, log) => createVfs(filestore, { uid: settings.uid, gid: settings.gid, log }),
+  createDriver: (settings) => createDriver(settings.driver),
+};
