@@ -11,6 +11,7 @@ const BATCH = 64;
 
 export class AddonTransport implements Transport {
   readonly name = 'addon';
+  readonly canPassThrough = true;
   readonly #device: FuseDevice;
   readonly #fd: number;
   #reader: DeviceReader | undefined;

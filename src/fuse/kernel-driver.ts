@@ -2,8 +2,6 @@
  * The driver on the kernel's own protocol: mounts /dev/fuse by the addon or in pure Node and runs a {@link Session} over it.
  * INVARIANT: this process never makes a synchronous call on its own mount; it would wait for itself.
  */
-import { spawnSync } from 'node:child_process';
-import { closeSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { FilestoreError } from '../base/errors.js';
 import { AddonTransport } from './addon-transport.js';
@@ -11,7 +9,8 @@ import type { FuseDevice } from './device.js';
 import { loadDevice } from './device.js';
 import type { FuseDriver, Mounted, MountOptions } from './driver.js';
 import type { FileSystem } from './file-system.js';
-import { describeHolders, findHolders } from './mount-holders.js';
+import { endMountAtExit } from './exit-hook.js';
+import { busyError } from './mount-holders.js';
 import { canonicalMountPoint, prepareMountPoint } from './mount-point.js';
 import { mountAt } from './mount-table.js';
 import type { MountedDevice } from './mounting.js';
@@ -28,7 +27,6 @@ export interface KernelDriverOptions {
 
 const INIT_MS = 15_000;
 const ENDED_MS = 10_000;
-const EXIT_UNMOUNT_MS = 5_000;
 const READ_AHEAD_KIB = '1024';
 
 /** @throws (from `mount`) FilestoreError unavailable when the addon is asked for and cannot be loaded */
@@ -68,7 +66,8 @@ async function serve(
     ...(options.onError !== undefined && { onError: options.onError }),
   });
   const isOurMount = mounted.unmount !== undefined;
-  const onExit = (): void => endAtExit(device, mounted.fd, isOurMount ? path : undefined);
+  const own = isOurMount ? await mountAt(path) : undefined;
+  const onExit = (): void => endMountAtExit({ device, fd: mounted.fd, path: isOurMount ? path : undefined, deviceNumber: own?.device });
   process.on('exit', onExit);
   const notifications = new Notifications(transport);
   const ended = session.ended.then(() => {
@@ -84,11 +83,10 @@ async function serve(
     throw error;
   }
   const negotiated = await session.initialized;
-  const own = await mountAt(path);
   if (own !== undefined) void raiseReadAhead(own.device);
   options.log.debug('mounted', { mountPoint: path, transport: transport.name, protocol: `7.${negotiated.minor}` });
   return {
-    capabilities: { passthrough: negotiated.hasPassthrough && device !== undefined, invalidation: true, entryLifetimes: true, byteNames: true },
+    capabilities: { passthrough: negotiated.hasPassthrough, invalidation: true, entryLifetimes: true, byteNames: true },
     description: `kernel (${transport.name})`,
     invalidateEntry: (parent, name) => notifications.entry(parent, name),
     invalidateInode: (ino) => notifications.inode(ino),
@@ -108,16 +106,11 @@ async function unmount(path: string, mounted: MountedDevice, session: Session, e
     return;
   }
   const outcome = await mounted.unmount(how);
-  if (outcome === 'busy') {
-    const holders = await findHolders(path);
-    const who = holders.length > 0 ? describeHolders(holders) : 'a process this user may not see, or another mount below it';
-    throw new FilestoreError('busy', `${path} is busy: held by ${who}; end it, or detach with: odoo-swiftfs unmount --detach ${path}`);
-  }
+  if (outcome === 'busy') throw await busyError(path);
+  if (outcome === 'not-mounted') session.end(0);
   // Detached with files open, the mount lives on until they are closed.
-  if (how === 'clean' || outcome === 'not-mounted') {
-    if (outcome === 'not-mounted') session.end(0);
-    await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted, but the kernel keeps its device open`));
-  }
+  else if (how === 'detach') return;
+  await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted, but the kernel keeps its device open`));
 }
 
 async function within<T>(promise: Promise<T>, limitMs: number, late: () => FilestoreError): Promise<T> {
@@ -133,23 +126,4 @@ async function within<T>(promise: Promise<T>, limitMs: number, late: () => Files
 /** One READ of 1 MiB instead of eight of 128 KiB; root only, and only a matter of speed. */
 async function raiseReadAhead(device: string): Promise<void> {
   await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, READ_AHEAD_KIB).catch(() => undefined);
-}
-
-/**
- * process.exit() while serving. With the addon the device is closed first, which fails what the kernel still asks, so that nothing waits
- * for a loop that has stopped. In pure Node the reading threads hold the device and Node waits for them: only an unmount frees them.
- */
-function endAtExit(device: FuseDevice | undefined, fd: number, path: string | undefined): void {
-  if (device !== undefined) {
-    try {
-      closeSync(fd);
-    } catch {
-      // closed already
-    }
-    if (path !== undefined && device.detachNow(path) < 0) spawnSync('fusermount3', ['-u', '-z', '--', path], { timeout: EXIT_UNMOUNT_MS });
-    return;
-  }
-  if (path !== undefined) spawnSync('umount', ['-l', path], { timeout: EXIT_UNMOUNT_MS });
-  // A device that mount.fuse3 handed over cannot be unmounted by us; Node would wait for its readers for ever.
-  else process.kill(process.pid, 'SIGKILL');
 }

@@ -3,6 +3,7 @@
  * are read, never the mount itself, so that the search cannot wait for our own daemon.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { FilestoreError } from '../base/errors.js';
 
 export interface Holder {
   readonly pid: number;
@@ -51,4 +52,11 @@ export function describeHolders(holders: readonly Holder[], most = 8): string {
   const shown = holders.slice(0, most).map((h) => `${h.pid} (${h.command}, ${h.how} on ${h.path})`);
   const rest = holders.length - shown.length;
   return shown.join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+/** @returns what an unmount throws that the kernel refused with EBUSY */
+export async function busyError(mountPoint: string): Promise<FilestoreError> {
+  const holders = await findHolders(mountPoint);
+  const who = holders.length > 0 ? describeHolders(holders) : 'a process this user may not see, or another mount below it';
+  return new FilestoreError('busy', `${mountPoint} is busy: held by ${who}; end it, or let open files end by themselves with a detaching unmount`);
 }

@@ -119,7 +119,8 @@ async function mountByCommand(path: string, rootMode: string, options: MountOpti
   return { fd, unmount: (how) => unmountByCommand('umount', [...(how === 'detach' ? ['-l'] : []), path], path) };
 }
 
-async function unmountByCommand(command: string, args: readonly string[], path: string): Promise<UnmountOutcome> {
+/** A child asks for the unmount, so that our loop is free to answer what the kernel still asks. */
+export async function unmountByCommand(command: string, args: readonly string[], path: string): Promise<UnmountOutcome> {
   const outcome = await runCommand(command, args, UNMOUNT_MS);
   if (outcome.exitCode === 0) return 'done';
   if (/busy/i.test(outcome.standardError)) return 'busy';

@@ -40,14 +40,14 @@ const CONGESTION_THRESHOLD = 48;
 const MAX_STACK_DEPTH = 1;
 
 /** @returns 'ask-again' for a kernel of a later major version, which then offers ours; 'too-old' below 7.31 */
-export function negotiate(request: RequestView): Negotiated | 'ask-again' | 'too-old' {
+export function negotiate(request: RequestView, canPassThrough: boolean): Negotiated | 'ask-again' | 'too-old' {
   const major = request.word(10);
   const minor = request.word(11);
   if (major > PROTOCOL_MAJOR) return 'ask-again';
   if (major < PROTOCOL_MAJOR || minor < PROTOCOL_MINOR_MIN) return 'too-old';
   const offered = request.word(13);
   const offered2 = (offered & INIT.INIT_EXT) !== 0 && request.length >= 60 ? request.word(14) : 0;
-  const flags2 = WANTED2 & offered2;
+  const flags2 = (canPassThrough ? WANTED2 : WANTED2 & ~INIT2.PASSTHROUGH) & offered2;
   return {
     minor: Math.min(minor, PROTOCOL_MINOR_MAX),
     maxReadaheadBytes: Math.min(request.word(12), MAX_READAHEAD_BYTES),

@@ -6,6 +6,7 @@
  * INVARIANT: `opens` counts exactly the handles given out and not yet released, in each mode.
  */
 import type { Log } from '../base/log.js';
+import { EPERM } from './errno.js';
 import type { Transport } from './transport.js';
 
 interface OpenInode {
@@ -21,6 +22,7 @@ export class Passthrough {
   /** Set by INIT, before anything can be open. */
   isEnabled = false;
   #hasComplained = false;
+  #isRefused = false;
 
   constructor(transport: Transport, log: Log) {
     this.#transport = transport;
@@ -40,7 +42,7 @@ export class Passthrough {
       there.opens++;
       return there.backingId;
     }
-    const backingId = fd === undefined || isWriter ? 0 : this.#openBacking(fd);
+    const backingId = fd === undefined || isWriter || this.#isRefused ? 0 : this.#openBacking(fd);
     this.#byIno.set(ino, { backingId, opens: 1 });
     return backingId;
   }
@@ -60,6 +62,8 @@ export class Passthrough {
   #openBacking(fd: number): number {
     const id = this.#transport.openBacking(fd);
     if (id > 0) return id;
+    // The right is missing and will be for the life of the mount.
+    if (id === -EPERM) this.#isRefused = true;
     if (!this.#hasComplained) {
       this.#hasComplained = true;
       this.#log.info('passthrough-refused', { errno: -id, effect: 'the daemon reads for the kernel; CAP_SYS_ADMIN and a plain local disk avoid it' });

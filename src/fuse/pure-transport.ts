@@ -19,6 +19,7 @@ const RETRY_MS = 1;
 
 export class PureTransport implements Transport {
   readonly name = 'pure Node';
+  readonly canPassThrough = false;
   readonly #fd: number;
   #reading = 0;
   #isClosed = false;

@@ -202,7 +202,7 @@ export class Session {
   }
 
   #init(call: Call, request: RequestView): void {
-    const negotiated = negotiate(request);
+    const negotiated = negotiate(request, this.#transport.canPassThrough);
     if (negotiated === 'ask-again') {
       this.sendPayload(call, writeInitReply(this.out, undefined));
       return;

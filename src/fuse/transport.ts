@@ -16,6 +16,8 @@ export interface Transport {
   replyFromFile(bytes: Buffer, slice: FileSlice): number;
   /** Writes a notification on a pool thread: the kernel may make it wait for a request of ours. Its failure is harmless. */
   notify(bytes: Buffer): Promise<void>;
+  /** Whether `openBacking` can work at all. */
+  readonly canPassThrough: boolean;
   /** Registers a local file for passthrough. @returns its backing id, or a negative errno */
   openBacking(fd: number): number;
   closeBacking(backingId: number): void;

@@ -1,0 +1,52 @@
+/**
+ * What a serving process must do when it ends by process.exit() or an uncaught error. Not for the usual way down, which is
+ * `Mounted.unmount`.
+ */
+import { spawnSync } from 'node:child_process';
+import { closeSync, writeFileSync } from 'node:fs';
+import type { FuseDevice } from './device.js';
+
+const UNMOUNT_MS = 5_000;
+
+export interface ServedMount {
+  /** Undefined when the addon does not serve it. */
+  readonly device: FuseDevice | undefined;
+  /** Of /dev/fuse, when it is ours to close. */
+  readonly fd: number | undefined;
+  /** Undefined when the mount is not ours to end. */
+  readonly path: string | undefined;
+  /** `major:minor` of the mount. */
+  readonly deviceNumber: string | undefined;
+}
+
+/**
+ * Aborts the connection first, so that nothing waits any more for a loop that has stopped, then detaches the mount. With the addon, closing
+ * the device aborts. In pure Node the reading threads hold the device and Node waits for them at exit: only the abort frees them.
+ */
+export function endMountAtExit(mount: ServedMount): void {
+  const { device, fd, path, deviceNumber } = mount;
+  if (device !== undefined && fd !== undefined) quietly(() => closeSync(fd));
+  else abortConnection(deviceNumber);
+  if (path === undefined) {
+    // A device that mount.fuse3 handed over: not ours to unmount, and in pure Node its readers would be waited for without end.
+    if (device === undefined) process.kill(process.pid, 'SIGKILL');
+    return;
+  }
+  if (device !== undefined && device.detachNow(path) >= 0) return;
+  const detached = spawnSync('umount', ['-i', '-c', '-l', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
+  if (detached.status !== 0) spawnSync('fusermount3', ['-u', '-z', '--', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
+}
+
+/** /sys/fs/fuse/connections/MINOR/abort (Documentation/filesystems/fuse.rst); there only where fusectl is mounted. */
+function abortConnection(deviceNumber: string | undefined): void {
+  const minor = deviceNumber?.split(':')[1];
+  if (minor !== undefined) quietly(() => writeFileSync(`/sys/fs/fuse/connections/${minor}/abort`, '1'));
+}
+
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // The process ends anyway.
+  }
+}
