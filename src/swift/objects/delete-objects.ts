@@ -13,6 +13,8 @@ import type { SegmentsKnown } from './segments-known.js';
 /** A bulk delete of 1,000 names takes Swift some 3 s, one after the other; no byte comes before the end. */
 const BULK_NAMES = 1000;
 const BULK_TIMEOUT_MS = 300_000;
+/** Swift's bulk delete refuses the whole run for one line beyond 2,560 bytes (twice its longest path); such names go one by one. */
+const BULK_LINE_BYTES = 2500;
 const PARALLEL = 8;
 
 export interface DeleteParts {
@@ -68,8 +70,10 @@ export async function deleteMany(
   if (bulkDeleteNames === undefined) return deleteOneByOne(parts, container, names, options);
   // Gathered before anything goes: segments of what is stored anew under one of these names are not among them.
   const segments = (await known.has(container, options)) ? await segmentsOf(requester, container, names, options) : [];
-  const failed = new Map<string, string>();
-  await bulkDelete(requester, container, names, Math.min(BULK_NAMES, bulkDeleteNames), failed, options);
+  const short = names.filter((name) => objectPath(container, name).length <= BULK_LINE_BYTES);
+  const long = short.length === names.length ? [] : names.filter((name) => objectPath(container, name).length > BULK_LINE_BYTES);
+  const failed = new Map((await deleteOneByOne(parts, container, long, options)).failed);
+  await bulkDelete(requester, container, short, Math.min(BULK_NAMES, bulkDeleteNames), failed, options);
   if (segments.length > 0) {
     const gone = segments.filter(({ owner }) => !failed.has(owner));
     const stayed = new Map<string, string>();

@@ -176,16 +176,19 @@ export class Requester {
     if ('failure' in opened) return opened;
     const { session } = opened;
     const leave = call.probe === true ? () => undefined : await this.#enterLimiter(priority, deadline, call, at.last);
+    let running: RunningRequest | undefined;
     let kept = false;
     try {
       if (call.probe !== true) this.breaker.enter();
-      const running = this.#parts.running.start(call.method);
+      running = this.#parts.running.start(call.method);
       const outcome = await this.#send(call, session, running, leave, at);
       kept = 'answer' in outcome && outcome.answer.body !== undefined;
-      if (!kept) running.ended();
       return outcome;
     } finally {
-      if (!kept) leave();
+      if (!kept) {
+        running?.ended();
+        leave();
+      }
     }
   }
 
