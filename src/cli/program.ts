@@ -59,8 +59,9 @@ function createProgram(args: readonly string[]): Argv {
     .help()
     .wrap(HELP_COLUMNS)
     .fail((message: string | null, error: Error | undefined) => {
-      if (error !== undefined && (message === null || message === error.message)) throw error;
-      throw usageError(message ?? 'not understood');
+      // yargs' own errors are about the command line; all others are a command's, and are told as they are.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw usageError(message ?? error?.message ?? 'not understood');
     });
 }
 

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exitCodeOf } from '../../../src/cli/exit-codes.js';
+import { age, columns } from '../../../src/cli/output.js';
+import { runProgram } from '../../../src/cli/program.js';
+import { FilestoreError } from '../../../src/base/errors.js';
+
+async function refused(...args: string[]): Promise<FilestoreError> {
+  try {
+    await runProgram(args);
+  } catch (error) {
+    assert.ok(error instanceof FilestoreError, String(error));
+    return error;
+  }
+  return assert.fail(`${args.join(' ')} was not refused`);
+}
+
+test('a command line that is not understood is refused with what was meant', async () => {
+  assert.equal((await refused('mount', '/x', '--cach-dir', '/y')).message, 'unknown argument cach-dir; did you mean cache-dir?');
+  assert.equal((await refused('sttus')).message, 'unknown argument sttus; did you mean status?');
+  assert.match((await refused('mount')).message, /Not enough non-option arguments/);
+  assert.match((await refused()).message, /^a command is needed: mount, unmount, status/);
+  assert.match((await refused('config')).message, /^config needs a command: show/);
+  assert.match((await refused('mount', '/x', '--region')).message, /Not enough arguments following: region/);
+});
+
+test('a secret on the command line is refused before anything is done, and not repeated', async () => {
+  for (const args of [['--password', 'hunter2'], ['--password=hunter2'], ['--application-credential-secret=hunter2'], ['--token', 'hunter2']]) {
+    const error = await refused('mount', '/x', ...args);
+    assert.equal(error.kind, 'bad-config');
+    assert.match(error.message, /secrets are not taken from the command line.*OS_/);
+    assert.doesNotMatch(error.message, /hunter2/);
+  }
+});
+
+test('an option given twice is refused', async () => {
+  assert.match((await refused('config', 'show', '--region', 'a', '--region', 'b')).message, /^--region is given more than once/);
+});
+
+test('exit codes tell a wrong option from an outage', () => {
+  assert.equal(exitCodeOf(new FilestoreError('bad-config', '')), 78);
+  assert.equal(exitCodeOf(new FilestoreError('bad-credentials', '')), 77);
+  assert.equal(exitCodeOf(new FilestoreError('unavailable', '')), 69);
+  assert.equal(exitCodeOf(new Error('a bug')), 70);
+});
+
+test('columns are aligned and ages are short', () => {
+  assert.equal(columns([['a', 'b'], ['long', 'c']]), 'a     b\nlong  c');
+  assert.deepEqual([age(59_999), age(60_000), age(7_200_000), age(3 * 86_400_000), age(-5)], ['59 s', '1 min', '2 h', '3 days', '0 s']);
+});

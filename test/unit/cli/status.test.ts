@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeMount, describeStatus } from '../../../src/cli/commands/status.js';
+import { databaseStatus, mountStatus } from './status-of.js';
+
+test('a quiet mount says that this machine may be lost', () => {
+  const text = describeStatus(mountStatus(), 60_000);
+  assert.match(text, /^\/mnt\/filestore\n/);
+  assert.match(text, /safe to lose this machine +yes\n/);
+  assert.match(text, /pending +no writes\n/);
+  assert.match(text, /cache +1 KiB of 1 GiB, 1 files, 75 % hits\n/);
+  assert.match(text, /daemon +pid 4711, up 1 min, version 0\.1\.0\n/);
+  assert.match(text, /prod +odoo-prod +serving/);
+});
+
+test('a degraded mount says why, since when, what pends and how old it is', () => {
+  const database = databaseStatus({ state: 'degraded', reason: 'Swift does not answer', degradedSinceMs: 0, pendingWrites: 3, pendingBytes: 3072, oldestPendingMs: 60_000, pendingDeletes: 2 });
+  const text = describeStatus(mountStatus({ state: 'degraded', safeToLoseThisMachine: false, databases: [database] }), 180_000);
+  assert.match(text, /safe to lose this machine +no\n/);
+  assert.match(text, /pending +3 writes \(3 KiB\), 2 deletes, oldest 2 min\n/);
+  assert.match(text, /prod +odoo-prod +degraded for 3 min: Swift does not answer/);
+});
+
+test('a mount without its daemon is called dead, with the remedy', () => {
+  assert.match(describeMount({ state: 'dead', mountPoint: '/mnt' }, 0), /dead: .* run: odoo-swiftfs unmount \/mnt$/);
+});

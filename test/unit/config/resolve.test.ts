@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { checkLogin } from '../../../src/config/check-login.js';
+import type { Host } from '../../../src/config/host.js';
+import { resolveSettings, type ResolveInput } from '../../../src/config/resolve.js';
+import { MASK, shownOptions } from '../../../src/config/show.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+import { hostWith } from './host.js';
+
+const directory = tempDir('config');
+after(() => removeDir(directory));
+
+let serial = 0;
+function configFile(content: string, mode = 0o600): string {
+  const file = `${directory}/config-${serial++}.yaml`;
+  writeFileSync(file, content);
+  chmodSync(file, mode);
+  return file;
+}
+
+function settingsOf(input: Partial<ResolveInput>, host: Host = hostWith()): ReturnType<typeof resolveSettings>['settings'] {
+  return resolveSettings({ flags: {}, ...input }, host).settings;
+}
+
+function refusal(input: Partial<ResolveInput>, host: Host = hostWith()): string {
+  try {
+    settingsOf(input, host);
+  } catch (error) {
+    assert.equal((error as { kind?: string }).kind, 'bad-config');
+    return (error as Error).message;
+  }
+  return assert.fail('was not refused');
+}
+
+test('a flag goes before the file, the file before the variables, ours before those of OpenStack', () => {
+  const file = configFile('region: from-file\n');
+  const host = hostWith({ ODOO_SWIFTFS_REGION: 'from-ours', OS_REGION_NAME: 'from-os' });
+  assert.equal(settingsOf({ flags: { region: 'from-flag' }, configFile: file }, host).region, 'from-flag');
+  assert.equal(settingsOf({ configFile: file }, host).region, 'from-file');
+  assert.equal(settingsOf({}, host).region, 'from-ours');
+  assert.equal(settingsOf({}, hostWith({ OS_REGION_NAME: 'from-os' })).region, 'from-os');
+  assert.equal(settingsOf({}, hostWith({ ODOO_SWIFTFS_CONFIG: file })).region, 'from-file');
+});
+
+test('defaults follow the user: system directories for root, the home for others', () => {
+  const root = settingsOf({});
+  assert.equal(root.spoolDirectory, '/var/lib/odoo-swiftfs');
+  assert.equal(root.allowOther, true);
+  const user = settingsOf({}, hostWith({ XDG_CACHE_HOME: '/c' }, { uid: 1000, gid: 100 }));
+  assert.equal(user.spoolDirectory, '/nowhere/home/.local/share/odoo-swiftfs');
+  assert.equal(user.cacheDirectory, '/c/odoo-swiftfs');
+  assert.deepEqual([user.allowOther, user.uid, user.gid], [false, 1000, 100]);
+});
+
+test('values of the file are taken as they are written: a mode is octal, a password may look like a number', () => {
+  const settings = settingsOf({ configFile: configFile('umask: 022\npassword: 0123\nusername: "yes"\nwrite_timeout: 5s\ncache_size: 1GiB\ninsecure: yes\n') });
+  assert.deepEqual(
+    [settings.umask, settings.password, settings.username, settings.writeTimeoutMs, settings.cacheBudgetBytes, settings.insecure],
+    [0o022, '0123', 'yes', 5000, 2 ** 30, true],
+  );
+});
+
+test('an unknown key is refused with its line and the key that was meant', () => {
+  const file = configFile('# mine\nregion: a\ncache_szie: 1GiB\n');
+  assert.equal(refusal({ configFile: file }), `${file}:3: unknown option cache_szie; did you mean cache_size?`);
+});
+
+test('an unknown variable of ours is refused with the one that was meant', () => {
+  assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_REGOIN: 'x' })), /^ODOO_SWIFTFS_REGOIN: .*did you mean ODOO_SWIFTFS_REGION\?/);
+});
+
+test('a bad unit names the key, the value, where it was set and what is right', () => {
+  const file = configFile('write_timeout: 10\n');
+  assert.equal(refusal({ configFile: file }), `write_timeout must be a duration with its unit, such as 400ms, 10s, 5m, 2h or 14d, not "10" (set by ${file}:1)`);
+  assert.match(refusal({ flags: { cache_size: '64M' } }), /^cache_size must be a size .* not "64M" \(set by --cache-size\)$/);
+  assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_UMASK: '9' })), /^umask must be an octal mode.*\(set by ODOO_SWIFTFS_UMASK\)$/);
+  assert.match(refusal({ flags: { nodes: 'two' } }), /^nodes must be one of one, many, not "two"/);
+  assert.match(refusal({}, hostWith({ OS_AUTH_URL: 'keystone:5000' })), /^auth_url must be a URL.*\(set by OS_AUTH_URL\)$/);
+});
+
+test('a secret is not repeated when its value is refused', () => {
+  const message = refusal({}, hostWith({ ODOO_SWIFTFS_HTTP_PROXY: 'socks://user:hunter2@proxy' }));
+  assert.match(message, /^http_proxy must be a URL/);
+  assert.doesNotMatch(message, /hunter2/);
+});
+
+test('a file that holds a secret and can be read by others is refused; without a secret it is not', () => {
+  const open = configFile('region: a\npassword: hunter2\n', 0o640);
+  assert.equal(refusal({ configFile: open }), `${open}:2: holds password, but others can read the file; run: chmod 600 ${open}`);
+  assert.equal(settingsOf({ configFile: configFile('region: a\n', 0o644) }).region, 'a');
+});
+
+test('what is not a mapping of words to values is refused with its place', () => {
+  assert.match(refusal({ configFile: configFile('- a\n- b\n') }), /must be lines of "option: value"$/);
+  assert.match(refusal({ configFile: configFile('region: [a, b]\n') }), /:1: region must be one value/);
+  assert.match(refusal({ configFile: configFile('region:\n') }), /:1: region has no value/);
+  assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2: not YAML: /);
+  assert.match(refusal({ configFile: configFile('region: "a\n') }), /: not YAML: /);
+  assert.equal(refusal({ configFile: '/nowhere/at/all.yaml' }), 'config file /nowhere/at/all.yaml: there is no such file');
+  assert.equal(settingsOf({ configFile: configFile('') }).containerPrefix, 'odoo');
+  assert.equal(settingsOf({ configFile: configFile('container_prefix: ""\n') }).containerPrefix, '');
+});
+
+test('ST_* are used when nothing else names a URL to log in at', () => {
+  const st = { ST_AUTH: 'http://swift/auth/v1.0', ST_USER: 'test:tester', ST_KEY: 'k' };
+  const alone = settingsOf({}, hostWith(st));
+  assert.deepEqual([alone.authUrl, alone.username, alone.password], ['http://swift/auth/v1.0', 'test:tester', 'k']);
+  const both = settingsOf({}, hostWith({ ...st, OS_AUTH_URL: 'http://keystone/v3', OS_USERNAME: 'u', OS_PASSWORD: 'p' }));
+  assert.deepEqual([both.authUrl, both.username, both.password], ['http://keystone/v3', 'u', 'p']);
+});
+
+test('old names of the OpenStack variables are understood', () => {
+  const settings = settingsOf({}, hostWith({ OS_TENANT_NAME: 'shop', OS_IDENTITY_API_VERSION: '2.0', OS_ENDPOINT_TYPE: 'internalURL', OS_CACERT: '/ca.pem' }));
+  assert.deepEqual([settings.projectName, settings.authVersion, settings.interface, settings.caFile], ['shop', '2', 'internal', '/ca.pem']);
+});
+
+test('a password in the environment does not spoil the application credential in the file', () => {
+  const file = configFile('auth_url: http://k/v3\napplication_credential_id: id\napplication_credential_secret: s\n');
+  const settings = settingsOf({ configFile: file }, hostWith({ OS_PASSWORD: 'stray', OS_TOKEN: 'stray' }));
+  assert.equal(settings.password, undefined);
+  assert.equal(settings.token, undefined);
+  assert.equal(settings.applicationCredentialSecret, 's');
+});
+
+test('clouds.yaml fills in what is not set, under secure.yaml, found on the standard path', () => {
+  const home = `${directory}/home`;
+  mkdirSync(`${home}/.config/openstack`, { recursive: true });
+  writeFileSync(
+    `${home}/.config/openstack/clouds.yaml`,
+    `clouds:
+  prod:
+    profile: vendor
+    auth: { username: u, project_name: p, user_domain_name: d, project_domain_id: default }
+    region_name: RegionOne
+    interface: internal
+    identity_api_version: 3
+    verify: false
+`,
+  );
+  writeFileSync(`${home}/.config/openstack/secure.yaml`, 'clouds: { prod: { auth: { password: s3cret } } }\n');
+  writeFileSync(`${home}/.config/openstack/clouds-public.yaml`, 'public-clouds: { vendor: { auth: { auth_url: "https://vendor/v3" }, region_name: Other } }\n');
+  const settings = settingsOf({ flags: { region: 'RegionTwo' } }, hostWith({ OS_CLOUD: 'prod' }, { home }));
+  assert.deepEqual(
+    [settings.authUrl, settings.username, settings.password, settings.projectName, settings.userDomainName, settings.projectDomainId],
+    ['https://vendor/v3', 'u', 's3cret', 'p', 'd', 'default'],
+  );
+  assert.deepEqual([settings.region, settings.interface, settings.authVersion, settings.insecure], ['RegionTwo', 'internal', '3', true]);
+  assert.match(refusal({ flags: { os_cloud: 'prdo' } }, hostWith({}, { home })), /^--os-cloud: .* has no cloud "prdo"; did you mean prod\?$/);
+  assert.match(refusal({}, hostWith({ OS_CLOUD: 'prod' })), /^OS_CLOUD: cloud "prod": no clouds.yaml in /);
+});
+
+test('missing credentials are named with where to set them', () => {
+  const lacking = (environment: Record<string, string>): string => {
+    try {
+      checkLogin(settingsOf({}, hostWith(environment)));
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'nothing';
+  };
+  assert.match(lacking({}), /^missing auth_url \(OS_AUTH_URL\): .*clouds.yaml/);
+  assert.match(lacking({ OS_AUTH_URL: 'http://k' }), /^missing username \(OS_USERNAME\)/);
+  assert.match(lacking({ OS_AUTH_URL: 'http://k', OS_USERNAME: 'u' }), /^missing password \(OS_PASSWORD\)/);
+  assert.match(lacking({ OS_AUTH_URL: 'http://k', OS_APPLICATION_CREDENTIAL_ID: 'i' }), /^missing application_credential_secret/);
+  assert.equal(lacking({ OS_AUTH_TOKEN: 't', OS_STORAGE_URL: 'http://s/v1/AUTH_x' }), 'nothing');
+  assert.equal(lacking({ ST_AUTH: 'http://s/auth/v1.0', ST_USER: 'u', ST_KEY: 'k' }), 'nothing');
+});
+
+test('what is shown says who set it, and masks every secret', () => {
+  const host = hostWith({ OS_PASSWORD: 'hunter2', http_proxy: 'http://me:hunter2@proxy:3128', OS_AUTH_URL: 'https://me:hunter2@keystone/v3' });
+  const shown = shownOptions(resolveSettings({ flags: { region: 'r' } }, host));
+  assert.deepEqual(shown.find(({ name }) => name === 'region'), { name: 'region', value: 'r', setBy: '--region' });
+  assert.deepEqual(shown.find(({ name }) => name === 'password'), { name: 'password', value: MASK, setBy: 'OS_PASSWORD' });
+  assert.equal(shown.find(({ name }) => name === 'write_timeout')?.setBy, 'default');
+  assert.doesNotMatch(JSON.stringify(shown), /hunter2/);
+});
