@@ -50,6 +50,9 @@ export function placeOf(context: VfsContext, parentIno: number, name: string): P
   return { parent, name, path: joinPath(directory, name) };
 }
 
+/** A removed directory that somebody still stands in: the kernel asks for its mode before it refuses to make anything there (ENOENT). */
+const REMOVED_DIRECTORY = { kind: 'directory', sizeBytes: 0, mode: 0o755, validMs: 0 } as const;
+
 /**
  * What a node is now. An open file is asked itself, because its name may be gone, or may not be there yet:
  * the bytes being written under a content name are the writer's alone until they hash to it.
@@ -59,6 +62,7 @@ export function statOf(context: VfsContext, node: Node, caller: Caller): Answer<
   const path = node.path;
   const writer = node.latestWriter;
   if (path === undefined) {
+    if (node.kind === 'directory') return { ...REMOVED_DIRECTORY, mtimeMs: Date.now() };
     const open = writer ?? node.latestHandle(() => true);
     if (open === undefined) throw new FilestoreError('stale', `${displayName(node.name)}: this name is gone`);
     return open.file.stat();
