@@ -320,7 +320,7 @@ export class MemoryFilestore implements Filestore {
         try {
           resolve(work());
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });
