@@ -130,7 +130,7 @@ export class Catalog {
     const { directory, name } = splitPath(path);
     let names = this.#children.get(directory);
     if (names === undefined) {
-      this.#children.set(directory, (names = new Map()));
+      this.#children.set(directory, (names = new Map<string, 'file' | 'directory'>()));
       if (directory !== '') this.#index(directory, 'directory');
     }
     names.set(name, kind);

@@ -2,7 +2,8 @@
  * Whether Swift can be asked. Everything that goes to Swift for this mount passes by here, so that one silence is noticed once and nobody else
  * waits for it.
  *
- *    up ──(a request fails as `unavailable`, or none gets a byte for `stallMs`)──► away ──(any answer, or the probe's)──► up
+ *    up ──(a request fails as `unavailable`; or a waiter has waited `stallMs` and no request got a byte as long)──► away
+ *    away ──(any answer, also the probe's)──► up
  *
  * A waiting LOOKUP holds its directory's lock (ruling 2), so `answerOrAway` gives up at the turn to `away`; a request that already runs
  * goes on and its success brings us back.
@@ -13,22 +14,35 @@ import type { Log } from '../base/log.js';
 import type { ObjectStore } from '../store/object-store.js';
 
 const WATCH_MS = 100;
+const LATE_MS = 250;
+/** A silence shorter than this is not worth a line in the log. */
+const TELL_AFTER_MS = 5_000;
 const PROBE_MS = 1_000;
 const PROBE_TIMEOUT_MS = 15_000;
 
 /** Kinds that say nothing about one object but that the store as a whole does not serve us. */
 const AWAY_KINDS = new Set(['unavailable', 'bad-credentials']);
 
+interface Waiter {
+  readonly sinceMs: number;
+  readonly onAway: (error: FilestoreError) => void;
+}
+
 export class StoreHealth {
   readonly #store: ObjectStore;
   readonly #stallMs: number;
   readonly #log: Log;
   readonly #watch: NodeJS.Timeout;
-  readonly #waiters = new Set<(error: FilestoreError) => void>();
+  /** In the order they began to wait. */
+  readonly #waiters = new Set<Waiter>();
   readonly #returned = new Set<() => void>();
   readonly #stopped = new AbortController();
   #awaySinceMs: number | undefined;
   #reason: string | undefined;
+  /** This absence has been logged. */
+  #told = false;
+  #lastAnswerMs = 0;
+  #lookedAtMs = Date.now();
 
   /** @param stallMs silence on every running request after which Swift counts as away */
   constructor(store: ObjectStore, stallMs: number, log: Log) {
@@ -62,10 +76,11 @@ export class StoreHealth {
   async watch<T>(request: Promise<T>): Promise<T> {
     try {
       const result = await request;
+      this.#lastAnswerMs = Date.now();
       this.#up();
       return result;
     } catch (error) {
-      if (AWAY_KINDS.has(kindOf(error))) this.#away(messageOf(error));
+      if (AWAY_KINDS.has(kindOf(error))) this.#away(messageOf(error), 'loud');
       else if (kindOf(error) !== 'interrupted') this.#up();
       throw error;
     }
@@ -80,12 +95,12 @@ export class StoreHealth {
     return new Promise<T>((resolve, reject) => {
       const onAbort = (): void => settle(() => reject(new FilestoreError('interrupted', 'given up while waiting for Swift')));
       const settle = (finish: () => void): void => {
-        this.#waiters.delete(onAway);
+        this.#waiters.delete(waiter);
         signal?.removeEventListener('abort', onAbort);
         finish();
       };
-      const onAway = (error: FilestoreError): void => settle(() => reject(error));
-      this.#waiters.add(onAway);
+      const waiter: Waiter = { sinceMs: Date.now(), onAway: (error) => settle(() => reject(error)) };
+      this.#waiters.add(waiter);
       signal?.addEventListener('abort', onAbort, { once: true });
       this.watch(start()).then(
         (value) => settle(() => resolve(value)),
@@ -117,24 +132,42 @@ export class StoreHealth {
     return new FilestoreError('unavailable', `Swift cannot be reached: ${this.#reason ?? 'no answer'}`);
   }
 
+  /** Looks for silence. A turn of the loop that comes late says that this process was not running, not that Swift was silent. */
   #look(): void {
-    const silentMs = this.#store.stalledMs;
-    if (!this.isAway && silentMs >= this.#stallMs) this.#away(`no answer for ${(silentMs / 1000).toFixed(1)} s`);
+    const now = Date.now();
+    if (now - this.#lookedAtMs > LATE_MS) this.#lastAnswerMs = now;
+    this.#lookedAtMs = now;
+    if (this.#awaySinceMs !== undefined) {
+      if (!this.#told && now - this.#awaySinceMs >= TELL_AFTER_MS) this.#tell();
+      return;
+    }
+    const oldest = this.#waiters.values().next().value;
+    if (oldest === undefined) return;
+    const silentMs = Math.min(now - oldest.sinceMs, now - this.#lastAnswerMs, this.#store.stalledMs);
+    if (silentMs >= this.#stallMs) this.#away(`no answer for ${(silentMs / 1000).toFixed(1)} s`, 'quiet');
   }
 
-  #away(reason: string): void {
+  /** @param how a silence may be a hiccup: it is told when it lasts; a failure is told at once */
+  #away(reason: string, how: 'loud' | 'quiet'): void {
     this.#reason = reason;
-    if (this.#awaySinceMs !== undefined) return;
-    this.#awaySinceMs = Date.now();
-    this.#log.warn('swift.away', { reason, meaning: 'writes go to the spool; reads come from cache and origin, others wait' });
-    const error = this.#error();
-    for (const waiter of [...this.#waiters]) waiter(error);
-    void this.#probe();
+    if (this.#awaySinceMs === undefined) {
+      this.#awaySinceMs = Date.now();
+      const error = this.#error();
+      for (const waiter of [...this.#waiters]) waiter.onAway(error);
+      void this.#probe();
+    }
+    if (how === 'loud' && !this.#told) this.#tell();
+  }
+
+  #tell(): void {
+    this.#told = true;
+    this.#log.warn('swift.away', { reason: this.#reason, meaning: 'writes go to the spool; reads come from cache and origin, others wait' });
   }
 
   #up(): void {
     if (this.#awaySinceMs === undefined) return;
-    this.#log.info('swift.back', { afterMs: Date.now() - this.#awaySinceMs });
+    this.#log.info('swift.back', { afterMs: Date.now() - this.#awaySinceMs, reason: this.#reason });
+    this.#told = false;
     this.#awaySinceMs = undefined;
     this.#reason = undefined;
     for (const listener of [...this.#returned]) listener();

@@ -205,6 +205,7 @@ export async function startMount(initial: MountSettings): Promise<Mount> {
       await eventually('everything written is in Swift', async () => (await status()).safeToLoseThisMachine, limitMs);
     },
     kill9: async () => {
+      log.expect(/^WARN dead-mount-cleared/);
       daemon.child.kill('SIGKILL');
       await daemon.ended;
     },
