@@ -55,7 +55,7 @@ export class Download {
   #hash = createHash('sha1');
   #totalBytes: number | undefined;
   #wasSeen = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   #shared: SharedFile | undefined;
   #readers = 0;
   readonly finished: Promise<void>;
@@ -126,7 +126,7 @@ export class Download {
     try {
       await this.#fill();
     } catch (error) {
-      this.#failure = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+      this.#failure = asError(this.#abort.signal.aborted ? this.#abort.signal.reason : error);
       this.#partial?.discard();
       this.#total.reject(this.#failure);
       throw this.#failure;
@@ -257,6 +257,10 @@ export class Download {
     const first = failures.find((failure) => kindOf(failure) === 'no-space') ?? failures.find((failure) => kindOf(failure) === 'corrupt');
     return first ?? failures[0] ?? new FilestoreError('not-found', `${this.key}: no source has it`);
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new FilestoreError('internal', messageOf(thrown));
 }
 
 function discardBody(body: Readable): void {

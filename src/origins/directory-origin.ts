@@ -23,7 +23,7 @@ const READ_CHUNK_BYTES = 256 * 1024;
  * @param directory path of the directory, as text
  * @throws FilestoreError not-found, not-directory, forbidden, unavailable; the message names the directory
  */
-// eslint-disable-next-line @typescript-eslint/require-await -- callers need not know that opening is synchronous
+
 export async function openOrigin(directory: string): Promise<Origin> {
   const path = resolve(directory);
   let fd: number;

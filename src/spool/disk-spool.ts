@@ -152,7 +152,6 @@ export class DiskSpool implements Spool {
     });
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the port leaves room for a spool that has to wait
   async markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean> {
     if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return false;
     this.#record({ type: 'release', path: pending.path, of: pending.sequence }, { keepFile: options.keepFile });
@@ -160,7 +159,6 @@ export class DiskSpool implements Spool {
     return true;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string> {
     const file = this.#own(staging);
     const target = join(this.#layout.torn, this.#fileName(digest));

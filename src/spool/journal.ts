@@ -172,7 +172,7 @@ export class Journal {
       successor.rest = undefined;
       const oldSizeBytes = this.#sizeBytes;
       await fsyncFile(successor.fd);
-      if (successor.failure !== undefined) throw successor.failure;
+      if (successor.failure !== undefined) throw diskError(successor.failure, `cannot append to ${this.#newPath}`);
       renameSync(this.#newPath, this.#path);
       closeSync(this.#fd);
       this.#fd = successor.fd;
