@@ -1,0 +1,158 @@
+/** The three ways to speak to the kernel, over a small tree: what every one of them must do. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Transport } from './fuse-tree-server.js';
+import { isMounted, python, shell, TreeServer } from './fuse-tree-server.js';
+
+const TRANSPORTS: readonly Transport[] = ['addon', 'pure', 'fuse-native'];
+
+for (const transport of TRANSPORTS) {
+  test(`${transport}: files are read, written, copied, renamed and removed`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    assert.match(server.lines[0] ?? '', /^mounted /);
+    const outcome = await shell(
+      server.path,
+      `set -e
+       cat hello; cmp big big; cp big copy; cmp big copy
+       mkdir d; echo one > d/a; mv d/a d/b; echo two >> d/b; cat d/b; rm d/b; rmdir d
+       cp -a hello h2; ls many | wc -l; rm copy h2; test ! -e copy
+       ! ln hello h3 2>/dev/null; tail -c 3 backed`,
+    );
+    assert.equal(outcome.out, 'hello, world\none\ntwo\n2000\n789');
+    assert.equal(outcome.code, 0);
+    await server.stop();
+    assert.equal(isMounted(server.path), false);
+  });
+}
+
+for (const transport of ['addon', 'pure'] as const) {
+  test(`${transport}: mmap, sparse seeks, allocation, exact times and bytes in names work`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const outcome = await python(
+      server.path,
+      `
+import mmap
+with open('hello', 'r+b') as f:
+    with mmap.mmap(f.fileno(), 0) as m:
+        m[0:1] = b'J'; m.flush()
+print(open('hello').read().strip())
+fd = os.open('a', os.O_RDWR | os.O_CREAT)
+os.posix_fallocate(fd, 0, 1000)
+print(os.fstat(fd).st_size, os.lseek(fd, 10, os.SEEK_DATA), os.lseek(fd, 0, os.SEEK_HOLE))
+os.close(fd)
+os.utime('a', ns=(-1_500_000_000, 1_234_567_891_500_000_000))
+s = os.stat('a'); print(s.st_atime_ns, s.st_mtime_ns)
+open(b'n\\xff\\xfe', 'w').close(); print([n for n in os.listdir(b'.') if n.startswith(b'n')])
+print(os.listxattr('a'))
+try: os.getxattr('a', 'user.x')
+except OSError as e: print(e.errno)
+fd = os.open('a', os.O_RDONLY); os.unlink('a'); print(os.fstat(fd).st_size, os.pread(fd, 4, 0)); os.close(fd)
+print(os.stat('hello').st_blksize >= 131072)
+`,
+    );
+    assert.equal(
+      outcome.out,
+      "Jello, world\n1000 10 1000\n-1500000000 1234567891500000000\n[b'n\\xff\\xfe']\n[]\n95\n1000 b'\\x00\\x00\\x00\\x00'\nTrue\n",
+    );
+    await server.stop();
+  });
+
+  test(`${transport}: an unmount while busy fails and names who holds it`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const holding = python(
+      server.path,
+      `f = open('big')\nopen('held', 'w').close()\nimport time\nwhile not os.path.exists('go'): time.sleep(0.05)`,
+    );
+    for (;;) if ((await shell(server.path, 'test -e held')).code === 0) break;
+    const refused = await server.ask('unmount', /^(failed|unmounted)/);
+    assert.match(refused, /^failed .* is busy: held by \d+ \(python3, (cwd|fd \d+) on /);
+    await shell(server.path, 'touch go');
+    await holding;
+    await server.stop();
+  });
+
+  test(`${transport}: a killed client is let go although its request is never answered`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const started = Date.now();
+    // `timeout` kills with SIGKILL after 1 s; the request itself would wait for its deadline of 20 s.
+    const outcome = await shell(server.path, 'timeout -s KILL 1 cat stalls2; echo "ended $?"');
+    assert.match(outcome.out, /ended 137/);
+    assert.ok(Date.now() - started < 15_000, 'the client waited for the deadline');
+    assert.equal((await shell(server.path, 'cat hello')).out, 'hello, world\n', 'the mount goes on');
+  });
+
+  test(`${transport}: a signal that kills later is noticed although the kernel tells the first signal only`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const outcome = await python(
+      server.path,
+      `
+import signal, subprocess, time
+child = subprocess.Popen(['python3', '-c', 'import signal, os; signal.signal(signal.SIGALRM, lambda *a: None); signal.setitimer(signal.ITIMER_REAL, 0.3); os.stat("stalls3")'])
+time.sleep(2)
+print(child.poll()); t = time.time(); child.kill(); print(child.wait(), time.time() - t < 10)
+`,
+    );
+    assert.equal(outcome.out, 'None\n-9 True\n');
+  });
+
+  test(`${transport}: a handler that throws is EIO at the client and nothing else`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const outcome = await shell(server.path, 'cat throws; cat hello');
+    assert.match(outcome.out, /hello, world/);
+    assert.match(outcome.out, /Input\/output error/);
+    await server.line(/^log ERROR request-failed operation=lookup kind=internal/);
+  });
+
+  test(`${transport}: process.exit() while serving leaves no mount`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const exited = new Promise<number | null>((resolve) => server.child.once('exit', resolve));
+    server.child.stdin?.write('exit\n');
+    assert.equal(await exited, 3);
+    assert.equal(isMounted(server.path), false);
+  });
+
+  test(`${transport}: the dead mount of a killed daemon is cleared by the next start`, async (t) => {
+    const first = await TreeServer.start(t, transport);
+    first.child.kill('SIGKILL');
+    await new Promise((resolve) => first.child.once('exit', resolve));
+    assert.match((await shell('/', `ls '${first.path}'`)).out, /not connected/);
+    const second = await TreeServer.start(t, transport, first.path);
+    await second.line(/^log WARN dead-mount-cleared/);
+    assert.equal((await shell(second.path, 'cat hello')).out, 'hello, world\n');
+    await second.stop();
+    assert.equal(isMounted(first.path), false);
+  });
+
+  test(`${transport}: a directory that is served already is refused`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const second = await TreeServer.start(t, transport, server.path);
+    assert.match(second.lines.join('\n'), /^refused .* is mounted already/m);
+    assert.equal((await shell(server.path, 'cat hello')).out, 'hello, world\n');
+  });
+
+  test(`${transport}: an invalidated name is looked up anew`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    assert.equal((await shell(server.path, 'cat hello')).out, 'hello, world\n');
+    await server.ask('replace hello other', /^replaced$/);
+    for (let i = 0; i < 50; i++) if ((await shell(server.path, 'cat hello')).out === 'other') return;
+    assert.fail('the old file is still served');
+  });
+}
+
+test('addon: a whole local file is read by the kernel itself, and later opens of it agree', async (t) => {
+  const server = await TreeServer.start(t, 'addon');
+  assert.match(server.lines[0] ?? '', /passthrough=true/);
+  const outcome = await python(
+    server.path,
+    `
+a = open('backed', 'rb'); b = open('backed', 'rb')
+print(len(a.read()), len(b.read()))
+try: open('backed', 'r+b')
+except OSError as e: print(e.errno)
+a.close(); b.close()
+print(open('backed', 'rb').read(10))
+`,
+  );
+  assert.equal(outcome.out, "5000000 5000000\n16\nb'0123456789'\n");
+  assert.equal(await server.ask('asked read', /^asked/), 'asked 0');
+});
