@@ -315,15 +315,7 @@ export class MemoryFilestore implements Filestore {
       throw failure;
     }
     if (!this.#slow) return work();
-    return new Promise((resolve, reject) => {
-      setImmediate(() => {
-        try {
-          resolve(work());
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(work);
   }
 }
 
