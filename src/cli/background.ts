@@ -40,9 +40,15 @@ export async function startInBackground(args: readonly string[], mountPoint: str
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     const report = await new Promise<StartReport>((resolve, reject) => {
-      child.once('error', (error) => reject(new FilestoreError('internal', `the daemon cannot be started: ${error.message}`, { cause: error })));
+      child.once('error', (error) =>
+        reject(new FilestoreError('internal', `the daemon cannot be started: ${error.message}`, { cause: error })),
+      );
       child.once('message', (message) => (isStartReport(message) ? resolve(message) : undefined));
-      child.once('exit', (code, signal) => reject(new FilestoreError('unavailable', `the daemon ended before its mount answered (${signal ?? `code ${code}`}); see ${logFile}`)));
+      child.once('exit', (code, signal) =>
+        reject(
+          new FilestoreError('unavailable', `the daemon ended before its mount answered (${signal ?? `code ${code}`}); see ${logFile}`),
+        ),
+      );
     });
     if (report.state === 'failed') throw new FilestoreError(report.kind, report.message);
     await untilMountAnswers(mountPoint, logFile);

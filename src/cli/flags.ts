@@ -49,6 +49,9 @@ export function refuseSecretFlags(args: readonly string[]): void {
     const flag = `--${flagOf(spec.name)}`;
     if (!args.some((arg) => arg === flag || arg.startsWith(`${flag}=`))) continue;
     const variables = [...(spec.openstackVariables ?? []), variableOf(spec.name)];
-    throw new FilestoreError('bad-config', `${flag}: secrets are not taken from the command line, where everybody sees them; set ${variables[0] ?? ''} or put ${spec.name} into the config file`);
+    throw new FilestoreError(
+      'bad-config',
+      `${flag}: secrets are not taken from the command line, where everybody sees them; set ${variables[0] ?? ''} or put ${spec.name} into the config file`,
+    );
   }
 }

@@ -10,7 +10,9 @@ import { OPTION_ENTRIES, optionNamed } from '../config/options.js';
 
 /** Words of mount(8) that are its own or the kernel's; `_netdev`, `x-…` and `comment=` too. */
 const NOT_OURS = new Set(
-  'rw dev nodev suid nosuid exec noexec atime noatime diratime nodiratime relatime norelatime strictatime lazytime async dirsync auto noauto user nouser users owner group defaults nofail _netdev'.split(' '),
+  'rw dev nodev suid nosuid exec noexec atime noatime diratime nodiratime relatime norelatime strictatime lazytime async dirsync auto noauto user nouser users owner group defaults nofail _netdev'.split(
+    ' ',
+  ),
 );
 
 /** @returns the same as our own command line; undefined when it is not mount.fuse3 that calls */
@@ -34,8 +36,20 @@ function flagsOfWord(word: string): readonly string[] {
   if (name === 'ro') throw new FilestoreError('bad-config', 'option ro: the mount is always writable; leave it out');
   if (name === 'config' && value !== undefined) return [`--config=${value}`];
   const spec = optionNamed(name);
-  if (spec === undefined) throw new FilestoreError('bad-config', `mount option ${name} is unknown${didYouMean(name, OPTION_ENTRIES.map(([, each]) => each.name))}`);
-  if (spec.secret === true) throw new FilestoreError('bad-config', `mount option ${name}: everybody sees secrets there; put it into a config file and name that by config=FILE`);
-  if (value === undefined && spec.boolean !== true) throw new FilestoreError('bad-config', `mount option ${name} needs a value: ${name}=${spec.takes}`);
+  if (spec === undefined)
+    throw new FilestoreError(
+      'bad-config',
+      `mount option ${name} is unknown${didYouMean(
+        name,
+        OPTION_ENTRIES.map(([, each]) => each.name),
+      )}`,
+    );
+  if (spec.secret === true)
+    throw new FilestoreError(
+      'bad-config',
+      `mount option ${name}: everybody sees secrets there; put it into a config file and name that by config=FILE`,
+    );
+  if (value === undefined && spec.boolean !== true)
+    throw new FilestoreError('bad-config', `mount option ${name} needs a value: ${name}=${spec.takes}`);
   return [`--${flagOf(name)}=${value ?? 'true'}`];
 }

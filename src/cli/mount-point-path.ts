@@ -13,7 +13,9 @@ export function mountPointPath(given: string): string {
   try {
     parent = realpathSync(dirname(absolute));
   } catch (error) {
-    throw new FilestoreError('bad-config', `${given}: ${dirname(absolute)} cannot be reached (${kindOf(error)}); is the path right?`, { cause: error });
+    throw new FilestoreError('bad-config', `${given}: ${dirname(absolute)} cannot be reached (${kindOf(error)}); is the path right?`, {
+      cause: error,
+    });
   }
   const path = join(parent, basename(absolute));
   if (readMountTable().some((entry) => entry.mountPoint === path)) return path;

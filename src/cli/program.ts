@@ -25,8 +25,13 @@ function createProgram(args: readonly string[]): Argv {
   return yargs([...args])
     .scriptName('odoo-swiftfs')
     .locale('en')
-    .parserConfiguration({ 'camel-case-expansion': false, 'parse-numbers': false, 'parse-positional-numbers': false, 'dot-notation': false })
-    .usage('$0 COMMAND\n\nMounts OpenStack Swift containers at Odoo\'s filestore path.')
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'dot-notation': false,
+    })
+    .usage("$0 COMMAND\n\nMounts OpenStack Swift containers at Odoo's filestore path.")
     .command('mount <mountpoint>', 'mount and serve, in the foreground', mountOptions, async (parsed) => {
       const { mountCommand } = await import('./commands/mount.js');
       await mountCommand(parsed, args);
@@ -99,7 +104,14 @@ function loginOptions(command: Argv): Argv {
 function usageError(message: string): FilestoreError {
   const unknown = /^Unknown arguments?: (\S+?)(?:,|$)/.exec(message)?.[1];
   if (unknown === undefined) return new FilestoreError('invalid-argument', `${message}; see odoo-swiftfs --help`);
-  const flags = [...OPTION_ENTRIES.filter(([, spec]) => spec.secret !== true).map(([, spec]) => flagOf(spec.name)), 'config', 'daemon', 'detach', 'json', 'check'];
+  const flags = [
+    ...OPTION_ENTRIES.filter(([, spec]) => spec.secret !== true).map(([, spec]) => flagOf(spec.name)),
+    'config',
+    'daemon',
+    'detach',
+    'json',
+    'check',
+  ];
   const near = didYouMean(unknown, [...flags, ...COMMANDS]);
   return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);
 }

@@ -10,9 +10,28 @@ type Verb = 'ls' | 'stat' | 'get' | 'put' | 'rm' | 'info';
 
 export function addSwiftCommands(swift: Argv): Argv {
   return swift
-    .command('ls [container] [prefix]', 'containers, or the objects of one', (command) => withOptionFlags(command.option('long', { alias: 'l', type: 'boolean', default: false, describe: 'sizes and times too' }), SWIFT_GROUPS), run('ls'))
-    .command('stat <container> [object]', 'what Swift says of a container or an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('stat'))
-    .command('get <container> <object> [file]', 'an object to a file, or to standard output', (command) => withOptionFlags(command, SWIFT_GROUPS), run('get'))
+    .command(
+      'ls [container] [prefix]',
+      'containers, or the objects of one',
+      (command) =>
+        withOptionFlags(
+          command.option('long', { alias: 'l', type: 'boolean', default: false, describe: 'sizes and times too' }),
+          SWIFT_GROUPS,
+        ),
+      run('ls'),
+    )
+    .command(
+      'stat <container> [object]',
+      'what Swift says of a container or an object',
+      (command) => withOptionFlags(command, SWIFT_GROUPS),
+      run('stat'),
+    )
+    .command(
+      'get <container> <object> [file]',
+      'an object to a file, or to standard output',
+      (command) => withOptionFlags(command, SWIFT_GROUPS),
+      run('get'),
+    )
     .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('put'))
     .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, SWIFT_GROUPS), run('rm'))
     .command('info', 'what this Swift can do', (command) => withOptionFlags(command, SWIFT_GROUPS), run('info'))
@@ -32,5 +51,11 @@ function argumentsOf(parsed: ParsedFlags): SwiftArguments {
     const value = parsed[name];
     return typeof value === 'string' ? value : undefined;
   };
-  return { container: word('container'), object: word('object'), prefix: word('prefix'), file: word('file'), long: parsed['long'] === true };
+  return {
+    container: word('container'),
+    object: word('object'),
+    prefix: word('prefix'),
+    file: word('file'),
+    long: parsed['long'] === true,
+  };
 }

@@ -3,7 +3,8 @@ import { FilestoreError } from '../base/errors.js';
 import { OPTIONS, type OptionKey, type Settings } from './options.js';
 import type { OptionSpec } from './option.js';
 
-const SOURCES = 'Set it in the config file, by the variables of the OpenStack tools (OS_*), by ST_AUTH, ST_USER and ST_KEY, or name a cloud of clouds.yaml (os_cloud)';
+const SOURCES =
+  'Set it in the config file, by the variables of the OpenStack tools (OS_*), by ST_AUTH, ST_USER and ST_KEY, or name a cloud of clouds.yaml (os_cloud)';
 
 /** @throws FilestoreError bad-config naming the option that lacks and where to set it */
 export function checkLogin(settings: Settings): void {
@@ -11,13 +12,15 @@ export function checkLogin(settings: Settings): void {
   if (settings.authUrl === undefined) throw missing('authUrl', 'there is no URL to log in at');
   if (settings.token !== undefined) return;
   if (settings.applicationCredentialId !== undefined || settings.applicationCredentialName !== undefined) {
-    if (settings.applicationCredentialSecret === undefined) throw missing('applicationCredentialSecret', 'the application credential has no secret');
+    if (settings.applicationCredentialSecret === undefined)
+      throw missing('applicationCredentialSecret', 'the application credential has no secret');
     if (settings.applicationCredentialId === undefined && settings.username === undefined && settings.userId === undefined) {
       throw missing('username', 'an application credential given by name needs its user');
     }
     return;
   }
-  if (settings.applicationCredentialSecret !== undefined) throw missing('applicationCredentialId', 'the secret is of no application credential');
+  if (settings.applicationCredentialSecret !== undefined)
+    throw missing('applicationCredentialId', 'the secret is of no application credential');
   if (settings.username === undefined && settings.userId === undefined) throw missing('username', 'there is no user to log in as');
   if (settings.password === undefined) throw missing('password', 'there is no password');
 }

@@ -147,7 +147,9 @@ function searchPath(host: Host): readonly string[] {
 function findFile(host: Host, stem: string, variable: string | undefined): string | undefined {
   const named = variable === undefined ? undefined : host.environment[variable];
   if (named !== undefined && named !== '') return named;
-  const candidates = searchPath(host).flatMap((directory) => ['yaml', 'yml', 'json'].map((extension) => `${directory}/${stem}.${extension}`));
+  const candidates = searchPath(host).flatMap((directory) =>
+    ['yaml', 'yml', 'json'].map((extension) => `${directory}/${stem}.${extension}`),
+  );
   return candidates.find((file) => existsSync(file));
 }
 

@@ -36,7 +36,8 @@ export function fileSource(file: string): SourceTexts {
       throw new FilestoreError('bad-config', `${where}: ${name} must be one value, not a list or a section`);
     }
     const text = valueNode === null ? '' : String(valueNode.value);
-    if (text === '' && valueNode?.type !== 'QUOTE_SINGLE' && valueNode?.type !== 'QUOTE_DOUBLE') throw new FilestoreError('bad-config', `${where}: ${name} has no value; give it one or remove the line`);
+    if (text === '' && valueNode?.type !== 'QUOTE_SINGLE' && valueNode?.type !== 'QUOTE_DOUBLE')
+      throw new FilestoreError('bad-config', `${where}: ${name} has no value; give it one or remove the line`);
     if (entry[1].secret === true && readableByOthers) {
       throw new FilestoreError('bad-config', `${where}: holds ${name}, but others can read the file; run: chmod 600 ${file}`);
     }

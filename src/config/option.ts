@@ -44,7 +44,10 @@ export const size = textSchema(parseSizeBytes, 'a size with its unit, such as 64
 export const mode = textSchema(parseMode, 'an octal mode, such as 022');
 export const text = textSchema((value) => (value === '' ? undefined : value), 'a text that is not empty');
 export const anyText = textSchema((value) => value, 'a text');
-export const flag = textSchema((value) => ({ true: true, yes: true, '1': true, false: false, no: false, '0': false })[value.toLowerCase()], 'true or false');
+export const flag = textSchema(
+  (value) => ({ true: true, yes: true, '1': true, false: false, no: false, '0': false })[value.toLowerCase()],
+  'true or false',
+);
 export const path = textSchema((value) => {
   if (value === '' || value.includes('\0')) return undefined;
   return isAbsolute(value) ? value : resolve(value);

@@ -226,7 +226,13 @@ export const OPTIONS = {
     openstackVariables: ['OS_USERNAME'],
     help: 'User name; for v1 ACCOUNT:USER.',
   }),
-  userId: option(text, { name: 'user_id', group: 'login', takes: 'ID', openstackVariables: ['OS_USER_ID'], help: 'Instead of the user name and its domain.' }),
+  userId: option(text, {
+    name: 'user_id',
+    group: 'login',
+    takes: 'ID',
+    openstackVariables: ['OS_USER_ID'],
+    help: 'Instead of the user name and its domain.',
+  }),
   password: option(text, {
     name: 'password',
     group: 'login',
@@ -314,7 +320,13 @@ export const OPTIONS = {
     openstackVariables: ['OS_STORAGE_URL'],
     help: 'URL of the Swift account; overrides the one the login finds.',
   }),
-  region: option(text, { name: 'region', group: 'login', takes: 'NAME', openstackVariables: ['OS_REGION_NAME'], help: 'Region of the catalog.' }),
+  region: option(text, {
+    name: 'region',
+    group: 'login',
+    takes: 'NAME',
+    openstackVariables: ['OS_REGION_NAME'],
+    help: 'Region of the catalog.',
+  }),
   interface: option(oneOf('public', 'internal', 'admin'), {
     name: 'interface',
     group: 'login',
@@ -435,7 +447,9 @@ export const OPTIONS = {
 
 export type OptionKey = keyof typeof OPTIONS;
 
-type ValueOf<K extends OptionKey> = (typeof OPTIONS)[K] extends { readonly schema: { readonly _zod: { readonly output: infer T } } } ? T : never;
+type ValueOf<K extends OptionKey> = (typeof OPTIONS)[K] extends { readonly schema: { readonly _zod: { readonly output: infer T } } }
+  ? T
+  : never;
 type KeyWithDefault = { [K in OptionKey]: (typeof OPTIONS)[K] extends { readonly fallback: unknown } ? K : never }[OptionKey];
 
 /** Every option's value: durations in ms, sizes in bytes, modes as numbers. Fits `SwiftSettings` and most of `FilestoreSettings` as it is. */

@@ -28,7 +28,11 @@ export interface ResolveInput {
 /** @throws FilestoreError bad-config: names the key, where it was set, and the remedy */
 export function resolveSettings(input: ResolveInput, host: Host): Resolved {
   const configFile = input.configFile ?? (host.environment[CONFIG_FILE_VARIABLE] || undefined);
-  const sources: SourceTexts[] = [flagSource(input.flags), configFile === undefined ? new Map() : fileSource(configFile), environmentSource(host)];
+  const sources: SourceTexts[] = [
+    flagSource(input.flags),
+    configFile === undefined ? new Map() : fileSource(configFile),
+    environmentSource(host),
+  ];
   // ST_* belong together and speak of another login than OS_*: they count only where no URL of a login was given before.
   if (!sources.some((source) => source.has('authUrl') || source.has('storageUrl'))) sources.push(swiftVariableSource(host));
   const cloud = sources.map((source) => source.get('osCloud')).find((set) => set !== undefined);
@@ -81,7 +85,10 @@ function readText(spec: OptionSpec, set: SetText): unknown {
   const result: z.ZodSafeParseResult<unknown> = spec.schema.safeParse(set.text);
   if (result.success) return result.data;
   const shown = spec.secret === true ? '(secret)' : JSON.stringify(set.text);
-  throw new FilestoreError('bad-config', `${spec.name} ${result.error.issues[0]?.message ?? 'is wrong'}, not ${shown} (set by ${set.where})`);
+  throw new FilestoreError(
+    'bad-config',
+    `${spec.name} ${result.error.issues[0]?.message ?? 'is wrong'}, not ${shown} (set by ${set.where})`,
+  );
 }
 
 /** For messages of other rooms: how to set an option. */

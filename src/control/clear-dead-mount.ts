@@ -12,6 +12,8 @@ export async function clearDeadMount(mountPoint: string, asRoot: boolean): Promi
   try {
     await run(command ?? '', args, { timeout: TIMEOUT_MS });
   } catch (error) {
-    throw new FilestoreError('busy', `${mountPoint}: its daemon is gone and it could not be unmounted: ${messageOf(error)}`, { cause: error });
+    throw new FilestoreError('busy', `${mountPoint}: its daemon is gone and it could not be unmounted: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -66,7 +66,8 @@ function exchange(path: string, line: string, timeoutMs: number | undefined): Pr
     socket.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') reject(new NobodyListens(path, false));
       else if (error.code === 'ECONNREFUSED') reject(new NobodyListens(path, true));
-      else if (error.code === 'EACCES') reject(new FilestoreError('not-permitted', `${path} belongs to another user; run this as the user who mounted`));
+      else if (error.code === 'EACCES')
+        reject(new FilestoreError('not-permitted', `${path} belongs to another user; run this as the user who mounted`));
       else reject(error);
     });
   });

@@ -37,7 +37,9 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new FilestoreError('unavailable', `control socket ${path}: ${error.message}`, { cause: error })));
+    server.once('error', (error) =>
+      reject(new FilestoreError('unavailable', `control socket ${path}: ${error.message}`, { cause: error })),
+    );
     server.listen(path, resolve);
   });
 }
@@ -86,7 +88,8 @@ function parseRequest(line: string): ControlRequest {
     value = undefined;
   }
   const parsed = REQUEST.safeParse(value);
-  if (!parsed.success) throw new FilestoreError('invalid-argument', 'not a request this daemon knows; are command and daemon of one version?');
+  if (!parsed.success)
+    throw new FilestoreError('invalid-argument', 'not a request this daemon knows; are command and daemon of one version?');
   return parsed.data;
 }
 

@@ -14,7 +14,10 @@ export type FoundMount =
   | { readonly state: 'dead'; readonly mountPoint: string };
 
 /** @param directories where control sockets may be, own one first */
-export async function findMounts(directories: readonly string[], table: readonly TableEntry[] = readMountTable()): Promise<readonly FoundMount[]> {
+export async function findMounts(
+  directories: readonly string[],
+  table: readonly TableEntry[] = readMountTable(),
+): Promise<readonly FoundMount[]> {
   const sockets = directories.flatMap((directory) => socketsIn(directory));
   const asked = await Promise.all(sockets.map((socket) => ask(socket)));
   const found = asked.filter((mount) => mount !== undefined);
@@ -23,7 +26,9 @@ export async function findMounts(directories: readonly string[], table: readonly
   for (const { mountPoint } of ourMounts(table)) {
     if (served.has(mountPoint)) continue;
     served.add(mountPoint);
-    const silent = directories.some((directory) => silentSomewhere && found.some((m) => m.state === 'silent' && m.socket === socketPath(directory, mountPoint)));
+    const silent = directories.some(
+      (directory) => silentSomewhere && found.some((m) => m.state === 'silent' && m.socket === socketPath(directory, mountPoint)),
+    );
     if (!silent) found.push({ state: 'dead', mountPoint });
   }
   return found;

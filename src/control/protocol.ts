@@ -58,9 +58,7 @@ export const STATUS_ANSWER = z.discriminatedUnion('ok', [z.object({ ok: z.litera
 export const UNMOUNT_ANSWER = z.discriminatedUnion('ok', [z.object({ ok: z.literal(true), leftPending: z.number() }), FAILURE]);
 
 export type ControlAnswer =
-  | { readonly ok: true; readonly status: MountStatus }
-  | { readonly ok: true; readonly leftPending: number }
-  | z.infer<typeof FAILURE>;
+  { readonly ok: true; readonly status: MountStatus } | { readonly ok: true; readonly leftPending: number } | z.infer<typeof FAILURE>;
 
 /** A request is a word and a flag; whoever sends more is not one of ours. */
 export const REQUEST_MAX_BYTES = 4096;

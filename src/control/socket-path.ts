@@ -27,7 +27,10 @@ export function ensureControlDirectory(directory: string, uid: number): void {
   }
   const stat = lstatSync(directory);
   if (!stat.isDirectory() || stat.uid !== uid || (stat.mode & 0o022) !== 0) {
-    throw new FilestoreError('not-permitted', `control directory ${directory} belongs to somebody else or others may write to it; remove it, or set XDG_RUNTIME_DIR`);
+    throw new FilestoreError(
+      'not-permitted',
+      `control directory ${directory} belongs to somebody else or others may write to it; remove it, or set XDG_RUNTIME_DIR`,
+    );
   }
 }
 
@@ -38,7 +41,12 @@ export function controlDirectories(host: Host): readonly string[] {
 }
 
 function userDirectories(): readonly string[] {
-  return [...namesIn('/run/user').map((name) => `/run/user/${name}/odoo-swiftfs`), ...namesIn('/tmp').filter((name) => /^odoo-swiftfs-\d+$/.test(name)).map((name) => `/tmp/${name}`)];
+  return [
+    ...namesIn('/run/user').map((name) => `/run/user/${name}/odoo-swiftfs`),
+    ...namesIn('/tmp')
+      .filter((name) => /^odoo-swiftfs-\d+$/.test(name))
+      .map((name) => `/tmp/${name}`),
+  ];
 }
 
 function namesIn(directory: string): readonly string[] {

@@ -37,7 +37,10 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
       if (found === undefined) continue;
       const holder = parseHolder(found);
       if (holder !== undefined && identityOf(holder.pid) === holder.identity) {
-        throw new FilestoreError('busy', `${option} ${directory} is used by another odoo-swiftfs (pid ${holder.pid}); stop it, or give this mount a ${option} of its own`);
+        throw new FilestoreError(
+          'busy',
+          `${option} ${directory} is used by another odoo-swiftfs (pid ${holder.pid}); stop it, or give this mount a ${option} of its own`,
+        );
       }
       removeDead(file, found);
     }

@@ -46,7 +46,13 @@ function watchStrayErrors(log: Log): void {
 }
 
 function placeOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.stack?.split('\n').slice(1, 4).map((line) => line.trim()).join(' < ') : undefined;
+  return error instanceof Error
+    ? error.stack
+        ?.split('\n')
+        .slice(1, 4)
+        .map((line) => line.trim())
+        .join(' < ')
+    : undefined;
 }
 
 async function endAtOnce(mount: RunningMount): Promise<void> {

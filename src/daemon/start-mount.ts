@@ -22,6 +22,7 @@ import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Vfs } from '../vfs/vfs.js';
 import { lockDirectory } from './directory-lock.js';
+import { isInherited, namedMountPoint } from './inherited-mount-point.js';
 import { filestoreSettings, mountSource } from './part-settings.js';
 import { rememberErrors } from './recent-errors.js';
 import { RunningMount } from './running-mount.js';
@@ -90,9 +91,10 @@ export async function startMount(request: MountRequest, makers: PartMakers): Pro
 }
 
 async function compose(request: MountRequest, makers: PartMakers, undo: Undo): Promise<RunningMount> {
-  const { settings, mountPoint, clock } = request;
+  const { settings, clock } = request;
   const { log, recent } = rememberErrors(request.log, () => clock.nowMs());
   await readyMountPoint(request, log);
+  const mountPoint = await namedMountPoint(request.mountPoint, [controlDirectory(request.host)]);
 
   for (const [directory, option] of lockedDirectories(settings)) {
     const lock = lockDirectory(directory, option);
@@ -109,7 +111,7 @@ async function compose(request: MountRequest, makers: PartMakers, undo: Undo): P
   const vfs = makers.createVfs(filestore, settings, log);
   const driver = await makers.createDriver(settings);
   const mounted = await driver.mount(vfs, {
-    mountPoint,
+    mountPoint: request.mountPoint,
     source: mountSource(settings),
     subtype: SUBTYPE,
     allowOther: settings.allowOther,
@@ -121,7 +123,7 @@ async function compose(request: MountRequest, makers: PartMakers, undo: Undo): P
   vfs.attach(mounted);
 
   const running = new LateMount();
-  const control = await openControl(running, request, log);
+  const control = await openControl(running, mountPoint, request.host, log);
   undo.add(() => control.close());
   const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
   running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
@@ -144,7 +146,7 @@ class LateMount {
  * of files that nobody will see.
  */
 async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<void> {
-  if (mountPoint.startsWith('/dev/fd/')) return;
+  if (isInherited(mountPoint)) return;
   const there = await findMountAt([controlDirectory(host)], mountPoint);
   if (there !== undefined && there.state !== 'dead') {
     const who = there.state === 'alive' ? `pid ${there.status.pid}` : there.reason;
@@ -170,7 +172,7 @@ function lockedDirectories({ spoolDirectory, cacheDirectory }: Settings): readon
   return spoolDirectory === cacheDirectory ? [spool] : [spool, [cacheDirectory, 'cache_dir']];
 }
 
-async function openControl(running: LateMount, { mountPoint, host }: MountRequest, log: Log): Promise<{ close(): void }> {
+async function openControl(running: LateMount, mountPoint: string, host: Host, log: Log): Promise<{ close(): void }> {
   const directory = controlDirectory(host);
   ensureControlDirectory(directory, host.uid);
   const handlers = {

@@ -56,13 +56,19 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
     ['pending', pendingText(pending, pendingBytes, deletes, oldest.length === 0 ? undefined : nowMs - Math.min(...oldest))],
     ['daemon', `pid ${status.pid}, up ${age(nowMs - status.startedAtMs)}, version ${status.version}`],
     ['driver', `${status.driver}${status.passthrough ? ', passthrough' : ''}`],
-    ['cache', `${formatSize(cache.bytes)} of ${formatSize(cache.budgetBytes)}, ${cache.files} files, ${asked === 0 ? 'not asked yet' : `${Math.round((100 * cache.hits) / asked)} % hits`}${cache.quarantined > 0 ? `, ${cache.quarantined} in quarantine` : ''}`],
+    [
+      'cache',
+      `${formatSize(cache.bytes)} of ${formatSize(cache.budgetBytes)}, ${cache.files} files, ${asked === 0 ? 'not asked yet' : `${Math.round((100 * cache.hits) / asked)} % hits`}${cache.quarantined > 0 ? `, ${cache.quarantined} in quarantine` : ''}`,
+    ],
     ['open files', String(status.openFiles)],
     ['requests to Swift', requests.length === 0 ? 'none' : requests.join(', ')],
     ['spool', status.spoolDirectory],
   ];
   const sections = [status.mountPoint, indented(columns(rows))];
-  if (status.databases.length > 0) sections.push(indented(columns([['DATABASE', 'CONTAINER', 'STATE'], ...status.databases.map((database) => databaseRow(database, nowMs))])));
+  if (status.databases.length > 0)
+    sections.push(
+      indented(columns([['DATABASE', 'CONTAINER', 'STATE'], ...status.databases.map((database) => databaseRow(database, nowMs))])),
+    );
   const errors = status.recentErrors.slice(-5).map((error) => `${age(nowMs - error.atMs)} ago: ${error.message}`);
   if (errors.length > 0) sections.push(indented(`last warnings and errors:\n${errors.map((line) => `  ${line}`).join('\n')}`));
   return sections.join('\n');

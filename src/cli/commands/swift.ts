@@ -38,13 +38,29 @@ async function stat(store: ObjectStore, { container = '', object }: SwiftArgumen
   if (object === undefined) {
     const info = await store.headContainer(container);
     if (info === undefined) throw noContainer(container);
-    print(columns([['container', container], ['objects', String(info.objectCount)], ['bytes', String(info.bytesUsed)], ['storage policy', info.storagePolicy ?? 'not told'], ...metadataRows(info.metadata)]));
+    print(
+      columns([
+        ['container', container],
+        ['objects', String(info.objectCount)],
+        ['bytes', String(info.bytesUsed)],
+        ['storage policy', info.storagePolicy ?? 'not told'],
+        ...metadataRows(info.metadata),
+      ]),
+    );
     return;
   }
   const info = await store.head(container, object);
   if (info === undefined) throw noObject(container, object);
   const modified = new Date(info.lastModifiedMs).toISOString();
-  print(columns([['object', `${container}/${object}`], ['bytes', String(info.sizeBytes)], ['modified', modified], ['md5', info.md5 ?? 'none (a large object)'], ...metadataRows(info.metadata)]));
+  print(
+    columns([
+      ['object', `${container}/${object}`],
+      ['bytes', String(info.sizeBytes)],
+      ['modified', modified],
+      ['md5', info.md5 ?? 'none (a large object)'],
+      ...metadataRows(info.metadata),
+    ]),
+  );
 }
 
 /** A file appears whole or not at all. */
@@ -68,7 +84,14 @@ async function put(store: ObjectStore, { container = '', object = '', file = '' 
     end <= start ? new Uint8Array() : createReadStream(file, { start, end: end - 1 });
   if ((await store.headContainer(container)) === undefined) throw noContainer(container);
   await store.put(container, object, { sizeBytes, md5, read });
-  print(columns([['object', `${container}/${object}`], ['bytes', String(sizeBytes)], ['md5', md5], ['sha1', sha1]]));
+  print(
+    columns([
+      ['object', `${container}/${object}`],
+      ['bytes', String(sizeBytes)],
+      ['md5', md5],
+      ['sha1', sha1],
+    ]),
+  );
 }
 
 async function rm(store: ObjectStore, { container = '', object }: SwiftArguments): Promise<void> {
@@ -86,7 +109,10 @@ async function info(store: SwiftStore): Promise<void> {
     columns([
       ['Swift', told.version ?? 'does not tell its version'],
       ['answers in', `${answerMs} ms`],
-      ['largest object', `${formatSize(told.maxFileBytes)}; above: ${told.staticLargeObjects ? `segments (at most ${told.maxSegments})` : 'not possible'}`],
+      [
+        'largest object',
+        `${formatSize(told.maxFileBytes)}; above: ${told.staticLargeObjects ? `segments (at most ${told.maxSegments})` : 'not possible'}`,
+      ],
       ['bulk delete', told.bulkDeleteNames === undefined ? 'no' : `${told.bulkDeleteNames} names at once`],
       ['storage policies', told.storagePolicies.join(', ') || 'not told'],
       ['middleware', told.middleware.join(', ') || 'not told'],

@@ -4,6 +4,7 @@ import { isRoot, thisHost } from '../../config/host.js';
 import { clearDeadMount } from '../../control/clear-dead-mount.js';
 import { requestUnmount } from '../../control/control-client.js';
 import { findMountAt } from '../../control/find-mounts.js';
+import { ourMounts, readMountTable } from '../../control/mount-table.js';
 import { controlDirectories } from '../../control/socket-path.js';
 import { mountPointPath } from '../mount-point-path.js';
 import { print } from '../output.js';
@@ -23,6 +24,8 @@ export async function unmountCommand(given: string, detach: boolean): Promise<vo
       throw new FilestoreError('unavailable', `${mountPoint}: ${found.reason}`);
     case 'alive': {
       const left = await requestUnmount(found.socket, detach);
+      // A mount that mount.fuse3 made for the daemon is not the daemon's to take away.
+      if (ourMounts(readMountTable()).some((entry) => entry.mountPoint === mountPoint)) await clearDeadMount(mountPoint, isRoot(host));
       print(`${mountPoint}: unmounted${left > 0 ? `; ${left} pending, kept in ${found.status.spoolDirectory} for the next start` : ''}`);
     }
   }

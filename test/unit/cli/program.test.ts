@@ -25,7 +25,12 @@ test('a command line that is not understood is refused with what was meant', asy
 });
 
 test('a secret on the command line is refused before anything is done, and not repeated', async () => {
-  for (const args of [['--password', 'hunter2'], ['--password=hunter2'], ['--application-credential-secret=hunter2'], ['--token', 'hunter2']]) {
+  for (const args of [
+    ['--password', 'hunter2'],
+    ['--password=hunter2'],
+    ['--application-credential-secret=hunter2'],
+    ['--token', 'hunter2'],
+  ]) {
     const error = await refused('mount', '/x', ...args);
     assert.equal(error.kind, 'bad-config');
     assert.match(error.message, /secrets are not taken from the command line.*OS_/);
@@ -45,6 +50,12 @@ test('exit codes tell a wrong option from an outage', () => {
 });
 
 test('columns are aligned and ages are short', () => {
-  assert.equal(columns([['a', 'b'], ['long', 'c']]), 'a     b\nlong  c');
+  assert.equal(
+    columns([
+      ['a', 'b'],
+      ['long', 'c'],
+    ]),
+    'a     b\nlong  c',
+  );
   assert.deepEqual([age(59_999), age(60_000), age(7_200_000), age(3 * 86_400_000), age(-5)], ['59 s', '1 min', '2 h', '3 days', '0 s']);
 });

@@ -14,7 +14,15 @@ test('a quiet mount says that this machine may be lost', () => {
 });
 
 test('a degraded mount says why, since when, what pends and how old it is', () => {
-  const database = databaseStatus({ state: 'degraded', reason: 'Swift does not answer', degradedSinceMs: 0, pendingWrites: 3, pendingBytes: 3072, oldestPendingMs: 60_000, pendingDeletes: 2 });
+  const database = databaseStatus({
+    state: 'degraded',
+    reason: 'Swift does not answer',
+    degradedSinceMs: 0,
+    pendingWrites: 3,
+    pendingBytes: 3072,
+    oldestPendingMs: 60_000,
+    pendingDeletes: 2,
+  });
   const text = describeStatus(mountStatus({ state: 'degraded', safeToLoseThisMachine: false, databases: [database] }), 180_000);
   assert.match(text, /safe to lose this machine +no\n/);
   assert.match(text, /pending +3 writes \(3 KiB\), 2 deletes, oldest 2 min\n/);

@@ -54,7 +54,9 @@ test('defaults follow the user: system directories for root, the home for others
 });
 
 test('values of the file are taken as they are written: a mode is octal, a password may look like a number', () => {
-  const settings = settingsOf({ configFile: configFile('umask: 022\npassword: 0123\nusername: "yes"\nwrite_timeout: 5s\ncache_size: 1GiB\ninsecure: yes\n') });
+  const settings = settingsOf({
+    configFile: configFile('umask: 022\npassword: 0123\nusername: "yes"\nwrite_timeout: 5s\ncache_size: 1GiB\ninsecure: yes\n'),
+  });
   assert.deepEqual(
     [settings.umask, settings.password, settings.username, settings.writeTimeoutMs, settings.cacheBudgetBytes, settings.insecure],
     [0o022, '0123', 'yes', 5000, 2 ** 30, true],
@@ -72,7 +74,10 @@ test('an unknown variable of ours is refused with the one that was meant', () =>
 
 test('a bad unit names the key, the value, where it was set and what is right', () => {
   const file = configFile('write_timeout: 10\n');
-  assert.equal(refusal({ configFile: file }), `write_timeout must be a duration with its unit, such as 400ms, 10s, 5m, 2h or 14d, not "10" (set by ${file}:1)`);
+  assert.equal(
+    refusal({ configFile: file }),
+    `write_timeout must be a duration with its unit, such as 400ms, 10s, 5m, 2h or 14d, not "10" (set by ${file}:1)`,
+  );
   assert.match(refusal({ flags: { cache_size: '64M' } }), /^cache_size must be a size .* not "64M" \(set by --cache-size\)$/);
   assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_UMASK: '9' })), /^umask must be an octal mode.*\(set by ODOO_SWIFTFS_UMASK\)$/);
   assert.match(refusal({ flags: { nodes: 'two' } }), /^nodes must be one of one, many, not "two"/);
@@ -111,7 +116,10 @@ test('ST_* are used when nothing else names a URL to log in at', () => {
 });
 
 test('old names of the OpenStack variables are understood', () => {
-  const settings = settingsOf({}, hostWith({ OS_TENANT_NAME: 'shop', OS_IDENTITY_API_VERSION: '2.0', OS_ENDPOINT_TYPE: 'internalURL', OS_CACERT: '/ca.pem' }));
+  const settings = settingsOf(
+    {},
+    hostWith({ OS_TENANT_NAME: 'shop', OS_IDENTITY_API_VERSION: '2.0', OS_ENDPOINT_TYPE: 'internalURL', OS_CACERT: '/ca.pem' }),
+  );
   assert.deepEqual([settings.projectName, settings.authVersion, settings.interface, settings.caFile], ['shop', '2', 'internal', '/ca.pem']);
 });
 
@@ -139,14 +147,20 @@ test('clouds.yaml fills in what is not set, under secure.yaml, found on the stan
 `,
   );
   writeFileSync(`${home}/.config/openstack/secure.yaml`, 'clouds: { prod: { auth: { password: s3cret } } }\n');
-  writeFileSync(`${home}/.config/openstack/clouds-public.yaml`, 'public-clouds: { vendor: { auth: { auth_url: "https://vendor/v3" }, region_name: Other } }\n');
+  writeFileSync(
+    `${home}/.config/openstack/clouds-public.yaml`,
+    'public-clouds: { vendor: { auth: { auth_url: "https://vendor/v3" }, region_name: Other } }\n',
+  );
   const settings = settingsOf({ flags: { region: 'RegionTwo' } }, hostWith({ OS_CLOUD: 'prod' }, { home }));
   assert.deepEqual(
     [settings.authUrl, settings.username, settings.password, settings.projectName, settings.userDomainName, settings.projectDomainId],
     ['https://vendor/v3', 'u', 's3cret', 'p', 'd', 'default'],
   );
   assert.deepEqual([settings.region, settings.interface, settings.authVersion, settings.insecure], ['RegionTwo', 'internal', '3', true]);
-  assert.match(refusal({ flags: { os_cloud: 'prdo' } }, hostWith({}, { home })), /^--os-cloud: .* has no cloud "prdo"; did you mean prod\?$/);
+  assert.match(
+    refusal({ flags: { os_cloud: 'prdo' } }, hostWith({}, { home })),
+    /^--os-cloud: .* has no cloud "prdo"; did you mean prod\?$/,
+  );
   assert.match(refusal({}, hostWith({ OS_CLOUD: 'prod' })), /^OS_CLOUD: cloud "prod": no clouds.yaml in /);
 });
 
@@ -168,10 +182,20 @@ test('missing credentials are named with where to set them', () => {
 });
 
 test('what is shown says who set it, and masks every secret', () => {
-  const host = hostWith({ OS_PASSWORD: 'hunter2', http_proxy: 'http://me:hunter2@proxy:3128', OS_AUTH_URL: 'https://me:hunter2@keystone/v3' });
+  const host = hostWith({
+    OS_PASSWORD: 'hunter2',
+    http_proxy: 'http://me:hunter2@proxy:3128',
+    OS_AUTH_URL: 'https://me:hunter2@keystone/v3',
+  });
   const shown = shownOptions(resolveSettings({ flags: { region: 'r' } }, host));
-  assert.deepEqual(shown.find(({ name }) => name === 'region'), { name: 'region', value: 'r', setBy: '--region' });
-  assert.deepEqual(shown.find(({ name }) => name === 'password'), { name: 'password', value: MASK, setBy: 'OS_PASSWORD' });
+  assert.deepEqual(
+    shown.find(({ name }) => name === 'region'),
+    { name: 'region', value: 'r', setBy: '--region' },
+  );
+  assert.deepEqual(
+    shown.find(({ name }) => name === 'password'),
+    { name: 'password', value: MASK, setBy: 'OS_PASSWORD' },
+  );
   assert.equal(shown.find(({ name }) => name === 'write_timeout')?.setBy, 'default');
   assert.doesNotMatch(JSON.stringify(shown), /hunter2/);
 });

@@ -9,7 +9,8 @@ test('durations carry their unit', () => {
   assert.equal(parseDurationMs('2h'), 7_200_000);
   assert.equal(parseDurationMs('14d'), 14 * 86_400_000);
   assert.equal(parseDurationMs('0'), 0);
-  for (const wrong of ['10', '', 's', '-1s', '10 seconds', '1e3s', 'constructor', '99999999999999999d']) assert.equal(parseDurationMs(wrong), undefined, wrong);
+  for (const wrong of ['10', '', 's', '-1s', '10 seconds', '1e3s', 'constructor', '99999999999999999d'])
+    assert.equal(parseDurationMs(wrong), undefined, wrong);
 });
 
 test('sizes carry their unit, and MB is not MiB', () => {

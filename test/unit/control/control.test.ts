@@ -52,7 +52,11 @@ function say(path: string, bytes: string): Promise<string> {
 }
 
 test('a status travels whole over the socket, which only its user may open', async () => {
-  const status = mountStatus({ mountPoint: '/m', databases: [databaseStatus({ degradedSinceMs: 5, reason: 'away' })], recentErrors: [{ atMs: 1, message: 'x' }] });
+  const status = mountStatus({
+    mountPoint: '/m',
+    databases: [databaseStatus({ degradedSinceMs: 5, reason: 'away' })],
+    recentErrors: [{ atMs: 1, message: 'x' }],
+  });
   const path = await serve('/m', { status: () => status });
   assert.deepEqual(await requestStatus(path), JSON.parse(JSON.stringify(status)));
   assert.equal(statSync(path).mode & 0o777, 0o600);

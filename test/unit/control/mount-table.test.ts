@@ -8,5 +8,7 @@ const TABLE = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 `;
 
 test('our mounts are told from others, with blanks in their paths', () => {
-  assert.deepEqual(ourMounts(parseMountTable(TABLE)), [{ mountPoint: '/srv/odoo data/filestore', type: 'fuse.odoo-swiftfs', source: 'swift:odoo' }]);
+  assert.deepEqual(ourMounts(parseMountTable(TABLE)), [
+    { mountPoint: '/srv/odoo data/filestore', type: 'fuse.odoo-swiftfs', source: 'swift:odoo' },
+  ]);
 });

@@ -35,5 +35,8 @@ test('a lock left by a killed daemon is taken over, even when its pid lives agai
 
 test('a directory that cannot be made is named with its option', () => {
   writeFileSync(`${base}/file`, '');
-  assert.throws(() => lockDirectory(`${base}/file/below`, 'cache_dir'), { kind: 'not-directory', message: /^cache_dir .*cannot be used: / });
+  assert.throws(() => lockDirectory(`${base}/file/below`, 'cache_dir'), {
+    kind: 'not-directory',
+    message: /^cache_dir .*cannot be used: /,
+  });
 });

@@ -1,0 +1,17 @@
+/**
+ * mount.fuse3 with drop_privileges mounts first and gives us the device as `/dev/fd/N`; it does not say where. The kernel cannot be asked
+ * which mount a device belongs to, so the newest mount of ours that no daemon serves is taken for it. The answer only names things
+ * (`status`, `unmount`); serving does not need it.
+ */
+import { findMounts } from '../control/find-mounts.js';
+
+export function isInherited(mountPoint: string): boolean {
+  return /^\/dev\/fd\/\d+$/.test(mountPoint);
+}
+
+/** @returns the path as given when it cannot be told */
+export async function namedMountPoint(mountPoint: string, controlDirectories: readonly string[]): Promise<string> {
+  if (!isInherited(mountPoint)) return mountPoint;
+  const unserved = (await findMounts(controlDirectories)).flatMap((mount) => (mount.state === 'dead' ? [mount.mountPoint] : []));
+  return unserved.at(-1) ?? mountPoint;
+}
