@@ -42,11 +42,16 @@ export interface CacheOptions {
   readonly clock?: Clock;
 }
 
+export interface OpenedCache extends BlobCache {
+  /** Resolves when the ledger knows all that an earlier life left, or when the search was given up. */
+  readonly found: Promise<void>;
+}
+
 /**
  * Opens quickly: what an earlier life left is found in the background, and is served meanwhile. A folder that cannot be used is no
  * reason to fail: then every blob comes from Swift, and the log says so.
  */
-export async function openCache(options: CacheOptions): Promise<BlobCache> {
+export async function openCache(options: CacheOptions): Promise<OpenedCache> {
   const layout = new CacheLayout(options.directory);
   const cache = new DiskCache(options, layout);
   try {
@@ -59,7 +64,7 @@ export async function openCache(options: CacheOptions): Promise<BlobCache> {
   return cache;
 }
 
-class DiskCache implements BlobCache {
+class DiskCache implements OpenedCache {
   readonly #layout: CacheLayout;
   readonly #log: Log;
   readonly #clock: Clock;
@@ -74,9 +79,9 @@ class DiskCache implements BlobCache {
   /** Deleted while it was downloaded: given to its readers, not kept. */
   readonly #unwanted = new Set<CacheKey>();
   readonly #closing = new AbortController();
+  found: Promise<void> = Promise.resolve();
   /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
   #removedMeanwhile: Set<CacheKey> | undefined = new Set();
-  #finding: Promise<void> = Promise.resolve();
   #temporaryNumber = 0;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
   #hits = 0;
@@ -188,7 +193,7 @@ class DiskCache implements BlobCache {
     const downloads = [...this.#downloads.values()];
     for (const download of downloads) download.cancel();
     await Promise.allSettled(downloads.map((download) => download.finished));
-    await this.#finding;
+    await this.found;
     await this.#evictor.settled();
     this.#held.closeIdle();
     if (this.#removedMeanwhile !== undefined) return;
@@ -212,15 +217,15 @@ class DiskCache implements BlobCache {
   }
 
   startFinding(): void {
-    this.#finding = this.#find();
+    this.found = this.#find();
   }
 
   async #find(): Promise<void> {
     const forgotten = this.#removedMeanwhile ?? new Set<CacheKey>();
     try {
       const older = await findEntries(this.#layout, this.#closing.signal);
+      if (older === undefined) return;
       await this.#ledger.addOlder(older, forgotten, () => new Promise((resolve) => setImmediate(resolve)));
-      if (this.#closing.signal.aborted) return;
       this.#removedMeanwhile = undefined;
       this.#evictor.evictSoon();
     } catch (error) {

@@ -19,8 +19,8 @@ const SAVE_SLICE_LENGTH = 256 * 1024;
 
 export type IndexEntry = readonly [CacheKey, number];
 
-/** @returns keys and sizes, least recently used first. @throws what the disk says */
-export async function findEntries(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[]> {
+/** @returns keys and sizes, least recently used first; undefined when the signal ended the walk. @throws what the disk says */
+export async function findEntries(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[] | undefined> {
   return (await readIndex(layout)) ?? (await scan(layout, signal));
 }
 
@@ -66,12 +66,13 @@ async function readIndex(layout: CacheLayout): Promise<readonly IndexEntry[] | u
   return first === HEADER && last === LAST_LINE ? entries : undefined;
 }
 
-async function scan(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[]> {
+async function scan(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[] | undefined> {
   const found: { entry: IndexEntry; usedAtMs: number }[] = [];
   for (const directory of await readdir(layout.root)) {
     if (!/^[0-9a-f]{2}$/.test(directory)) continue;
     const names = (await readdir(join(layout.root, directory))).filter(isCacheKey);
-    for (let at = 0; at < names.length && !signal.aborted; at += SCAN_BATCH) {
+    for (let at = 0; at < names.length; at += SCAN_BATCH) {
+      if (signal.aborted) return undefined;
       const batch = names.slice(at, at + SCAN_BATCH).map(async (key) => {
         const stats = await lstat(join(layout.root, directory, key)).catch(() => undefined);
         if (stats?.isFile() === true) found.push({ entry: [key, stats.size], usedAtMs: Math.max(stats.atimeMs, stats.mtimeMs) });

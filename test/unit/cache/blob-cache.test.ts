@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Blob } from '../../helpers/blobs.js';
+import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { LogGuard } from '../../helpers/log-guard.js';
+import { tempDir } from '../../helpers/temp-dir.js';
+import { bytesOfFile, GatedSource, GoodSource, keyOf, open, PATIENT, put, until } from './caches.js';
+
+function pathOf(directory: string, blob: Blob): string {
+  return join(directory, 'v1', blob.sha1.slice(0, 2), keyOf(blob));
+}
+
+test('A blob that was filled is opened in the same turn, and by nobody else on the machine.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = makeBlob(1);
+  await cache.found;
+  assert.equal(cache.open(keyOf(blob)), undefined);
+  await put(cache, blob);
+  const file = cache.open(keyOf(blob));
+  assert.ok(file !== undefined && !(file instanceof Promise));
+  const again = cache.open(keyOf(blob));
+  assert.ok(again !== undefined && !(again instanceof Promise));
+  assert.equal(again.fd, file.fd);
+  assert.deepEqual(await bytesOfFile(file), blob.content);
+  file.close();
+  file.close();
+  assert.deepEqual(await bytesOfFile(again), blob.content);
+  again.close();
+  assert.equal(statSync(pathOf(directory, blob)).mode & 0o777, 0o600);
+  assert.equal(statSync(join(directory, 'v1')).mode & 0o777, 0o700);
+  const { hits, misses, files, bytes } = cache.statistics;
+  assert.deepEqual({ hits, misses, files, bytes }, { hits: 2, misses: 1, files: 1, bytes: blob.content.length });
+  await cache.close();
+});
+
+test('After a restart a blob is hashed at its first open and known from then on.', async () => {
+  const directory = tempDir('cache');
+  const blob = makeBlob(1);
+  const first = await open(directory);
+  await put(first, blob);
+  await first.found;
+  await first.close();
+  assert.ok(existsSync(join(directory, 'v1', 'index')));
+  const cache = await open(directory);
+  const opening = cache.open(keyOf(blob));
+  assert.ok(opening instanceof Promise);
+  const [file, same] = await Promise.all([opening, cache.open(keyOf(blob))]);
+  assert.deepEqual(file && (await bytesOfFile(file)), blob.content);
+  file?.close();
+  same?.close();
+  assert.ok(!(cache.open(keyOf(blob)) instanceof Promise));
+  assert.ok(!existsSync(join(directory, 'v1', 'index')), 'an index is good for one start');
+  await cache.close();
+});
+
+test('A life that ended without saving is found again by walking the folder, in the order of use.', async () => {
+  const directory = tempDir('cache');
+  const blobs = [makeBlob(1, 1000), makeBlob(2, 1000), makeBlob(3, 1000)];
+  const first = await open(directory);
+  for (const blob of blobs) await put(first, blob);
+  await first.found;
+  await first.close();
+  unlinkSync(join(directory, 'v1', 'index'));
+  const [oldest, middle, newest] = blobs as [Blob, Blob, Blob];
+  for (const [blob, at] of [
+    [oldest, 300],
+    [middle, 100],
+    [newest, 200],
+  ] as const)
+    utimesSync(pathOf(directory, blob), at, at);
+  const cache = await open(directory, { budgetBytes: 2500 });
+  await until(() => cache.statistics.evicted > 0);
+  assert.deepEqual(
+    blobs.map((blob) => cache.has(keyOf(blob))),
+    [true, false, true],
+  );
+  await cache.close();
+});
+
+for (const [what, harm] of [
+  ['A flipped bit', (path: string): void => writeFileSync(path, readFileSync(path).fill(1, 100, 101))],
+  ['A truncated file', (path: string): void => truncateSync(path, 10)],
+] as const) {
+  test(`${what} is never served: the copy is put in quarantine and filled again.`, async () => {
+    const directory = tempDir('cache');
+    const log = new LogGuard();
+    log.expect(/^WARN cache\.quarantined/);
+    const cache = await open(directory, { log: log.log() });
+    const blob = makeBlob(1);
+    await put(cache, blob);
+    harm(pathOf(directory, blob));
+    assert.equal(await cache.open(keyOf(blob)), undefined);
+    assert.equal(cache.statistics.quarantined, 1);
+    assert.equal(readdirSync(join(directory, 'v1', 'quarantine')).length, 1);
+    await put(cache, blob);
+    const file = await cache.open(keyOf(blob));
+    assert.deepEqual(file && (await bytesOfFile(file)), blob.content);
+    file?.close();
+    log.assertQuiet();
+    assert.ok(log.has(/cache\.quarantined/));
+    await cache.close();
+  });
+}
+
+test('A change that leaves the bytes right costs one more hashing and nothing else.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = makeBlob(1);
+  await put(cache, blob);
+  utimesSync(pathOf(directory, blob), 5, 5);
+  const file = await cache.open(keyOf(blob));
+  assert.deepEqual(file && (await bytesOfFile(file)), blob.content);
+  file?.close();
+  await cache.close();
+});
+
+test('A cache folder that is removed while we run is made again.', async () => {
+  const directory = tempDir('cache');
+  const log = new LogGuard();
+  const cache = await open(directory, { log: log.log() });
+  const [one, two] = [makeBlob(1), makeBlob(2)];
+  await put(cache, one);
+  rmSync(join(directory, 'v1'), { recursive: true });
+  assert.equal(await cache.open(keyOf(one)), undefined);
+  await put(cache, two);
+  await put(cache, one);
+  assert.ok(existsSync(pathOf(directory, one)));
+  log.assertQuiet();
+  await cache.close();
+});
+
+test('A cache whose disk takes nothing serves from elsewhere, says so once, and keeps nothing.', async () => {
+  const directory = tempDir('cache');
+  const log = new LogGuard();
+  log.expect(/^WARN cache\.unwritable/);
+  const cache = await open(directory, { log: log.log() });
+  rmSync(join(directory, 'v1', 'tmp'), { recursive: true });
+  writeFileSync(join(directory, 'v1', 'tmp'), 'in the way');
+  for (const seed of [1, 2]) {
+    const blob = makeBlob(seed);
+    const file = await cache.fill(keyOf(blob), [new GoodSource(blob.content)], PATIENT).whole;
+    assert.deepEqual(await bytesOfFile(file), blob.content);
+    const shared = cache.open(keyOf(blob));
+    assert.ok(shared !== undefined && !(shared instanceof Promise), 'shared while it is open');
+    shared.close();
+    file.close();
+    assert.equal(cache.open(keyOf(blob)), undefined);
+  }
+  assert.equal(log.lines.filter((line) => line.includes('cache.unwritable')).length, 1);
+  log.assertQuiet();
+  await cache.close();
+});
+
+test('Below the floor of free disk nothing is cached and everything is served.', async () => {
+  const log = new LogGuard();
+  log.expect(/^WARN cache\.unwritable.*cache_floor/);
+  const cache = await open(tempDir('cache'), { floorBytes: Number.MAX_SAFE_INTEGER, log: log.log() });
+  const blob = makeBlob(1);
+  const file = await cache.fill(keyOf(blob), [new GoodSource(blob.content)], PATIENT).whole;
+  assert.deepEqual(await bytesOfFile(file), blob.content);
+  file.close();
+  assert.equal(cache.statistics.files, 0);
+  log.assertQuiet();
+  await cache.close();
+});
+
+test('Over budget the least recently used go, down to the low-water mark, and what is open stays.', async () => {
+  const cache = await open(tempDir('cache'), { budgetBytes: 10_000 });
+  const blobs = Array.from({ length: 11 }, (_, seed) => makeBlob(seed, 1000));
+  const [pinned, used] = blobs as [Blob, Blob];
+  await put(cache, pinned);
+  const open0 = await cache.open(keyOf(pinned));
+  for (const blob of blobs.slice(1, 10)) await put(cache, blob);
+  (await cache.open(keyOf(used)))?.close();
+  await put(cache, blobs[10] as Blob);
+  await until(() => cache.statistics.bytes <= 9000);
+  assert.deepEqual(
+    blobs.map((blob) => cache.has(keyOf(blob))),
+    blobs.map((_, index) => index !== 2 && index !== 3),
+  );
+  open0?.close();
+  await cache.close();
+});
+
+test('A blob larger than the budget is served while it is open and goes after.', async () => {
+  const cache = await open(tempDir('cache'), { budgetBytes: 1000 });
+  const blob = makeBlob(1);
+  const file = await cache.fill(keyOf(blob), [new GoodSource(blob.content)], PATIENT).whole;
+  assert.deepEqual(await bytesOfFile(file), blob.content);
+  file.close();
+  await until(() => cache.statistics.files === 0);
+  await cache.close();
+});
+
+test('What is forgotten is gone at once; who has it open reads on.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = makeBlob(1);
+  await put(cache, blob);
+  const file = await cache.open(keyOf(blob));
+  cache.forget(keyOf(blob));
+  assert.ok(!existsSync(pathOf(directory, blob)));
+  assert.equal(await cache.open(keyOf(blob)), undefined);
+  assert.deepEqual(file && (await bytesOfFile(file)), blob.content);
+  file?.close();
+  cache.forget(keyOf(blob));
+  await cache.close();
+});
+
+test('A blob that is deleted while it is downloaded is given to its readers and not kept.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = makeBlob(1);
+  const source = new GatedSource(blob.content);
+  const fill = cache.fill(keyOf(blob), [source], PATIENT);
+  await fill.totalBytes;
+  cache.forget(keyOf(blob));
+  source.give(0, 0, blob.content.length);
+  const file = await fill.whole;
+  assert.deepEqual(await bytesOfFile(file), blob.content);
+  file.close();
+  assert.equal(await cache.open(keyOf(blob)), undefined);
+  assert.ok(!existsSync(pathOf(directory, blob)));
+  await cache.close();
+});
+
+test('A file that is adopted moves in and needs no hashing.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = blobOf('adopted');
+  const file = join(directory, 'outside');
+  writeFileSync(file, blob.content);
+  await cache.adopt(keyOf(blob), file, blob.content.length);
+  assert.ok(!existsSync(file));
+  const opened = cache.open(keyOf(blob));
+  assert.ok(opened !== undefined && !(opened instanceof Promise));
+  assert.deepEqual(await bytesOfFile(opened), blob.content);
+  opened.close();
+  await cache.close();
+});
+
+test('Objects that are not blobs are kept by their MD5.', async () => {
+  const cache = await open(tempDir('cache'));
+  const { content, md5 } = makeBlob(1);
+  const file = await cache.fill(`md5-${md5}`, [new GoodSource(content)], PATIENT).whole;
+  assert.equal(file.sizeBytes, content.length);
+  file.close();
+  assert.ok(cache.has(`md5-${md5}`));
+  await assert.rejects(cache.adopt('sha1-../../etc/passwd', '/nowhere', 0), { kind: 'internal' });
+  await cache.close();
+});
