@@ -4,7 +4,7 @@
  *
  * libfuse's threads wait while this loop answers, so nothing here may wait for the mount: unmounting is a child's work.
  */
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import type { DriverCapabilities, FuseDriver, Mounted, MountOptions } from './driver.js';
 import { EIO, EPERM, errnoOf } from './errno.js';
 import { ErrorReport } from './error-report.js';
@@ -17,7 +17,6 @@ import { canonicalMountPoint, prepareMountPoint } from './mount-point.js';
 import { mountAt } from './mount-table.js';
 import { unmountByCommand } from './mounting.js';
 import { loadDevice } from './device.js';
-import { kindOf } from '../base/errors.js';
 import { PathOperations, pathOfNative } from './path-operations.js';
 
 const CAPABILITIES: DriverCapabilities = { passthrough: false, invalidation: false, entryLifetimes: false, byteNames: false };
@@ -116,7 +115,11 @@ class NativeRequests {
   }
 
   /** @param work is told whether its answer is still wanted */
-  run<T>(operation: string, work: (caller: Caller, isWanted: () => boolean) => Promise<T>, answer: (errno: number, value?: T) => void): void {
+  run<T>(
+    operation: string,
+    work: (caller: Caller, isWanted: () => boolean) => Promise<T>,
+    answer: (errno: number, value?: T) => void,
+  ): void {
     const controller = new AbortController();
     let isAnswered = false;
     const once = (errno: number, value?: T): void => {

@@ -35,7 +35,8 @@ export function createKernelDriver(options: KernelDriverOptions = {}): FuseDrive
     mount: async (fileSystem, mountOptions) => {
       const device = chooseDevice(options.transport, mountOptions);
       const inherited = inheritedDescriptor(mountOptions.mountPoint);
-      if (inherited !== undefined) return serve(fileSystem, mountOptions, device, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
+      if (inherited !== undefined)
+        return serve(fileSystem, mountOptions, device, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
       const path = await canonicalMountPoint(mountOptions.mountPoint);
       const rootMode = await prepareMountPoint(path, mountOptions.subtype, mountOptions.log);
       return serve(fileSystem, mountOptions, device, path, await mountDevice(device, path, rootMode, mountOptions));
@@ -76,7 +77,11 @@ async function serve(
   });
   session.start();
   try {
-    await within(session.initialized, INIT_MS, () => new FilestoreError('unavailable', `${path}: the kernel did not begin within ${INIT_MS} ms`));
+    await within(
+      session.initialized,
+      INIT_MS,
+      () => new FilestoreError('unavailable', `${path}: the kernel did not begin within ${INIT_MS} ms`),
+    );
   } catch (error) {
     if (mounted.unmount !== undefined) await mounted.unmount('detach').catch(() => undefined);
     transport.close();
@@ -98,7 +103,13 @@ async function serve(
   };
 }
 
-async function unmount(path: string, mounted: MountedDevice, session: Session, ended: Promise<void>, how: 'clean' | 'detach'): Promise<void> {
+async function unmount(
+  path: string,
+  mounted: MountedDevice,
+  session: Session,
+  ended: Promise<void>,
+  how: 'clean' | 'detach',
+): Promise<void> {
   if (mounted.unmount === undefined) {
     // The mount belongs to mount.fuse3, which left it to us without the right to end it: with the device gone it is dead until `umount`.
     session.end(0);

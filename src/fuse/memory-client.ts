@@ -220,7 +220,8 @@ export class MemoryClient {
       let here: Found = { ino: ROOT_INO, attributes: root.attributes };
       for (const name of path.split('/')) {
         if (name === '') continue;
-        if (here.attributes.kind !== 'directory') throw new FilestoreError('not-directory', `${displayName(path)}: not a directory on the way`);
+        if (here.attributes.kind !== 'directory')
+          throw new FilestoreError('not-directory', `${displayName(path)}: not a directory on the way`);
         const next = await this.#lookup(here.ino, name);
         if (next === undefined) throw notFound(path);
         walked.push(next.ino);

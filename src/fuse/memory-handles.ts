@@ -88,7 +88,9 @@ export class MemoryFile {
   }
 
   fallocate(mode: number, offset: number, length: number): Promise<void> {
-    return this.#runner.ask('fallocate', this.#who, (fs, caller) => fs.fallocate(caller, this.ino, this.opened.handle, mode, offset, length));
+    return this.#runner.ask('fallocate', this.#who, (fs, caller) =>
+      fs.fallocate(caller, this.ino, this.opened.handle, mode, offset, length),
+    );
   }
 
   /** FLUSH, whose failure is close()'s; then RELEASE, whose failure nobody hears. */

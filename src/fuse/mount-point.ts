@@ -2,7 +2,7 @@
  * Is a directory fit to be mounted on? A daemon that was killed leaves a dead mount (ENOTCONN), which is cleared here; one that serves is
  * left alone.
  */
-import { realpath, stat } from 'node:fs/promises';
+import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -49,7 +49,10 @@ export async function prepareMountPoint(path: string, subtype: string, log: Log)
     const state = await stateOf(path);
     switch (state) {
       case 'dead':
-        log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; its mount is detached and made anew' });
+        log.warn('dead-mount-cleared', {
+          mountPoint: path,
+          reason: 'a daemon that served it was killed; its mount is detached and made anew',
+        });
         await detach(path);
         continue;
       case 'directory':
@@ -66,7 +69,10 @@ export async function prepareMountPoint(path: string, subtype: string, log: Log)
           ? new FilestoreError('busy', `${path} is mounted already by another user (${above.source})`)
           : new FilestoreError('not-permitted', `mount point ${path} may not be entered by this user`);
       case 'silent':
-        throw new FilestoreError('busy', `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`);
+        throw new FilestoreError(
+          'busy',
+          `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`,
+        );
     }
   }
   throw new FilestoreError('busy', `${path} has more than ${MAX_DEAD_MOUNTS} dead mounts; run: umount -l ${path}`);
@@ -77,14 +83,17 @@ type PointState = 'directory' | 'other' | 'missing' | 'dead' | 'forbidden' | 'si
 async function stateOf(path: string): Promise<PointState> {
   let timer: NodeJS.Timeout | undefined;
   const silent = new Promise<PointState>((resolve) => (timer = setTimeout(resolve, ANSWER_MS, 'silent')));
-  const asked = stat(path).then(
-    (stats): PointState => (stats.isDirectory() ? 'directory' : 'other'),
-    (error: NodeJS.ErrnoException): PointState => {
-      if (error.code === 'ENOTCONN' || error.code === 'ECONNABORTED') return 'dead';
-      if (error.code === 'ENOENT') return 'missing';
-      return error.code === 'ENOTDIR' ? 'other' : 'forbidden';
-    },
-  );
+  // statfs always reaches the server; the attributes of a root may still stand in the kernel's cache after its server has died.
+  const asked = statfs(path)
+    .then(() => stat(path))
+    .then(
+      (stats): PointState => (stats.isDirectory() ? 'directory' : 'other'),
+      (error: NodeJS.ErrnoException): PointState => {
+        if (error.code === 'ENOTCONN' || error.code === 'ECONNABORTED') return 'dead';
+        if (error.code === 'ENOENT') return 'missing';
+        return error.code === 'ENOTDIR' ? 'other' : 'forbidden';
+      },
+    );
   try {
     return await Promise.race([asked, silent]);
   } finally {
@@ -107,5 +116,8 @@ async function detach(path: string): Promise<void> {
       attempts.push((error as Error).message);
     }
   }
-  throw new FilestoreError('not-permitted', `${path} is a dead mount that cannot be cleared: ${attempts.join('; ')}; run as root: umount -l ${path}`);
+  throw new FilestoreError(
+    'not-permitted',
+    `${path} is a dead mount that cannot be cleared: ${attempts.join('; ')}; run as root: umount -l ${path}`,
+  );
 }

@@ -37,7 +37,12 @@ export function inheritedDescriptor(mountPoint: string): number | undefined {
   return found === null ? undefined : Number(found[1]);
 }
 
-export async function mountDevice(device: FuseDevice | undefined, path: string, rootMode: string, options: MountOptions): Promise<MountedDevice> {
+export async function mountDevice(
+  device: FuseDevice | undefined,
+  path: string,
+  rootMode: string,
+  options: MountOptions,
+): Promise<MountedDevice> {
   if (await mayMount()) {
     return device === undefined ? mountByCommand(path, rootMode, options) : mountBySystemCall(device, path, rootMode, options);
   }
@@ -65,9 +70,15 @@ function mountData(fd: number, rootMode: string, options: MountOptions): string 
 
 function cannotOpenDevice(errno: number, cause?: unknown): FilestoreError {
   if (errno === ENOENT || errno === ENODEV) {
-    return new FilestoreError('unavailable', '/dev/fuse is not there: load the kernel module (modprobe fuse) or give the container the device', { cause });
+    return new FilestoreError(
+      'unavailable',
+      '/dev/fuse is not there: load the kernel module (modprobe fuse) or give the container the device',
+      { cause },
+    );
   }
-  return new FilestoreError('not-permitted', `/dev/fuse cannot be opened (errno ${errno}); it should have mode 0666, or run as root`, { cause });
+  return new FilestoreError('not-permitted', `/dev/fuse cannot be opened (errno ${errno}); it should have mode 0666, or run as root`, {
+    cause,
+  });
 }
 
 function cannotMount(path: string, errno: number, detail = ''): FilestoreError {
@@ -75,7 +86,10 @@ function cannotMount(path: string, errno: number, detail = ''): FilestoreError {
     errno === EPERM || errno === EACCES
       ? 'CAP_SYS_ADMIN is needed (in a container: --cap-add SYS_ADMIN --device /dev/fuse)'
       : 'see dmesg for the reason';
-  return new FilestoreError(errno === EPERM || errno === EACCES ? 'not-permitted' : 'unavailable', `${path} cannot be mounted (errno ${errno}${detail}): ${remedy}`);
+  return new FilestoreError(
+    errno === EPERM || errno === EACCES ? 'not-permitted' : 'unavailable',
+    `${path} cannot be mounted (errno ${errno}${detail}): ${remedy}`,
+  );
 }
 
 function mountBySystemCall(device: FuseDevice, path: string, rootMode: string, options: MountOptions): MountedDevice {

@@ -66,7 +66,10 @@ export class Passthrough {
     if (id === -EPERM) this.#isRefused = true;
     if (!this.#hasComplained) {
       this.#hasComplained = true;
-      this.#log.info('passthrough-refused', { errno: -id, effect: 'the daemon reads for the kernel; CAP_SYS_ADMIN and a plain local disk avoid it' });
+      this.#log.info('passthrough-refused', {
+        errno: -id,
+        effect: 'the daemon reads for the kernel; CAP_SYS_ADMIN and a plain local disk avoid it',
+      });
     }
     return 0;
   }

@@ -22,7 +22,8 @@ export const NOTHING: ReplyShape<void> = {
 };
 
 export const MAYBE_ENTRY: ReplyShape<Entry | undefined> = {
-  send: (session, call, entry) => (entry === undefined ? session.sendErrno(call, ENOENT) : session.sendPayload(call, session.out.entry(4, entry))),
+  send: (session, call, entry) =>
+    entry === undefined ? session.sendErrno(call, ENOENT) : session.sendPayload(call, session.out.entry(4, entry)),
   undo: (session, _call, entry) => {
     if (entry !== undefined) session.fileSystem.forget(entry.attributes.ino, 1);
   },

@@ -51,7 +51,9 @@ export class RequestView {
 
   /** Whether the lengths add up: the header's is what was read, and the opcode's fixed part is there. */
   get isWellFormed(): boolean {
-    return this.length >= IN_HEADER_BYTES && this.word(0) === this.length && this.length >= (LEAST_BYTES.get(this.opcode) ?? IN_HEADER_BYTES);
+    return (
+      this.length >= IN_HEADER_BYTES && this.word(0) === this.length && this.length >= (LEAST_BYTES.get(this.opcode) ?? IN_HEADER_BYTES)
+    );
   }
 
   /**

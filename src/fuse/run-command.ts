@@ -12,7 +12,12 @@ export interface CommandOutcome {
  * @param extraFds become descriptors 3, 4, … of the child
  * @throws FilestoreError unavailable when it is not installed, or does not end within `timeoutMs`
  */
-export function runCommand(command: string, args: readonly string[], timeoutMs: number, extraFds: readonly number[] = []): Promise<CommandOutcome> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  timeoutMs: number,
+  extraFds: readonly number[] = [],
+): Promise<CommandOutcome> {
   return new Promise((resolve, reject) => {
     const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', ...extraFds];
     const child = spawn(command, args, { stdio });

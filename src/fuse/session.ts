@@ -71,6 +71,8 @@ export class Session {
       this.#onInitialized = resolve;
       this.#onInitFailed = reject;
     });
+    // Whoever waits for it gets the failure; that nobody waits is no error of its own.
+    this.initialized.catch(() => undefined);
     this.ended = new Promise((resolve) => (this.#onEnded = resolve));
   }
 
@@ -210,7 +212,10 @@ export class Session {
     if (negotiated === 'too-old') {
       this.sendErrno(call, EPROTO);
       this.#onInitFailed(
-        new FilestoreError('unavailable', `the kernel speaks FUSE ${request.word(10)}.${request.word(11)}; 7.31 (Linux 5.4) or newer is needed`),
+        new FilestoreError(
+          'unavailable',
+          `the kernel speaks FUSE ${request.word(10)}.${request.word(11)}; 7.31 (Linux 5.4) or newer is needed`,
+        ),
       );
       return;
     }

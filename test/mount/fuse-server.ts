@@ -36,7 +36,8 @@ tree.before = (operation, _caller, name) => {
   return undefined;
 };
 
-const driver = transport === 'fuse-native' ? createFuseNativeDriver() : createKernelDriver({ transport: transport === 'pure' ? 'pure' : 'addon' });
+const driver =
+  transport === 'fuse-native' ? createFuseNativeDriver() : createKernelDriver({ transport: transport === 'pure' ? 'pure' : 'addon' });
 try {
   const mounted = await driver.mount(tree, {
     mountPoint,
