@@ -33,9 +33,8 @@ export function resolveInputOf(parsed: ParsedFlags): ResolveInput {
   const flags: Record<string, string> = {};
   for (const [, spec] of OPTION_ENTRIES) {
     const value = parsed[flagOf(spec.name)];
-    if (value === undefined) continue;
     if (Array.isArray(value)) throw new FilestoreError('bad-config', `--${flagOf(spec.name)} is given more than once; give it once`);
-    flags[spec.name] = String(value as string | boolean);
+    if (typeof value === 'string' || typeof value === 'boolean') flags[spec.name] = String(value);
   }
   const configFile = parsed['config'];
   if (Array.isArray(configFile)) throw new FilestoreError('bad-config', '--config is given more than once; give one file');

@@ -88,7 +88,7 @@ function textsOf(cloud: Tree, where: string): SourceTexts {
   }
   for (const [name, key] of CLOUD_KEYS) add(key, cloud[name]);
   const version = cloud['identity_api_version'] ?? cloud['auth_version'];
-  if (version !== undefined) add('authVersion', versionOf(String(version as string | number)));
+  if (typeof version === 'string' || typeof version === 'number') add('authVersion', versionOf(String(version)));
   const authType = cloud['auth_type'];
   if (authType === 'v1password') add('authVersion', '1');
   const side = cloud['interface'] ?? cloud['endpoint_type'];
