@@ -1,0 +1,244 @@
+/** Sentences of docs/SEMANTICS.md about files, over the real mount and the real Swift. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { blobOf, makeBlob } from '../helpers/blobs.js';
+import { eventually, runOk } from '../helpers/processes.js';
+import type { SwiftClient } from '../helpers/swift-client.js';
+import { startMount, type Mount } from '../helpers/with-mount.js';
+import { withSwift, type Swift } from '../helpers/with-swift.js';
+
+describe('docs/SEMANTICS.md: files', () => {
+  let swift: Swift;
+  let client: SwiftClient;
+  let mount: Mount;
+  const container = 'odoo-files';
+  before(async () => {
+    swift = await withSwift();
+    client = await swift.client();
+    mount = await startMount({ swift, database: 'files' });
+  });
+  after(async () => {
+    await mount.stop();
+    await swift.stop();
+  });
+
+  /** Makes the shard, as Odoo does. */
+  const place = async (name: string): Promise<string> => {
+    await fs.mkdir(path.dirname(mount.file(name)), { recursive: true });
+    return mount.file(name);
+  };
+  const settled = (): Promise<void> => mount.drained();
+
+  it('A content-named file is in Swift, under the same name, when close() has returned.', async () => {
+    const blob = makeBlob(101);
+    const handle = await fs.open(await place(blob.name), 'w');
+    await handle.write(blob.content);
+    await handle.close();
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+  });
+
+  it('A content-named file that is being written is seen by nobody but its writer.', async () => {
+    const blob = makeBlob(102);
+    const file = await place(blob.name);
+    const handle = await fs.open(file, 'w');
+    await handle.write(blob.content.subarray(0, 1000));
+    assert.equal((await handle.stat()).size, 1000);
+    await assert.rejects(runOk('stat', [file]), /No such file/);
+    assert.deepEqual(await fs.readdir(path.dirname(file)), []);
+    await handle.write(blob.content.subarray(1000));
+    await handle.close();
+    assert.deepEqual(await fs.readdir(path.dirname(file)), [blob.sha1]);
+    assert.match(await runOk('stat', ['-c', '%s', file]), new RegExp(`^${blob.content.length}$`, 'm'));
+  });
+
+  it('Two writers of one content name both succeed.', async () => {
+    const blob = makeBlob(103);
+    const file = await place(blob.name);
+    const write = (): Promise<string> => runOk('dd', [`of=${file}`, 'bs=1000', 'status=none'], { input: blob.content });
+    await Promise.all([write(), write()]);
+    assert.deepEqual(await fs.readFile(file), blob.content);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+  });
+
+  it('A file whose bytes do not hash to its name is set aside when it is closed for the last time, and its name is free.', async () => {
+    const blob = makeBlob(104);
+    const file = await place(blob.name);
+    mount.log.expect(/^WARN write\.torn .*/);
+    await fs.writeFile(file, blob.content.subarray(0, 500));
+    await mount.log.waitFor(/^WARN write\.torn /);
+    await assert.rejects(fs.stat(file), { code: 'ENOENT' });
+    assert.equal(await client.get(container, blob.name), undefined);
+    assert.equal((await mount.status()).databases[0]?.tornFiles, 1);
+    await fs.writeFile(file, blob.content);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+  });
+
+  it('The mtime of a content-named file is a constant, and utime, chmod and chown succeed without effect.', async () => {
+    const blob = makeBlob(105);
+    const file = await place(blob.name);
+    await fs.writeFile(file, blob.content);
+    const { mtimeMs, uid, gid, mode } = await fs.stat(file);
+    assert.equal(mtimeMs, Date.UTC(2016, 0, 1));
+    await fs.utimes(file, 1, 1);
+    await fs.chmod(file, 0o644);
+    await fs.chown(file, uid, gid);
+    const after = await fs.stat(file);
+    assert.deepEqual([after.mtimeMs, after.mode], [mtimeMs, mode]);
+  });
+
+  it('A blob that is deleted and written again is there.', async () => {
+    const blob = makeBlob(106);
+    const file = await place(blob.name);
+    for (let round = 0; round < 5; round++) {
+      await fs.writeFile(file, blob.content);
+      await fs.unlink(file);
+      await assert.rejects(fs.stat(file), { code: 'ENOENT' });
+    }
+    await fs.writeFile(file, blob.content);
+    await settled();
+    assert.deepEqual(await fs.readFile(file), blob.content);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+    await fs.unlink(file);
+    await eventually('Swift is told of the delete', async () => (await client.head(container, blob.name)) === undefined);
+  });
+
+  it('An attachment of no bytes is a blob like any other.', async () => {
+    const blob = blobOf('');
+    const file = await place(blob.name);
+    await fs.writeFile(file, '');
+    assert.equal((await fs.stat(file)).size, 0);
+    assert.deepEqual(await client.get(container, blob.name), Buffer.alloc(0));
+  });
+
+  it('A file that is not content-named is published whole at close; the last close wins.', async () => {
+    const file = mount.file('notes.txt');
+    const [first, second] = [await fs.open(file, 'w'), await fs.open(file, 'w')];
+    await first.write('one, and a longer text');
+    assert.equal((await fs.stat(file)).size, 22, 'visible while open');
+    await first.close();
+    await second.close();
+    await fs.writeFile(file, 'two');
+    await fs.appendFile(file, ' and three');
+    assert.equal(await fs.readFile(file, 'utf8'), 'two and three');
+    await settled();
+    assert.equal((await client.get(container, 'notes.txt'))?.toString(), 'two and three');
+    await fs.utimes(file, 1_500_000_000, 1_500_000_000);
+    assert.equal((await fs.stat(file)).mtimeMs, 1_500_000_000_000);
+    await eventually(
+      'its mtime is in the metadata',
+      async () => (await client.head(container, 'notes.txt'))?.['x-object-meta-mtime'] === '1500000000000',
+    );
+    assert.equal((await client.get(container, 'notes.txt'))?.toString(), 'two and three');
+  });
+
+  it('`checklist/` is local: its times are true, settable and survive a restart, and it is never in Swift.', async () => {
+    const marker = await place('checklist/ab/abcdef');
+    const before = Date.now();
+    await (await fs.open(marker, 'a')).close();
+    assert.ok(Math.abs((await fs.stat(marker)).mtimeMs - before) < 60_000);
+    await fs.utimes(marker, 1_600_000_000, 1_600_000_000);
+    assert.equal((await fs.stat(marker)).mtimeMs, 1_600_000_000_000);
+    await mount.restart();
+    assert.equal((await fs.stat(marker)).mtimeMs, 1_600_000_000_000);
+    assert.deepEqual(await fs.readdir(mount.file('checklist')), ['ab']);
+    const reopened = Date.now();
+    await (await fs.open(marker, 'w')).close();
+    assert.ok((await fs.stat(marker)).mtimeMs >= reopened - 1000, "open('wb') of an empty marker sets its time to now");
+    assert.deepEqual(await client.names(container, 'checklist'), []);
+    await fs.unlink(marker);
+    await fs.rmdir(path.dirname(marker));
+    assert.deepEqual(await fs.readdir(mount.file('checklist')), []);
+  });
+
+  it('A name under `upload/` or ending in `.__new` reaches Swift when it is renamed to a content name, not before.', async () => {
+    const blob = makeBlob(107);
+    const [upload, fresh] = [await place('upload/tmp1'), await place(`${blob.name}.__new`)];
+    for (const temporary of [upload, fresh]) {
+      await fs.writeFile(temporary, blob.content, { flag: 'wx' });
+      await fs.chmod(temporary, 0o444);
+      assert.deepEqual(await fs.readFile(temporary), blob.content);
+      assert.deepEqual(await client.names(container, temporary.slice(mount.path.length + 1)), []);
+      await fs.rename(temporary, await place(blob.name));
+      assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+      await settled();
+      assert.deepEqual(await client.get(container, blob.name), blob.content);
+      await fs.unlink(mount.file(blob.name));
+    }
+    assert.deepEqual(await client.names(container, 'upload'), []);
+    const torn = await place('upload/tmp2');
+    await fs.writeFile(torn, 'other bytes');
+    await assert.rejects(fs.rename(torn, mount.file(blob.name)), { code: 'EIO' });
+    await fs.unlink(torn);
+  });
+
+  it('`xx/SHA` renamed to `xx/SHA.__gc` and back costs no request, and only the final unlink deletes.', async () => {
+    const blob = makeBlob(108);
+    const file = await place(blob.name);
+    await fs.writeFile(file, blob.content);
+    const alias = `${file}.__gc`;
+    await fs.rename(file, alias);
+    await assert.rejects(fs.stat(file), { code: 'ENOENT' });
+    assert.deepEqual(await fs.readFile(alias), blob.content);
+    assert.deepEqual(await fs.readdir(path.dirname(file)), [path.basename(alias)]);
+    await mount.kill9();
+    await mount.restart();
+    assert.deepEqual(await fs.readdir(path.dirname(file)), [path.basename(alias)]);
+    await fs.rename(alias, file);
+    assert.deepEqual(await fs.readFile(file), blob.content);
+    await fs.rename(file, alias);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+    await fs.writeFile(file, blob.content);
+    await fs.unlink(alias);
+    assert.deepEqual(await fs.readFile(file), blob.content, 'written anew meanwhile: the unlink of the alias deletes nothing');
+    await fs.rename(file, alias);
+    await fs.unlink(alias);
+    await eventually('Swift is told', async () => (await client.head(container, blob.name)) === undefined);
+    assert.deepEqual(await fs.readdir(path.dirname(file)), []);
+  });
+
+  it('A file name that is not UTF-8, or whose object name would pass 1,024 bytes, is refused when the file is made.', async () => {
+    await assert.rejects(
+      fs.writeFile(Buffer.concat([Buffer.from(`${mount.path}/`), Buffer.from([0x66, 0xff, 0x66])]), 'x'),
+      (error: NodeJS.ErrnoException) => {
+        assert.match(String(error.errno === -84 ? 'EILSEQ' : error.code), /EILSEQ/);
+        return true;
+      },
+    );
+    await assert.rejects(fs.writeFile(mount.file('n'.repeat(256)), 'x'), { code: 'ENAMETOOLONG' });
+    const deep = path.join(...Array.from({ length: 4 }, () => 'd'.repeat(250)));
+    await fs.mkdir(mount.file(deep), { recursive: true });
+    await assert.rejects(fs.writeFile(mount.file(deep, 'f'.repeat(100)), 'x'), { code: 'ENAMETOOLONG' });
+    await fs.writeFile(mount.file('naïve ☂.txt'), 'ü');
+    assert.equal(await fs.readFile(mount.file('naïve ☂.txt'), 'utf8'), 'ü');
+    assert.equal((await client.get(container, encodeURIComponent('naïve ☂.txt')))?.toString(), 'ü');
+  });
+
+  it('What another hand put into the container is found by name, and what it deleted is gone within the bound.', async () => {
+    const blob = makeBlob(109);
+    await client.put(container, blob.name, blob.content);
+    await eventually(
+      'it is found',
+      async () => (await fs.readFile(mount.file(blob.name)).catch(() => Buffer.alloc(0))).equals(blob.content),
+      10_000,
+    );
+  });
+
+  it('An unlinked file that is open is read on, and goes nowhere when it is closed.', async () => {
+    const blob = makeBlob(110);
+    const file = await place(blob.name);
+    await fs.writeFile(file, blob.content);
+    const handle = await fs.open(file, 'r');
+    await fs.unlink(file);
+    assert.deepEqual((await handle.readFile()).equals(blob.content), true);
+    assert.equal((await handle.stat()).nlink, 0);
+    await handle.close();
+    const other = await fs.open(mount.file('gone.txt'), 'w');
+    await fs.unlink(mount.file('gone.txt'));
+    await other.write('late');
+    await other.close();
+    await settled();
+    assert.equal(await client.get(container, 'gone.txt'), undefined);
+  });
+});
