@@ -1,6 +1,6 @@
 /**
  * A daemon for the mount tests: serves a small tree on the mount point given, in a process of its own, as the real one does.
- * Arguments: MOUNT_POINT addon|pure|fuse-native. Speaks lines on standard output; takes commands (lines) on standard input.
+ * Arguments: MOUNT_POINT addon|pure|fuse-native [close-input]. Speaks lines on standard output; takes commands (lines) on standard input.
  */
 import { openSync, mkdtempSync, writeFileSync, rmSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { createFuseNativeDriver } from '../../src/fuse/fuse-native-driver.js';
 import { createKernelDriver } from '../../src/fuse/kernel-driver.js';
 import { TreeFileSystem } from '../unit/fuse/tree-file-system.js';
 
-const [, , mountPoint = '', transport = 'addon'] = process.argv;
+const [, , mountPoint = '', transport = 'addon', input = 'commands'] = process.argv;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const tree = new TreeFileSystem();
@@ -50,7 +50,9 @@ try {
   });
   say(`mounted ${mounted.description} passthrough=${mounted.capabilities.passthrough}`);
   void mounted.ended.then(() => say('ended'));
-  createInterface(process.stdin).on('line', (line) => {
+  const commands = createInterface(process.stdin);
+  if (input === 'close-input') commands.close();
+  commands.on('line', (line) => {
     const [command, ...rest] = line.split(' ');
     switch (command) {
       case 'unmount':
@@ -80,6 +82,7 @@ try {
         say('what?');
     }
   });
+  if (input === 'close-input') process.stdin.destroy();
   process.stdin.on('end', () => void mounted.unmount('detach').catch(() => undefined));
 } catch (error) {
   say(`refused ${messageOf(error)}`);
