@@ -40,7 +40,6 @@ export class GoodSource implements FillSource {
     this.description = description;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the port is asynchronous
   async open(startByte: number): Promise<{ body: Readable; totalBytes: number } | undefined> {
     this.asked.push(startByte);
     return { body: Readable.from(chunksOf(this.#content.subarray(startByte)), { objectMode: false }), totalBytes: this.#content.length };
