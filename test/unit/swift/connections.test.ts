@@ -1,0 +1,148 @@
+/** Certificates and proxies, on loopback. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net, { type AddressInfo } from 'node:net';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { kindOf, messageOf } from '../../../src/base/errors.js';
+import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
+import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import { LogGuard } from '../../helpers/log-guard.js';
+import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+
+/** A v1 login and an account that answers 204 to everything. */
+const answer: http.RequestListener = (request, response) => {
+  const url = `${(request.socket as { encrypted?: boolean }).encrypted === true ? 'https' : 'http'}://${request.headers.host ?? ''}`;
+  if (request.url === '/auth/v1.0') response.writeHead(200, { 'x-storage-url': `${url}/v1/AUTH_a`, 'x-auth-token': 't' }).end();
+  else response.writeHead(204).end();
+};
+
+void describe('connections', () => {
+  let dir: string;
+  let secure: https.Server;
+  let plain: http.Server;
+  let proxy: http.Server;
+  const proxied: string[] = [];
+  const stores: SwiftStore[] = [];
+  const portOf = (server: net.Server): number => (server.address() as AddressInfo).port;
+
+  const open = (settings: Partial<SwiftSettings>, log = new LogGuard()): SwiftStore => {
+    const store = createSwiftStore(
+      { ...TEST_SETTINGS, username: 'u', password: 'p', ...settings },
+      { log: log.log(), userAgent: 'unit/1' },
+    );
+    stores.push(store);
+    return store;
+  };
+
+  before(async () => {
+    dir = tempDir('tls');
+    const [key, cert] = [path.join(dir, 'key.pem'), path.join(dir, 'cert.pem')];
+    const args = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=localhost',
+    ];
+    execFileSync('openssl', [...args, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    secure = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer);
+    plain = http.createServer(answer);
+    proxy = http.createServer((request, response) => {
+      proxied.push(request.url ?? '');
+      const target = new URL(request.url ?? '');
+      const forward = http.request(target, { method: request.method, headers: request.headers }, (got) => {
+        response.writeHead(got.statusCode ?? 502, got.headers);
+        got.pipe(response);
+      });
+      request.pipe(forward);
+    });
+    proxy.on('connect', (request, socket) => {
+      proxied.push(request.url ?? '');
+      const [host, port] = (request.url ?? '').split(':');
+      const through = net.connect(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        through.pipe(socket).pipe(through);
+      });
+      through.on('error', () => socket.destroy());
+      socket.on('error', () => through.destroy());
+    });
+    for (const server of [secure, plain, proxy]) await new Promise<void>((resolve) => server.listen(0, resolve));
+  });
+  after(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    for (const server of [secure, plain, proxy]) {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+      });
+    }
+    removeDir(dir);
+  });
+
+  void test('a certificate of an unknown CA is refused with the remedy', async () => {
+    const store = open({ authUrl: `https://localhost:${portOf(secure)}/auth/v1.0` });
+    await assert.rejects(store.probe(), (error) => {
+      assert.equal(kindOf(error), 'bad-config');
+      assert.match(messageOf(error), /certificate is not trusted.*OS_CACERT/);
+      return true;
+    });
+  });
+
+  void test('its CA file makes it trusted', async () => {
+    await open({ authUrl: `https://localhost:${portOf(secure)}/auth/v1.0`, caFile: path.join(dir, 'cert.pem') }).probe();
+  });
+
+  void test('a certificate for another name is refused although its CA is known', async () => {
+    const store = open({ authUrl: `https://127.0.0.1:${portOf(secure)}/auth/v1.0`, caFile: path.join(dir, 'cert.pem') });
+    await assert.rejects(store.probe(), (error) => kindOf(error) === 'bad-config');
+  });
+
+  void test('the insecure switch takes any certificate and is warned about', async () => {
+    const log = new LogGuard();
+    log.expect(/certificates-not-checked/);
+    await open({ authUrl: `https://localhost:${portOf(secure)}/auth/v1.0`, insecure: true }, log).probe();
+    assert.ok(log.has(/^WARN certificates-not-checked/));
+  });
+
+  void test('a CA file that cannot be read is named', () => {
+    assert.throws(() => open({ caFile: path.join(dir, 'none.pem') }), /cannot read the CA file .*none\.pem/);
+  });
+
+  void test('requests go through the HTTP proxy, also to https, and no_proxy is exempt', async () => {
+    const proxyUrl = `http://127.0.0.1:${portOf(proxy)}`;
+    await open({ authUrl: `http://localhost:${portOf(plain)}/auth/v1.0`, httpProxy: proxyUrl }).probe();
+    assert.ok(proxied.some((url) => url.includes(`localhost:${portOf(plain)}`)));
+    const caFile = path.join(dir, 'cert.pem');
+    await open({ authUrl: `https://localhost:${portOf(secure)}/auth/v1.0`, httpsProxy: proxyUrl, caFile }).probe();
+    assert.ok(proxied.some((url) => url.includes(`localhost:${portOf(secure)}`)));
+    const before = proxied.length;
+    await open({ authUrl: `http://localhost:${portOf(plain)}/auth/v1.0`, httpProxy: proxyUrl, noProxy: 'localhost' }).probe();
+    assert.equal(proxied.length, before);
+  });
+
+  void test('IPv6 addresses serve', async (t) => {
+    const six = http.createServer(answer);
+    try {
+      await new Promise<void>((resolve, reject) => six.once('error', reject).listen(0, '::1', resolve));
+    } catch {
+      t.skip('this machine has no IPv6');
+      return;
+    }
+    await open({ authUrl: `http://[::1]:${portOf(six)}/auth/v1.0` }).probe();
+    six.closeAllConnections();
+    six.close();
+  });
+});

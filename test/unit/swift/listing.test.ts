@@ -1,0 +1,76 @@
+/** Listings of servers that are less exact than Swift. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { SILENT_LOG } from '../../../src/base/log.js';
+import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import { LoginStub, type StubAnswer, type StubRequest } from '../../helpers/keystone-v2-stub.js';
+import { listNames } from '../../helpers/store-bytes.js';
+import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
+
+const row = (name: string, bytes = 5) => ({ name, bytes, hash: 'x', last_modified: '2024-01-01T00:00:00.123456', content_type: 'x' });
+
+void describe('listings', () => {
+  let stub: LoginStub;
+  let store: SwiftStore;
+  const serve = (answer: (query: URLSearchParams) => StubAnswer): void => {
+    stub.answerWith((request: StubRequest) => answer(new URL(request.url, stub.url).searchParams));
+  };
+
+  before(async () => {
+    stub = await LoginStub.start(() => ({ status: 404 }));
+    store = createSwiftStore({ ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` }, { log: SILENT_LOG, userAgent: 'unit' });
+  });
+  after(async () => {
+    await store.close();
+    await stub.close();
+  });
+
+  void test('a short page is not the last: only an empty one is', async () => {
+    const names = Array.from({ length: 10 }, (_, i) => `n${i}`);
+    serve((query) => ({ status: 200, json: names.filter((n) => n > (query.get('marker') ?? '')).slice(0, 3).map((n) => row(n)) })); // prettier-ignore
+    assert.deepEqual(await listNames(store, 'c'), names);
+    serve(() => ({ status: 204 }));
+    assert.deepEqual(await listNames(store, 'c'), []);
+  });
+
+  void test('a server that ignores the marker is found out', async () => {
+    serve(() => ({ status: 200, json: [row('a'), row('b')] }));
+    await assert.rejects(listNames(store, 'c'), /does not go on after "b"/);
+  });
+
+  void test('an answer that is no listing is not taken for an empty container', async () => {
+    serve(() => ({ status: 200, text: '<html>welcome</html>' }));
+    await assert.rejects(listNames(store, 'c'), /not JSON/);
+  });
+
+  void test('times are exact to the millisecond, and a content name without bytes is not believed', async () => {
+    const sha1 = 'a'.repeat(40);
+    const empty = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
+    serve((query) => ({
+      status: 200,
+      json: query.has('marker') ? [] : [row(`aa/${sha1}`, 0), row(`da/${empty}`, 0), { subdir: 'x/' }, row('other', 0)],
+    }));
+    for await (const page of store.list('c')) {
+      assert.deepEqual(page.map((o) => o.sizeBytes), [undefined, 0, 0]); // prettier-ignore
+      assert.equal(page[0]?.lastModifiedMs, Date.parse('2024-01-01T00:00:00.123Z'));
+    }
+  });
+
+  void test('a ready token that is refused is named with its remedy', async () => {
+    const fresh = createSwiftStore(
+      { ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` },
+      { log: SILENT_LOG, userAgent: 'unit' },
+    );
+    serve(() => ({ status: 401 }));
+    await assert.rejects(fresh.head('c', 'n'), /OS_TOKEN/);
+    await fresh.close();
+  });
+
+  void test('names that cannot stand in a URL are refused before anything is sent', async () => {
+    const before = stub.seen.length;
+    for (const name of ['', 'a/../b', './a', '\ud800']) await assert.rejects((async () => store.head('c', name))(), /name/);
+    for (const container of ['', 'a/b', 'x'.repeat(257)])
+      await assert.rejects((async () => store.head(container, 'n'))(), /container name/);
+    assert.equal(stub.seen.length, before);
+  });
+});
