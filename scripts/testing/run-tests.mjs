@@ -15,7 +15,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MARK_VARIABLE, clean, findLeftovers, testMounts } from './leftovers.mjs';
+import { MARK_VARIABLE, clean, findLeftovers } from './leftovers.mjs';
 import { ALONE, TIERS } from './tiers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -87,6 +87,11 @@ function planJobs({ build, targets }) {
   return jobs;
 }
 
+/** In the environment of every process of this run, with a further part for each file. */
+const runMark = randomUUID();
+/** The temporary directory of every process of this run; open to all, since servers and mounts of other users lie in it. */
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'odoo-swiftfs-run-'));
+fs.chmodSync(scratch, 0o755);
 const running = new Set();
 const killGroup = (child) => {
   try {
@@ -97,16 +102,18 @@ const killGroup = (child) => {
 };
 
 /** Runs one job. @returns { results: [event], output, ended: how it ended in words, or undefined when it ended well } */
-function runJob(job, scratch, mark) {
+function runJob(job, mark) {
   const eventsFile = path.join(scratch, `${randomUUID()}.jsonl`);
   const args = [
     '--test',
+    // a handle that a failed hook left open must not hold the file until its limit; processes and mounts left behind are looked for below
+    '--test-force-exit',
     ...(job.files.length > 1 ? [`--test-concurrency=${job.concurrency}`] : []),
     `--test-reporter=${path.join(here, 'events-reporter.mjs')}`,
     `--test-reporter-destination=${eventsFile}`,
     ...job.files,
   ];
-  const env = { ...process.env, [MARK_VARIABLE]: mark, NODE_PATH: path.join(root, '.state/fuse-native/node_modules') };
+  const env = { ...process.env, [MARK_VARIABLE]: mark, TMPDIR: scratch, NODE_PATH: path.join(root, '.state/fuse-native/node_modules') };
   // set by an outer `node --test`: it would make ours report to that one
   delete env.NODE_TEST_CONTEXT;
   return new Promise((resolve) => {
@@ -154,22 +161,25 @@ function runJob(job, scratch, mark) {
   });
 }
 
+/** Not while something is mounted in it, which would be emptied too. */
+function removeScratch() {
+  if (!fs.readFileSync('/proc/mounts', 'latin1').includes(` ${scratch}/`))
+    fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
+}
+
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 async function main() {
   const options = parseArguments(process.argv.slice(2));
   const jobs = planJobs(options);
   if (jobs.length === 0) fail('no test was found: npm run build first');
-  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'odoo-swiftfs-run-'));
-  const runMark = randomUUID();
-  const mountsBefore = testMounts();
   const totals = { passed: 0, failed: 0, skipped: 0 };
   const failures = [];
   const skips = [];
   const startedMs = Date.now();
 
   const finish = async (job, mark, startMs) => {
-    const { results, output, ended } = await runJob(job, scratch, mark);
+    const { results, output, ended } = await runJob(job, mark);
     const name = job.files.length > 1 ? `${job.files.length} files of ${job.tier}` : path.relative(options.build, job.files[0]);
     const counts = { passed: 0, failed: 0, skipped: 0 };
     const tell = (title, error) => {
@@ -188,7 +198,7 @@ async function main() {
     }
     if (ended !== undefined) tell(ended, output.slice(-SHOWN_OUTPUT_CHARACTERS));
     else if (results.length === 0) tell('ran no test', output.slice(-SHOWN_OUTPUT_CHARACTERS));
-    const left = await findLeftovers(mark, mountsBefore, running.size > 0 ? 2000 : 5000);
+    const left = await findLeftovers(mark, scratch, running.size > 0 ? 2000 : 5000);
     // another file's mounts are its own affair while it runs
     const mounts = running.size > 0 ? [] : left.mounts;
     for (const { pid, command } of left.processes) tell(`left process ${pid} running`, command);
@@ -215,13 +225,13 @@ async function main() {
     for (const job of alone) await finish(job, `${runMark}-${randomUUID()}`, Date.now());
   }
 
-  const left = await findLeftovers(runMark, mountsBefore, 1000);
+  const left = await findLeftovers(runMark, scratch, 1000);
   for (const mountPoint of left.mounts) {
     totals.failed += 1;
     failures.push({ file: 'all', title: `${mountPoint} is still mounted`, error: 'a mount of a test must be gone when its file ends' });
   }
   await clean(left);
-  fs.rmSync(scratch, { recursive: true, force: true });
+  removeScratch();
 
   for (const { file, title, error } of failures)
     console.log(
@@ -238,7 +248,13 @@ async function main() {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     for (const child of running) killGroup(child);
-    process.exit(130);
+    console.error(`run-tests: ended by ${signal}; cleaning up`);
+    void findLeftovers(runMark, scratch, 0)
+      .then(clean)
+      .finally(() => {
+        removeScratch();
+        process.exit(130);
+      });
   });
 }
 await main();

@@ -153,6 +153,8 @@ export class FaultProxy {
     });
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
+      // a proxy that a failed hook left open must not keep the test's process
+      socket.unref();
       socket.on('error', () => undefined);
       socket.on('close', () => this.#sockets.delete(socket));
     });
@@ -161,6 +163,7 @@ export class FaultProxy {
       server.listen(this.#port, '127.0.0.1', resolve);
     });
     this.#port = (server.address() as AddressInfo).port;
+    server.unref();
     this.#server = server;
   }
 
