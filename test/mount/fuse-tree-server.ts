@@ -38,6 +38,7 @@ export class TreeServer {
       server.child.kill('SIGKILL');
       if (server.child.exitCode === null && server.child.signalCode === null) await once(server.child, 'exit');
       while (isMounted(path)) if ((await run('umount', ['-l', path])).code !== 0) break;
+      if (!isMounted(path)) rmSync(path, { recursive: true, force: true });
     });
     await server.line(/^(mounted|refused) /);
     return server;
