@@ -99,7 +99,7 @@ export class ContentWriter implements OpenFile {
       database: displayName(this.#db.name),
       path: displayName(this.#path),
       kept: file,
-      meaning: 'its bytes do not hash to its name, so it was not stored; the writer was cut off',
+      meaning: 'its bytes do not hash to its name, so it was not stored (a writer was cut off?); look at the file and remove it',
     });
   }
 

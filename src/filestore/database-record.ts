@@ -52,12 +52,3 @@ export function writeRecord(file: string, record: DatabaseRecord): void {
     closeSync(directory);
   }
 }
-
-/** Spool directory name of a database: percent-encoded, so that any byte string is one plain name. */
-export function encodeDatabase(database: string): string {
-  return encodeURIComponent(database).replace(/\./g, '%2E');
-}
-
-export function decodeDatabase(directoryName: string): string {
-  return decodeURIComponent(directoryName);
-}

@@ -2,8 +2,6 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then: ruling 18). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, fromUtf8 } from '../base/names.js';
@@ -12,8 +10,7 @@ import type { Origin } from '../origins/origin.js';
 import { isDontKnow } from './ask-swift.js';
 import { databaseOf } from './container-binding.js';
 import { containerName } from './container-name.js';
-import { decodeDatabase, readRecord } from './database-record.js';
-import { openDatabase, recordFile, type OpenDatabase, type SharedParts } from './open-database.js';
+import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';
 import { rmdir } from './delete-path.js';
 import { list } from './list-path.js';
@@ -42,12 +39,7 @@ export class Databases {
 
   /** Opens what this machine has served before. @throws what a record that cannot be read throws */
   async openRecorded(): Promise<void> {
-    const directory = join(this.#shared.settings.spoolDirectory, 'v1');
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(directory)) {
-      const database = decodeDatabase(name);
-      if (readRecord(recordFile(this.#shared.settings, database)) !== undefined) await this.open(database, {});
-    }
+    for (const database of recordedDatabases(this.#shared.settings)) await this.open(database, {});
   }
 
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden */

@@ -1,15 +1,17 @@
 /** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
 import { openSpool } from '../spool/open-spool.js';
+import { SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { Catalog } from './catalog.js';
 import { ContainerBinding } from './container-binding.js';
 import { containerName } from './container-name.js';
-import { encodeDatabase, readRecord, writeRecord, type DatabaseRecord } from './database-record.js';
+import { readRecord, writeRecord, type DatabaseRecord } from './database-record.js';
 import { Database } from './database.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
@@ -33,13 +35,13 @@ export interface SharedParts {
   readonly log: Log;
 }
 
-/** `SPOOL_DIR/v1/DATABASE` */
-export function databaseDirectory(settings: FilestoreSettings, database: string): string {
-  return join(settings.spoolDirectory, 'v1', encodeDatabase(database));
-}
+const RECORD = 'record.json';
 
-export function recordFile(settings: FilestoreSettings, database: string): string {
-  return join(databaseDirectory(settings, database), 'record.json');
+/** The databases that this machine has served, from their records. */
+export function recordedDatabases(settings: FilestoreSettings): string[] {
+  const directory = join(settings.spoolDirectory, SPOOL_FORMAT);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return readdirSync(directory).flatMap((folder) => readRecord(join(directory, folder, RECORD))?.database ?? []);
 }
 
 /** A database that is served. */
@@ -105,7 +107,8 @@ export async function openDatabase(
 ): Promise<OpenDatabase> {
   const { settings, log } = shared;
   const container = containerName(settings.containerPrefix, database);
-  const file = recordFile(settings, database);
+  const { root } = spoolLayout(settings.spoolDirectory, database);
+  const file = join(root, RECORD);
   const before = readRecord(file);
   const record: DatabaseRecord = {
     database,
@@ -118,9 +121,9 @@ export async function openDatabase(
     ...change,
   };
   writeRecord(file, record);
-  const spool = await openSpool({ directory: databaseDirectory(settings, database), database: displayName(database), log });
+  const spool = await openSpool({ directory: settings.spoolDirectory, database, log });
   const catalog = new Catalog();
-  const names = new NamesFile(databaseDirectory(settings, database), log);
+  const names = new NamesFile(root, log);
   names.load(catalog);
   const db = new Database({
     name: database,

@@ -29,6 +29,8 @@ export class Publisher {
   readonly #stopped = new AbortController();
   readonly #loop: Promise<void>;
   #wake: () => void = () => undefined;
+  /** There is work that came while a turn was running. */
+  #woken = false;
   #idle: (() => void)[] = [];
   #retryMs = 0;
   #renewAtMs = Date.now() + RENEW_MS;
@@ -36,7 +38,10 @@ export class Publisher {
 
   constructor(db: Database) {
     this.#db = db;
-    db.wake = () => this.#wake();
+    db.wake = () => {
+      this.#woken = true;
+      this.#wake();
+    };
     db.health.onReturn(() => {
       this.#retryMs = 0;
       this.#refreshAtMs = Math.min(this.#refreshAtMs, Date.now() + 1_000);
@@ -81,10 +86,11 @@ export class Publisher {
   async #run(): Promise<void> {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
+      this.#woken = false;
       const failed = await this.#turn();
       this.#retryMs = failed ? Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, this.#retryMs * 2)) : 0;
       for (const idle of this.#idle.splice(0)) idle();
-      if (!signal.aborted) await this.#sleep();
+      if (!signal.aborted && (failed || !this.#woken)) await this.#sleep();
     }
   }
 

@@ -161,7 +161,10 @@ export class StoreHealth {
 
   #tell(): void {
     this.#told = true;
-    this.#log.warn('swift.away', { reason: this.#reason, meaning: 'writes go to the spool; reads come from cache and origin, others wait' });
+    this.#log.warn('swift.away', {
+      reason: this.#reason,
+      meaning: 'writes go to the spool; reads come from cache and origin, others wait',
+    });
   }
 
   #up(): void {

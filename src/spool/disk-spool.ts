@@ -165,12 +165,7 @@ export class DiskSpool implements Spool {
     file.setAsideAs(target);
     this.#torn.count++;
     this.#torn.bytes += digest.sizeBytes;
-    this.#log.warn('spool.torn', {
-      path: displayName(path),
-      file: target,
-      bytes: digest.sizeBytes,
-      remedy: 'the bytes do not hash to the name (a writer was killed?); look at the file and remove it',
-    });
+    this.#log.debug('spool.torn', { path: displayName(path), file: target, bytes: digest.sizeBytes });
     return target;
   }
 
