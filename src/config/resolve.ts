@@ -28,13 +28,10 @@ export interface ResolveInput {
 /** @throws FilestoreError bad-config: names the key, where it was set, and the remedy */
 export function resolveSettings(input: ResolveInput, host: Host): Resolved {
   const configFile = input.configFile ?? (host.environment[CONFIG_FILE_VARIABLE] || undefined);
-  const sources: SourceTexts[] = [
-    flagSource(input.flags),
-    configFile === undefined ? new Map() : fileSource(configFile),
-    environmentSource(host),
-  ];
-  // ST_* belong together and speak of another login than OS_*: they count only where no URL of a login was given before.
-  if (!sources.some((source) => source.has('authUrl') || source.has('storageUrl'))) sources.push(swiftVariableSource(host));
+  const environment = environmentSource(host);
+  const sources: SourceTexts[] = [flagSource(input.flags), configFile === undefined ? new Map() : fileSource(configFile), environment];
+  // ST_* belong together and speak of another login than OS_*: they count only where no other login is told of.
+  if (!hasSecret(sources) && !environment.has('authUrl') && !environment.has('storageUrl')) sources.push(swiftVariableSource(host));
   const cloud = sources.map((source) => source.get('osCloud')).find((set) => set !== undefined);
   if (cloud !== undefined) sources.push(cloudsSource(cloud, host));
   return settle(oneWayToLogIn(sources), host);
@@ -54,6 +51,10 @@ const WAYS: readonly (readonly OptionKey[])[] = [
   ['token'],
   ['password'],
 ];
+
+function hasSecret(sources: readonly SourceTexts[]): boolean {
+  return sources.some((source) => WAYS.some((way) => way.some((key) => source.has(key))));
+}
 
 function oneWayToLogIn(sources: readonly SourceTexts[]): readonly SourceTexts[] {
   const deciding = sources.findIndex((source) => WAYS.some((way) => way.some((key) => source.has(key))));

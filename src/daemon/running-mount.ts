@@ -95,6 +95,7 @@ export class RunningMount {
    * @throws FilestoreError busy (names who holds it) with `refuse` only
    */
   stop(whenBusy: WhenBusy): Promise<number> {
+    if (this.#stopping === undefined && this.#closing !== undefined) return this.#closing.then(() => this.#pending());
     this.#stopping ??= this.#stop(whenBusy).finally(() => (this.#stopping = undefined));
     return this.#stopping;
   }

@@ -7,6 +7,7 @@ import { opendir } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { fromUtf8 } from '../base/names.js';
 import type { BlobCache } from '../cache/cache.js';
 import { checkLogin } from '../config/check-login.js';
 import { controlDirectory, type Host } from '../config/host.js';
@@ -15,6 +16,7 @@ import { openControlServer } from '../control/control-server.js';
 import { findMountAt } from '../control/find-mounts.js';
 import { SUBTYPE } from '../control/mount-table.js';
 import { ensureControlDirectory, socketPath } from '../control/socket-path.js';
+import { containerName } from '../filestore/container-name.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from '../filestore/filestore-options.js';
 import type { FuseDriver } from '../fuse/driver.js';
 import { canonicalMountPoint, prepareMountPoint } from '../fuse/mount-point.js';
@@ -77,10 +79,13 @@ class Undo {
 
 /**
  * Resolves when the mount answers.
- * @throws FilestoreError bad-config, bad-credentials, unavailable, forbidden, busy, not-permitted, no-space
+ * @throws FilestoreError bad-config, invalid-name, bad-credentials, unavailable, forbidden, busy, not-permitted, no-space
  */
 export async function startMount(request: MountRequest, makers: PartMakers): Promise<RunningMount> {
+  const { database, containerPrefix } = request.settings;
   checkLogin(request.settings);
+  // Throws for a name that can be no container, before anybody is asked.
+  if (database !== undefined) containerName(containerPrefix, fromUtf8(database));
   const undo = new Undo();
   try {
     return await compose(request, makers, undo);

@@ -107,10 +107,14 @@ test('what is not a mapping of words to values is refused with its place', () =>
   assert.equal(settingsOf({ configFile: configFile('container_prefix: ""\n') }).containerPrefix, '');
 });
 
-test('ST_* are used when nothing else names a URL to log in at', () => {
+test('ST_* are used when no other login is told of, and a flag may change one of them', () => {
   const st = { ST_AUTH: 'http://swift/auth/v1.0', ST_USER: 'test:tester', ST_KEY: 'k' };
   const alone = settingsOf({}, hostWith(st));
   assert.deepEqual([alone.authUrl, alone.username, alone.password], ['http://swift/auth/v1.0', 'test:tester', 'k']);
+  const elsewhere = settingsOf({ flags: { auth_url: 'http://other/auth/v1.0' } }, hostWith(st));
+  assert.deepEqual([elsewhere.authUrl, elsewhere.username, elsewhere.password], ['http://other/auth/v1.0', 'test:tester', 'k']);
+  const file = configFile('auth_url: http://k/v3\napplication_credential_id: id\napplication_credential_secret: s\n');
+  assert.equal(settingsOf({ configFile: file }, hostWith(st)).username, undefined);
   const both = settingsOf({}, hostWith({ ...st, OS_AUTH_URL: 'http://keystone/v3', OS_USERNAME: 'u', OS_PASSWORD: 'p' }));
   assert.deepEqual([both.authUrl, both.username, both.password], ['http://keystone/v3', 'u', 'p']);
 });

@@ -1,0 +1,195 @@
+/** What a user may get wrong: each is one clear line and an exit code of its own, and nothing is lost by it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { makeBlob } from '../helpers/blobs.js';
+import { eventually } from '../helpers/processes.js';
+import type { Finished } from '../helpers/processes.js';
+import { removeDir, tempDir } from '../helpers/temp-dir.js';
+import { isMounted, runCli, startMount } from '../helpers/with-mount.js';
+import { withKeystone } from '../helpers/with-keystone.js';
+import { withSwift } from '../helpers/with-swift.js';
+import type { Swift } from '../helpers/with-swift.js';
+
+const BAD_CONFIG = 78;
+const NO_PERMISSION = 77;
+const UNAVAILABLE = 69;
+const BUSY = 75;
+const BAD_NAME = 65;
+const NOWHERE = 'http://127.0.0.1:1/auth/v1.0';
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+describe('bad input', () => {
+  let swift: Swift;
+  let directory: string;
+  before(async () => {
+    swift = await withSwift();
+    directory = tempDir('bad-input');
+    fs.mkdirSync(`${directory}/mnt`);
+  });
+  after(async () => {
+    await swift.stop();
+    removeDir(directory);
+  });
+
+  /** Mounts in the background, where a refusal must reach the caller just as well. */
+  function mount(args: readonly string[], env: Readonly<Record<string, string>> = {}, mountPoint = `${directory}/mnt`): Promise<Finished> {
+    const spool = args.includes('--spool-dir') ? [] : ['--spool-dir', `${directory}/spool`];
+    return runCli(['mount', mountPoint, ...spool, '--cache-dir', `${directory}/cache`, '--daemon', ...args], { ...swift.env, ...env });
+  }
+
+  function assertRefused(finished: Finished, code: number, message: RegExp): void {
+    assert.match(finished.stderr, message);
+    assert.equal(finished.code, code, finished.stderr);
+    assert.equal(finished.stderr.trimEnd().split('\n').length, 1, `one line: ${finished.stderr}`);
+    assert.equal(isMounted(`${directory}/mnt`), false);
+  }
+
+  it('a wrong password is refused with the options to correct', async () => {
+    assertRefused(await mount(['--database', 'a'], { ST_KEY: 'wrong' }), NO_PERMISSION, /refuses the login \(401\).*password/);
+  });
+
+  it('missing credentials are refused with where to set them', async () => {
+    assertRefused(await mount(['--database', 'a'], { ST_AUTH: '', ST_KEY: '' }), BAD_CONFIG, /missing auth_url \(OS_AUTH_URL\).*ST_AUTH/);
+  });
+
+  it('an auth URL that nobody answers refuses a first mount', async () => {
+    assertRefused(await mount(['--database', 'a', '--auth-url', NOWHERE]), UNAVAILABLE, /connection refused.*check auth_url/);
+  });
+
+  it('a container served before is mounted although the auth URL does not answer, and keeps what is written', async () => {
+    const [early, late] = [makeBlob(1), makeBlob(2)];
+    const mounted = await startMount({ swift, database: 'known' });
+    try {
+      fs.mkdirSync(mounted.file(early.name.slice(0, 2)), { recursive: true });
+      await fs.promises.writeFile(mounted.file(early.name), early.content);
+      mounted.log.expect(/^WARN /);
+      await mounted.restart({ args: ['--auth-url', NOWHERE, '--write-timeout', '200ms', '--drain-timeout', '1s'] });
+      await fs.promises.mkdir(mounted.file(late.name.slice(0, 2)), { recursive: true });
+      await fs.promises.writeFile(mounted.file(late.name), late.content);
+      assert.deepEqual(await fs.promises.readFile(mounted.file(early.name)), early.content);
+      const status = await mounted.status();
+      assert.deepEqual([status.state, status.safeToLoseThisMachine], ['degraded', false]);
+      await mounted.restart({ args: [] });
+      await mounted.drained();
+      assert.deepEqual(await (await swift.client()).get('odoo-known', late.name), late.content);
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('the account of another owner is refused as not permitted', async () => {
+    const foreign = `${swift.url}/v1/AUTH_somebodyelse`;
+    assertRefused(await mount(['--database', 'a', '--storage-url', foreign]), NO_PERMISSION, /403|not permitted|forbidden/i);
+  });
+
+  it('a mount point that is missing, no directory, or mounted already is refused with the remedy', async () => {
+    fs.writeFileSync(`${directory}/file`, '');
+    assertRefused(await mount([], {}, `${directory}/none`), BAD_CONFIG, /does not exist.*mkdir/);
+    assertRefused(await mount([], {}, `${directory}/file`), BAD_CONFIG, /not a directory/);
+    const mounted = await startMount({ swift, database: 'twice' });
+    try {
+      const second = await mount(['--database', 'twice'], {}, mounted.path);
+      assertRefused(second, BUSY, /mounted already.*odoo-swiftfs unmount/);
+      const sameSpool = await mount(['--database', 'twice', '--spool-dir', mounted.spoolDir]);
+      assertRefused(sameSpool, BUSY, /spool_dir .* is used by another odoo-swiftfs \(pid \d+\)/);
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('a busy mount is not unmounted: who holds it is named, and it goes on serving', async () => {
+    const mounted = await startMount({ swift, database: 'busy' });
+    try {
+      const held = fs.openSync(mounted.file('held'), 'w');
+      const refused = await runCli(['unmount', mounted.path]);
+      assert.equal(refused.code, BUSY, refused.stderr);
+      assert.match(refused.stderr, new RegExp(`held by ${process.pid} `));
+      fs.writeSync(held, 'still here');
+      await fs.promises.open(mounted.file('other'), 'w').then((file) => file.close());
+      fs.closeSync(held);
+      const done = await runCli(['unmount', mounted.path]);
+      assert.deepEqual([done.code, isMounted(mounted.path)], [0, false], done.stderr);
+      await eventually('the daemon has ended', () => !isAlive(mounted.pid));
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('database names that can be no container are refused', async () => {
+    assertRefused(await mount(['--database', 'a/b']), BAD_NAME, /contains a slash/);
+    assertRefused(await mount(['--database', '..']), BAD_NAME, /is not a name/);
+    assertRefused(await mount(['--database', 'a\nb']), BAD_NAME, /contains a control character/);
+    assertRefused(await mount(['--database', 'x'.repeat(300)]), BAD_NAME, /would pass Swift's limit/);
+  });
+
+  it('two databases whose names differ in capitals only do not share a container: the second is refused when it is made', async () => {
+    const mounted = await startMount({ swift, containerPrefix: 'case' });
+    try {
+      fs.mkdirSync(mounted.file('Shop'));
+      assert.throws(() => fs.mkdirSync(mounted.file('shop')));
+      assert.deepEqual(fs.readdirSync(mounted.path), ['Shop']);
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('a name over 255 bytes is ENAMETOOLONG, and the mount goes on', async () => {
+    const mounted = await startMount({ swift, database: 'names' });
+    try {
+      assert.throws(() => fs.writeFileSync(mounted.file('n'.repeat(256)), ''), { code: 'ENAMETOOLONG' });
+      fs.writeFileSync(mounted.file('n'.repeat(255)), 'x');
+      assert.equal(fs.readFileSync(mounted.file('n'.repeat(255)), 'utf8'), 'x');
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('a cache on a full disk costs nothing but the cache', async () => {
+    const cache = path.join(directory, 'small');
+    fs.mkdirSync(cache);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', cache]);
+    const blob = makeBlob(3, 2 ** 20);
+    try {
+      const mounted = await startMount({ swift, database: 'full', dirs: { cache }, args: ['--cache-floor', '0'] });
+      mounted.log.expect(/^WARN /);
+      try {
+        fs.mkdirSync(mounted.file(blob.name.slice(0, 2)));
+        await fs.promises.writeFile(mounted.file(blob.name), blob.content);
+        assert.deepEqual(await fs.promises.readFile(mounted.file(blob.name)), blob.content);
+        await mounted.restart();
+        assert.deepEqual(await fs.promises.readFile(mounted.file(blob.name)), blob.content);
+      } finally {
+        await mounted.stop();
+      }
+    } finally {
+      execFileSync('umount', [cache]);
+    }
+  });
+});
+
+describe('bad input to Keystone', () => {
+  it('an unknown region is refused with those there are', async () => {
+    const keystone = await withKeystone();
+    const directory = tempDir('bad-region');
+    try {
+      fs.mkdirSync(`${directory}/mnt`);
+      const own = ['--spool-dir', `${directory}/spool`, '--cache-dir', `${directory}/cache`];
+      const refused = await runCli(['mount', `${directory}/mnt`, '--database', 'a', '--region', 'Atlantis', ...own], keystone.env);
+      assert.match(refused.stderr, /Atlantis.*RegionOne/);
+      assert.equal(refused.code, BAD_CONFIG, refused.stderr);
+    } finally {
+      await keystone.stop();
+      removeDir(directory);
+    }
+  });
+});
