@@ -1,0 +1,81 @@
+/** docs/CONFIGURATION.md from the option table. `scripts/generate-docs.mjs` writes it; a test holds it against the table. */
+import { CLOUD_OPTION_NAMES } from './clouds-source.js';
+import { flagOf, OPTION_GROUPS, variableOf, type OptionSpec } from './option.js';
+import { OPTION_ENTRIES } from './options.js';
+
+const HEAD = `# Configuration
+
+<!-- Generated from src/config/options.ts by scripts/generate-docs.mjs; change the table, not this file. -->
+
+Every option can be set in several places. The first of these that sets it wins:
+
+1. a flag: \`--cache-size 20GiB\` (secrets have none, since \`ps\` shows command lines to everybody)
+2. the config file: \`--config FILE\`, or the variable \`ODOO_SWIFTFS_CONFIG\`
+3. the environment: \`ODOO_SWIFTFS_CACHE_SIZE\`, and for the login the \`OS_*\` of the OpenStack tools
+4. \`ST_AUTH\`, \`ST_USER\`, \`ST_KEY\` of the \`swift\` command, where no other login is told of
+5. \`clouds.yaml\`, when \`os_cloud\` or \`OS_CLOUD\` names a cloud
+6. the default
+
+\`odoo-swiftfs config show\` prints what results, and for each value where it was set; secrets are masked.
+An unknown option, a value without its unit or a missing credential is refused with the name of the option, where it was set and what to do.
+
+## The file
+
+One YAML mapping. Values are taken as they are written: \`umask: 022\` is octal and a password \`0123\` keeps its zero.
+
+\`\`\`yaml
+auth_url: https://keystone.example.org/v3
+username: odoo
+password: secret
+user_domain_name: Default
+project_name: shop
+project_domain_name: Default
+region: RegionOne
+database: prod
+cache_size: 50GiB
+\`\`\`
+
+A file that holds a secret must be readable by its owner only (\`chmod 600\`), or it is refused.
+
+Durations carry \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`; sizes \`B\`, \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\` (powers of 1,024) or \`kB\`, \`MB\`, \`GB\`, \`TB\` (powers of 1,000);
+modes are octal.
+
+## Ways to log in
+
+| way | options |
+|---|---|
+| v3 password | \`auth_url\`, \`username\` and \`user_domain_name\` (or \`user_id\`), \`password\`, \`project_name\` and \`project_domain_name\` (or \`project_id\`) |
+| v3 application credential | \`auth_url\`, \`application_credential_id\`, \`application_credential_secret\`; or \`application_credential_name\` and the user |
+| v3 token | \`auth_url\`, \`token\`, and the project |
+| v2.0 | \`auth_url\` ending in \`/v2.0\`, \`username\`, \`password\`, \`project_name\` (\`OS_TENANT_NAME\`) |
+| v1 | \`auth_url\` ending in \`/auth/v1.0\`, \`username\` as \`ACCOUNT:USER\`, \`password\`; or \`ST_AUTH\`, \`ST_USER\`, \`ST_KEY\` |
+| no login | \`storage_url\`, \`token\` |
+
+The ways are not mixed: the first source that brings a secret decides, and secrets of other ways in later sources are left out.
+\`odoo-swiftfs login --check\` tries the login and says what it reaches.
+
+\`clouds.yaml\` is looked for in the working directory, \`~/.config/openstack\` and \`/etc/openstack\` (or is named by \`OS_CLIENT_CONFIG_FILE\`);
+\`secure.yaml\` from the same places lies over it, and a \`profile\` of \`clouds-public.yaml\` under it. It can set: ${CLOUD_OPTION_NAMES.map((name) => `\`${name}\``).join(', ')}, \`auth_version\`, \`interface\`, \`insecure\`.
+
+## Options
+`;
+
+/** The whole document, ending in a newline. */
+export function configurationMarkdown(): string {
+  const sections = OPTION_GROUPS.map((group) => {
+    const specs = OPTION_ENTRIES.map(([, spec]) => spec).filter((spec) => spec.group === group);
+    return `### ${group[0]?.toUpperCase() ?? ''}${group.slice(1)}\n\n${specs.map(describe).join('\n\n')}\n`;
+  });
+  return `${HEAD}\n${sections.join('\n')}`;
+}
+
+function describe(spec: OptionSpec): string {
+  const fallback = spec.fallbackText ?? (typeof spec.fallback === 'string' ? `\`${spec.fallback}\`` : undefined);
+  const variables = [variableOf(spec.name), ...(spec.openstackVariables ?? [])].map((name) => `\`${name}\``).join(', ');
+  const facts = [
+    spec.secret === true ? 'a secret: no flag' : `flag \`--${flagOf(spec.name)}\``,
+    `variables ${variables}`,
+    fallback === undefined ? 'unset by default' : `default: ${fallback}`,
+  ];
+  return `**\`${spec.name}\`** \`${spec.takes}\`: ${spec.help}\n(${facts.join('; ')})`;
+}
