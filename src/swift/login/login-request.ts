@@ -98,6 +98,10 @@ export function refusalOf(answer: LoginAnswer, url: string, hint: string): Files
   const { status } = answer;
   if (status === 401) return new FilestoreError('bad-credentials', `${url} refuses the login (401): ${hint}`);
   if (status === 403) return new FilestoreError('bad-credentials', `${url} forbids the login (403): ${hint}, or the account is disabled`);
+  // Keystone says 404 of an application credential it does not know, in its own words.
+  if (status === 404 && /application credential/i.test(keystoneMessage(answer.text) ?? '')) {
+    return new FilestoreError('bad-credentials', `${url} does not know these credentials (404): ${hint}`);
+  }
   if (status === 404 || status === 405 || status === 410) {
     return new FilestoreError(
       'bad-config',

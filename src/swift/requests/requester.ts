@@ -22,7 +22,8 @@ import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay, retryAfterMs } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
-import { exchange, header, readText, WireFailure, wireFailureOf, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
+import type { WireFailure } from './wire.js';
+import { exchange, header, readText, wireFailureOf, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
 
 /** Longest error page that is kept for the message. */
 const ERROR_TEXT_BYTES = 16 * 1024;

@@ -94,7 +94,7 @@ export async function exchange(dispatcher: Dispatcher, request: WireRequest): Pr
     const { statusCode, headers, body } = await dispatcher.request({
       origin: request.origin,
       path: request.path,
-      method: request.method as Dispatcher.HttpMethod,
+      method: request.method,
       headers: request.headers,
       body: request.body ?? null,
       signal: request.signal ?? null,
