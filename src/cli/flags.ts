@@ -4,9 +4,13 @@ import { FilestoreError } from '../base/errors.js';
 import { flagOf, variableOf, type OptionGroup, type OptionSpec } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
 import type { ResolveInput } from '../config/resolve.js';
+import { wrapWords } from './output.js';
 
 /** Groups that a command that only talks to Swift has use for. */
 export const SWIFT_GROUPS: readonly OptionGroup[] = ['login', 'connection to Swift'];
+
+/** Room for the text of a flag beside its name and type; yargs by itself breaks lines within words. */
+const HELP_TEXT_COLUMNS = 64;
 
 export type ParsedFlags = Readonly<Record<string, unknown>>;
 
@@ -24,7 +28,7 @@ function flagDefinition(spec: OptionSpec): Options {
   const fallback = spec.fallbackText ?? (typeof spec.fallback === 'string' && spec.fallback !== '' ? spec.fallback : undefined);
   return {
     group: `${spec.group}:`,
-    describe: fallback === undefined ? spec.help : `${spec.help} [${fallback}]`,
+    describe: wrapWords(fallback === undefined ? spec.help : `${spec.help} [${fallback}]`, HELP_TEXT_COLUMNS),
     ...(spec.boolean === true ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
   };
 }

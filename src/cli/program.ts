@@ -10,7 +10,7 @@ import { fstabArguments } from './fstab.js';
 import { addSwiftCommands } from './swift-commands.js';
 
 const COMMANDS = ['mount', 'unmount', 'status', 'config', 'login', 'swift'];
-const HELP_COLUMNS = 110;
+const HELP_COLUMNS = 120;
 
 /**
  * Runs one command line to its end; `mount` in the foreground ends with the mount.

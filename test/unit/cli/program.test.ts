@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitCodeOf } from '../../../src/cli/exit-codes.js';
-import { age, columns } from '../../../src/cli/output.js';
+import { age, columns, wrapWords } from '../../../src/cli/output.js';
 import { runProgram } from '../../../src/cli/program.js';
 import { FilestoreError } from '../../../src/base/errors.js';
 
@@ -58,4 +58,9 @@ test('columns are aligned and ages are short', () => {
     'a     b\nlong  c',
   );
   assert.deepEqual([age(59_999), age(60_000), age(7_200_000), age(3 * 86_400_000), age(-5)], ['59 s', '1 min', '2 h', '3 days', '0 s']);
+});
+
+test('long texts break between words', () => {
+  assert.equal(wrapWords('one two three', 7), 'one two\nthree');
+  assert.equal(wrapWords('incomprehensible it is', 8), 'incomprehensible\nit is');
 });
