@@ -10,7 +10,6 @@ import { fstabArguments } from './fstab.js';
 import { addSwiftCommands } from './swift-commands.js';
 
 const COMMANDS = ['mount', 'unmount', 'status', 'config', 'login', 'swift'];
-const HELP_COLUMNS = 120;
 
 /**
  * Runs one command line to its end; `mount` in the foreground ends with the mount.
@@ -62,7 +61,7 @@ function createProgram(args: readonly string[]): Argv {
     .strict()
     .version(packageVersion())
     .help()
-    .wrap(HELP_COLUMNS)
+    .wrap(null)
     .fail((message: string | null, error: Error | undefined) => {
       // yargs' own errors are about the command line; all others are a command's, and are told as they are.
       if (error !== undefined && error.name !== 'YError') throw error;
