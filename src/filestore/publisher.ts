@@ -19,6 +19,7 @@ const PUBLISH_AT_ONCE = 4;
 /** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
 const DELETES_AT_ONCE = 100;
 const FEWEST_FOR_BULK = 8;
+const DRAIN_LOOK_MS = 25;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
 /** How old a complete list of names may grow. */
@@ -31,7 +32,6 @@ export class Publisher {
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
-  #idle: (() => void)[] = [];
   #retryMs = 0;
   #renewAtMs = Date.now() + RENEW_MS;
   #refreshAtMs = 0;
@@ -61,20 +61,17 @@ export class Publisher {
   /** Resolves when nothing is owed, or when the time is up. @returns whether nothing is owed */
   async drain(timeoutMs: number): Promise<boolean> {
     const until = Date.now() + timeoutMs;
-    while (Date.now() < until) {
-      const { writes, deletes } = Publisher.owed(this.#db);
-      if (writes.length + deletes.length + this.#db.owedTimes.size === 0) return true;
+    while (!this.#owesNothing() && Date.now() < until) {
       this.#wake();
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(200, Math.max(1, until - Date.now())));
-        this.#idle.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+      // A timer, not a promise: while Swift is away a turn ends at once, and the loop must get to its other work.
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     }
+    return this.#owesNothing();
+  }
+
+  #owesNothing(): boolean {
     const { writes, deletes } = Publisher.owed(this.#db);
-    return writes.length + deletes.length === 0;
+    return writes.length + deletes.length + this.#db.owedTimes.size === 0;
   }
 
   async close(): Promise<void> {
@@ -89,7 +86,6 @@ export class Publisher {
       this.#woken = false;
       const failed = await this.#turn();
       this.#retryMs = failed ? Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, this.#retryMs * 2)) : 0;
-      for (const idle of this.#idle.splice(0)) idle();
       if (!signal.aborted && (failed || !this.#woken)) await this.#sleep();
     }
   }

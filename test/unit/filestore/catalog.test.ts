@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { SILENT_LOG } from '../../../src/base/log.js';
+import { Catalog, shardOfBlobPath } from '../../../src/filestore/catalog.js';
+import { NamesFile } from '../../../src/filestore/names-file.js';
+import { ShardTable } from '../../../src/filestore/shard-table.js';
+
+const sha1 = (n: number): string => createHash('sha1').update(String(n)).digest('hex');
+const blobPath = (n: number): string => `${sha1(n).slice(0, 2)}/${sha1(n)}`;
+
+describe('the table of a shard', () => {
+  it('does what a map does, whatever is added, removed and swept', () => {
+    const command = fc.oneof(
+      fc.record({ do: fc.constant('set' as const), n: fc.nat(60), size: fc.nat(), at: fc.integer({ min: 2, max: 100 }) }),
+      fc.record({ do: fc.constant('delete' as const), n: fc.nat(60) }),
+      fc.record({ do: fc.constant('sweep' as const), before: fc.nat(100) }),
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+        const table = new ShardTable();
+        const model = new Map<string, { sizeBytes: number; checkedAtS: number }>();
+        for (const c of commands) {
+          if (c.do === 'set') {
+            table.set(sha1(c.n), c.size, c.at);
+            model.set(sha1(c.n), { sizeBytes: c.size, checkedAtS: c.at });
+          } else if (c.do === 'delete') assert.equal(table.delete(sha1(c.n)), model.delete(sha1(c.n)));
+          else {
+            table.sweep(c.before);
+            for (const [name, entry] of [...model]) if (entry.checkedAtS < c.before) model.delete(name);
+          }
+          assert.equal(table.count, model.size);
+        }
+        for (let n = 0; n <= 60; n++) assert.deepEqual(table.get(sha1(n)), model.get(sha1(n)));
+        assert.deepEqual([...table.entries()].map((e) => e.sha1).sort(), [...model.keys()].sort());
+      }),
+    );
+  });
+
+  it('holds a hundred thousand names in less than eight megabytes', () => {
+    const table = new ShardTable();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let n = 0; n < 100_000; n++) table.set(sha1(n), n, 2);
+    assert.equal(table.count, 100_000);
+    assert.equal(table.get(sha1(77_777))?.sizeBytes, 77_777);
+    assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 2 ** 20);
+  });
+});
+
+describe('the catalog', () => {
+  it('knows a canonical blob name from any other', () => {
+    assert.equal(shardOfBlobPath(blobPath(1)), sha1(1).slice(0, 2));
+    assert.equal(shardOfBlobPath(sha1(1)), undefined);
+    assert.equal(shardOfBlobPath(`zz/${sha1(1)}`), undefined);
+    assert.equal(shardOfBlobPath(`${sha1(1).slice(0, 2)}/${sha1(1).toUpperCase()}`), undefined);
+    const elsewhere = sha1(1).startsWith('00') ? '11' : '00';
+    assert.equal(shardOfBlobPath(`${elsewhere}/${sha1(1)}`), undefined);
+  });
+
+  it('believes a size only as long as asked', () => {
+    const catalog = new Catalog();
+    catalog.setBlob(sha1(1).slice(0, 2), blobPath(1), 5, 100_000);
+    assert.equal(catalog.blobSize(sha1(1).slice(0, 2), blobPath(1), 100_000), 5);
+    assert.equal(catalog.blobSize(sha1(1).slice(0, 2), blobPath(1), 101_000), -1);
+    assert.equal(catalog.sizeOf(blobPath(1)), 5);
+  });
+
+  it('lists a directory with the directories that only deeper files imply, until the last of them goes', () => {
+    const catalog = new Catalog();
+    const names = (directory: string): string[] => {
+      const found: string[] = [];
+      catalog.forEachIn(directory, (name, kind) => found.push(`${kind} ${name}`));
+      return found.sort();
+    };
+    const known = { sizeBytes: 1, mtimeMs: 2, md5: undefined, checkedAtMs: 3 };
+    catalog.setOther('a/b/c.txt', known);
+    catalog.setOther('d.txt', known);
+    catalog.setBlob(sha1(1).slice(0, 2), blobPath(1), 5, 1000);
+    assert.deepEqual(names(''), [`directory ${sha1(1).slice(0, 2)}`, 'directory a', 'file d.txt'].sort());
+    assert.deepEqual(names('a'), ['directory b']);
+    assert.equal(catalog.hasBelow('a'), true);
+    catalog.delete('a/b/c.txt');
+    assert.equal(catalog.hasBelow('a'), false);
+    catalog.delete(blobPath(1));
+    assert.deepEqual(names(''), ['file d.txt']);
+    assert.equal(catalog.count, 1);
+  });
+});
+
+describe('the durable list of names', () => {
+  const inTemp = (work: (directory: string) => void): void => {
+    const directory = mkdtempSync(join(tmpdir(), 'odoo-swiftfs-names-'));
+    try {
+      work(directory);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  };
+  const load = (directory: string): { file: NamesFile; catalog: Catalog } => {
+    const [file, catalog] = [new NamesFile(directory, SILENT_LOG), new Catalog()];
+    file.load(catalog);
+    return { file, catalog };
+  };
+
+  it('gives back what was added and not removed', () => {
+    inTemp((directory) => {
+      const first = load(directory);
+      for (let n = 0; n < 100; n++) first.file.added(blobPath(n), n);
+      for (let n = 0; n < 50; n++) first.file.removed(blobPath(n));
+      first.file.addedOther('ü.txt', { sizeBytes: 7, mtimeMs: 8, md5: 'abc', checkedAtMs: 9 });
+      first.file.addedOther('gone.txt', { sizeBytes: 7, mtimeMs: 8, md5: undefined, checkedAtMs: 9 });
+      first.file.removed('gone.txt');
+      first.file.close();
+      const { catalog, file } = load(directory);
+      file.close();
+      assert.equal(catalog.count, 51);
+      assert.equal(catalog.sizeOf(blobPath(99)), 99);
+      assert.equal(catalog.sizeOf(blobPath(1)), undefined);
+      assert.deepEqual(catalog.other('ü.txt'), { sizeBytes: 7, mtimeMs: 8, md5: 'abc', checkedAtMs: 0 });
+    });
+  });
+
+  it('cut at any byte, it gives back the whole records before the cut and goes on from there', () => {
+    inTemp((directory) => {
+      const { file } = load(directory);
+      file.added(blobPath(1), 1);
+      file.addedOther('o', { sizeBytes: 1, mtimeMs: 1, md5: undefined, checkedAtMs: 1 });
+      file.added(blobPath(2), 2);
+      file.close();
+      const whole = readFileSync(join(directory, 'names-1'));
+      for (let cut = 0; cut <= whole.length; cut++) {
+        writeFileSync(join(directory, 'names-1'), whole.subarray(0, cut));
+        const again = load(directory);
+        assert.equal(again.catalog.sizeOf(blobPath(2)), cut === whole.length ? 2 : undefined);
+        again.file.added(blobPath(3), 3);
+        again.file.close();
+        const last = load(directory);
+        last.file.close();
+        assert.equal(last.catalog.sizeOf(blobPath(3)), 3);
+        assert.equal(last.catalog.sizeOf(blobPath(1)), cut >= 29 ? 1 : undefined);
+      }
+    });
+  });
+
+  it('is rewritten when it is mostly history', () => {
+    inTemp((directory) => {
+      const { file } = load(directory);
+      for (let n = 0; n < 3000; n++) {
+        file.added(blobPath(n), n);
+        if (n > 10) file.removed(blobPath(n));
+      }
+      file.close();
+      const { catalog, file: again } = load(directory);
+      again.close();
+      assert.equal(catalog.count, 11);
+      assert.equal(readFileSync(join(directory, 'names-1')).length, 11 * 29);
+    });
+  });
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
+import { contentSha1, displayName, objectNameOf, pathOfObject } from '../../../src/base/names.js';
+import { containerName } from '../../../src/filestore/container-name.js';
+import { deadNodes, otherLiveNodes, registration } from '../../../src/filestore/node-registry.js';
+import { kindOfPath } from '../../../src/filestore/path-kind.js';
+import { Writers } from '../../../src/filestore/writers.js';
+
+const SHA = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
+const kindThrown = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    assert.ok(error instanceof FilestoreError);
+    return error.kind;
+  }
+  return 'nothing';
+};
+
+describe('names', () => {
+  it('a path is a blob when its name is a SHA-1 in its own shard, in three digits, or at the top', () => {
+    for (const path of [`da/${SHA}`, `da3/${SHA}`, SHA]) assert.equal(contentSha1(path), SHA);
+    for (const path of [`db/${SHA}`, `d/${SHA}`, `da/x/${SHA}`, `checklist/da/${SHA}`, `da/${SHA}x`, `da/${SHA.toUpperCase()}`]) {
+      assert.equal(contentSha1(path), undefined);
+    }
+  });
+
+  it('each path has one kind', () => {
+    assert.equal(kindOfPath(`da/${SHA}`), 'blob');
+    assert.equal(kindOfPath(`da/${SHA}.__gc`), 'alias');
+    assert.equal(kindOfPath(`da/${SHA}.__new`), 'temporary');
+    assert.equal(kindOfPath('upload/x'), 'temporary');
+    assert.equal(kindOfPath('upload'), 'other');
+    assert.equal(kindOfPath(`checklist/da/${SHA}`), 'marker');
+    assert.equal(kindOfPath('checklist'), 'marker');
+    assert.equal(kindOfPath('x.__gc'), 'other');
+  });
+
+  it('object names are UTF-8 of at most 1,024 bytes, and lead back to the same path', () => {
+    const path = Buffer.from('naïve/☂', 'utf8').toString('latin1');
+    assert.equal(objectNameOf(path), 'naïve/☂');
+    assert.equal(pathOfObject('naïve/☂'), path);
+    assert.equal(
+      kindThrown(() => objectNameOf('f\xff')),
+      'invalid-name',
+    );
+    assert.equal(
+      kindThrown(() => objectNameOf('n'.repeat(1025))),
+      'name-too-long',
+    );
+    assert.equal(displayName('a\n\xff'), 'a\\x0a\\xff');
+  });
+
+  it('a container is prefix-database in lower case', () => {
+    assert.equal(containerName('Odoo', 'MyDB'), 'odoo-mydb');
+    assert.equal(containerName('', 'prod'), 'prod');
+    for (const bad of ['', '.', '..', 'a/b', 'a\nb', '\xff'])
+      assert.equal(
+        kindThrown(() => containerName('odoo', bad)),
+        'invalid-name',
+        bad,
+      );
+    assert.equal(
+      kindThrown(() => containerName('odoo', 'n'.repeat(250))),
+      'name-too-long',
+    );
+  });
+});
+
+describe('the registry of nodes', () => {
+  const info = (metadata: Record<string, string>): Parameters<typeof otherLiveNodes>[0] => ({
+    objectCount: 0,
+    bytesUsed: 0,
+    metadata,
+    storagePolicy: undefined,
+  });
+
+  it('another machine counts for three minutes after it was last heard of, this one never', () => {
+    const now = 10 ** 12;
+    const metadata = { ...registration('aaaaaaaaaaaa', 'one', now), ...registration('bbbbbbbbbbbb', 'many', now - 100_000) };
+    assert.deepEqual(
+      otherLiveNodes(info(metadata), 'aaaaaaaaaaaa', now).map((n) => n.mode),
+      ['many'],
+    );
+    assert.deepEqual(otherLiveNodes(info(metadata), 'aaaaaaaaaaaa', now + 100_000), []);
+    assert.deepEqual(deadNodes(info(metadata), now + 90_000_000), { 'osf-node-aaaaaaaaaaaa': '', 'osf-node-bbbbbbbbbbbb': '' });
+  });
+});
+
+describe('content names being written', () => {
+  it('who waits for a name is woken when a writer ends, by the signal, and by the time', async () => {
+    const writers = new Writers();
+    writers.begin('a');
+    writers.begin('a');
+    const never = new AbortController();
+    const waiting = writers.untilOneEnds('a', 60_000, never.signal);
+    writers.end('a');
+    await waiting;
+    assert.equal(writers.isWriting('a'), true);
+    await writers.untilOneEnds('a', 5, never.signal);
+    const given = new AbortController();
+    const given2 = writers.untilOneEnds('a', 60_000, given.signal);
+    given.abort();
+    await given2;
+    writers.end('a');
+    assert.equal(writers.isWriting('a'), false);
+    assert.equal(writers.size, 0);
+  });
+});
