@@ -1,6 +1,7 @@
 /** SHA-1, MD5 and size of bytes: the two sums are taken in one reading (a blob's name, and Swift's ETag). */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { streamOfBorrowedFd } from './borrowed-fd-stream.js';
 
 export interface FileDigest {
   /** Hex. */
@@ -38,10 +39,7 @@ export class RunningDigest {
  */
 export async function digestFile(path: string, fd?: number): Promise<FileDigest> {
   const digest = new RunningDigest();
-  const stream =
-    fd === undefined
-      ? createReadStream(path, { highWaterMark: 1 << 20 })
-      : createReadStream(path, { fd, start: 0, autoClose: false, highWaterMark: 1 << 20 });
+  const stream = fd === undefined ? createReadStream(path, { highWaterMark: 1 << 20 }) : streamOfBorrowedFd(fd);
   for await (const chunk of stream) digest.update(chunk as Uint8Array);
   return digest.peek();
 }

@@ -24,6 +24,10 @@ export interface FilestoreSettings {
   readonly negativeTtlMs: number;
   /** With `many`: how long a "yes" is believed, so how late a delete elsewhere may be noticed. */
   readonly deleteBoundMs: number;
+  /** With `many`: how long the delete of a blob that Odoo renamed to `.__gc` first waits before Swift is told. */
+  readonly gcGraceMs: number;
+  /** How long what is deleted can be brought back from the trash container; 0: not at all. */
+  readonly deleteRetentionMs: number;
   /** Content-named blobs above this are served while they download. */
   readonly streamAboveBytes: number;
   /** Past this many pending bytes writes slow down; past twice, ENOSPC. */

@@ -7,9 +7,10 @@
  * INVARIANT: when `publish` returns, the object is in Swift or sealed with fsync, and `status` counts which. A refusal by Swift (quota, rights) also
  * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
  */
-import { createReadStream, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
@@ -34,7 +35,7 @@ export function bodyOfFile(fd: number, digest: Pick<FileDigest, 'sizeBytes' | 'm
     sizeBytes: digest.sizeBytes,
     md5: digest.md5,
     read: (start, end): Readable | Uint8Array => {
-      if (end - start > SMALL_BYTES) return createReadStream('', { fd, start, end: end - 1, autoClose: false, highWaterMark: SMALL_BYTES });
+      if (end - start > SMALL_BYTES) return streamOfBorrowedFd(fd, start, end);
       const bytes = Buffer.allocUnsafe(end - start);
       let got = 0;
       while (got < bytes.length) {
