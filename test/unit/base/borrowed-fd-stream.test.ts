@@ -16,7 +16,7 @@ it('a large file that is sent or digested by its descriptor keeps the descriptor
     assert.equal((await buffer(streamOfBorrowedFd(fd, 1, (3 << 20) - 1))).length, (3 << 20) - 2);
     const given = streamOfBorrowedFd(fd);
     given.destroy();
-    await new Promise((resolve) => given.once('close', resolve));
+    await new Promise<void>((resolve) => given.once('close', () => resolve()));
     assert.equal((await digestFile(file, fd)).sizeBytes, 3 << 20);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(fstatSync(fd).size, 3 << 20);
