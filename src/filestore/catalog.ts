@@ -36,6 +36,8 @@ export class Catalog {
   /** Directory to the names in it, of `#others` and their directories. */
   readonly #children = new Map<string, Map<string, 'file' | 'directory'>>();
   #blobs = 0;
+  /** When the blob that {@link blobSize} was last asked for was checked, ms since the epoch. */
+  foundCheckedAtMs = 0;
   /** When a listing of the whole container was last complete, ms since the epoch; 0 for never. */
   completeAtMs = 0;
 
@@ -52,7 +54,9 @@ export class Catalog {
   /** Size of a canonical blob checked at `sinceMs` or later, else -1. */
   blobSize(shard: string, path: string, sinceMs: number): number {
     const table = this.#shards.get(shard);
-    return table === undefined ? -1 : table.sizeIfChecked(path.slice(3), Math.ceil(sinceMs / 1000));
+    const sizeBytes = table === undefined ? -1 : table.sizeIfChecked(path.slice(3), Math.ceil(sinceMs / 1000));
+    this.foundCheckedAtMs = (table?.foundCheckedAtS ?? 0) * 1000;
+    return sizeBytes;
   }
 
   /** Size of a path however old the knowledge, else undefined. */

@@ -6,8 +6,8 @@
 import { FilestoreError } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 
-/** Swift's `max_container_name_length`, in bytes of UTF-8; kept back are the letters of `_segments`. */
-const CONTAINER_NAME_MAX_BYTES = 256 - '_segments'.length;
+/** Swift's `max_container_name_length`, in bytes of UTF-8; kept back are the letters of the longest container beside it. */
+const CONTAINER_NAME_MAX_BYTES = 256 - '_trash_segments'.length;
 
 /**
  * @param prefix option `container_prefix`; empty means the bare database name

@@ -22,6 +22,7 @@ import type { Stat } from './filestore.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
+import { Trash } from './retention.js';
 import type { StoreHealth } from './store-health.js';
 import { Writers } from './writers.js';
 
@@ -76,8 +77,11 @@ export class Database {
   readonly writers = new Writers();
   readonly live = new Map<string, LiveFile>();
   readonly absence: Absence;
+  readonly trash: Trash;
   /** Times set on files that Swift already has, carried to it with the next renewal; memory only. */
   readonly owedTimes = new Map<string, number>();
+  /** Blobs that Odoo means to keep using, though nothing was written: their markers were touched (see markers.ts). */
+  readonly touched = new Set<string>();
   /** Blobs that are hidden behind an alias (`xx/SHA.__gc`). */
   readonly aliased = new Set<string>();
   /** Sealed files whose bytes were hashed in this life of the daemon, by sequence. */
@@ -108,6 +112,7 @@ export class Database {
     this.log = parts.log;
     this.changed = parts.changed;
     this.absence = new Absence(parts.settings.negativeTtlMs);
+    this.trash = new Trash(parts.store, parts.container, parts.settings.deleteRetentionMs);
     for (const target of this.spool.aliases.values()) if (target !== '') this.aliased.add(target);
   }
 
@@ -116,8 +121,10 @@ export class Database {
     return this.settings.nodes === 'one' ? TRUST_ONE_MS : this.settings.deleteBoundMs;
   }
 
-  blobStat(sizeBytes: number): Stat {
-    return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs: this.trustMs };
+  /** @param checkedAtMs when Swift said so: what the kernel and we believe together ends with the same bound; absent: just now */
+  blobStat(sizeBytes: number, checkedAtMs?: number): Stat {
+    const validMs = checkedAtMs === undefined ? this.trustMs : Math.max(0, checkedAtMs + this.trustMs - Date.now());
+    return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs };
   }
 
   fileStat(sizeBytes: number, mtimeMs: number, validMs: number): Stat {
@@ -139,15 +146,15 @@ export class Database {
     return this.spool.tombstones.has(path);
   }
 
-  /** Swift has this blob: we put it, or it said so. */
-  learnBlob(path: string, sizeBytes: number): void {
+  /** Swift has this blob: we put it, or it said so. @param checkedAtMs when the question set out */
+  learnBlob(path: string, sizeBytes: number, checkedAtMs = Date.now()): void {
     const shard = shardOfBlobPath(path);
     if (shard === undefined) {
-      this.learnOther(path, { sizeBytes, mtimeMs: BLOB_MTIME_MS, md5: undefined, checkedAtMs: Date.now() });
+      this.learnOther(path, { sizeBytes, mtimeMs: BLOB_MTIME_MS, md5: undefined, checkedAtMs });
       return;
     }
     const known = this.catalog.sizeOf(path);
-    this.catalog.setBlob(shard, path, sizeBytes, Date.now());
+    this.catalog.setBlob(shard, path, sizeBytes, checkedAtMs);
     this.absence.end(path);
     if (known !== sizeBytes) this.names.added(path, sizeBytes);
   }

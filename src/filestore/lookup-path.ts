@@ -13,6 +13,7 @@ import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { mayLiveElsewhere } from './revival.js';
 
 const DIRECTORY_SHAPE = /^(?:[0-9a-f]{2,3}|upload)$/;
 
@@ -51,10 +52,10 @@ export function knownBlob(db: Database, path: string): Stat | undefined {
   const shard = shardOfBlobPath(path);
   if (shard !== undefined) {
     const sizeBytes = db.catalog.blobSize(shard, path, Date.now() - db.trustMs);
-    if (sizeBytes >= 0) return db.blobStat(sizeBytes);
+    if (sizeBytes >= 0) return db.blobStat(sizeBytes, db.catalog.foundCheckedAtMs);
   } else {
     const known = db.catalog.other(path);
-    if (known !== undefined && known.checkedAtMs > Date.now() - db.trustMs) return db.blobStat(known.sizeBytes);
+    if (known !== undefined && known.checkedAtMs > Date.now() - db.trustMs) return db.blobStat(known.sizeBytes, known.checkedAtMs);
   }
   const pending = db.spool.pending.get(path);
   return pending === undefined ? undefined : db.blobStat(pending.sizeBytes);
@@ -63,7 +64,7 @@ export function knownBlob(db: Database, path: string): Stat | undefined {
 function lookupBlob(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
   const known = knownBlob(db, path);
   if (known !== undefined) return known;
-  if (db.isBuried(path)) return undefined;
+  if (db.isBuried(path) && !mayLiveElsewhere(db, path)) return undefined;
   if (!db.writers.isWriting(path) && db.absence.isKnown(path)) return undefined;
   return findBlob(db, path, requester);
 }
@@ -134,10 +135,11 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
 
 async function lookupOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   const known = db.catalog.other(path);
-  if (known !== undefined && known.checkedAtMs > Date.now() - Math.min(db.trustMs, 60_000))
-    return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, 1_000);
+  const trustedMs = known === undefined ? 0 : known.checkedAtMs + Math.min(db.trustMs, 60_000) - Date.now();
+  if (known !== undefined && trustedMs > 0)
+    return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, Math.min(1_000, trustedMs));
   if (db.catalog.hasBelow(path) || db.hasLocalBelow(path)) return db.directoryStat(path);
-  if (db.isBuried(path) || db.absence.isKnown(path)) return undefined;
+  if ((db.isBuried(path) && !mayLiveElsewhere(db, path)) || db.absence.isKnown(path)) return undefined;
   try {
     const answer = await askForOther(db, path, requester);
     if (answer !== undefined) return answer;

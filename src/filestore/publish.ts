@@ -138,6 +138,7 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
   if (contentSha1(path) === undefined)
     db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
   else db.learnBlob(path, digest.sizeBytes);
+  db.owedTimes.delete(path);
   endAlias(db, path);
 }
 
@@ -146,6 +147,7 @@ async function sealNow(db: Database, { path, staging, digest, mtimeMs }: Publica
   const pending = await db.spool.seal(staging, path, digest, mtimeMs);
   db.verifiedSeals.add(pending.sequence);
   db.absence.end(path);
+  db.owedTimes.delete(path);
   endAlias(db, path);
   db.wake();
 }

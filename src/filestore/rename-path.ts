@@ -46,6 +46,8 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
     return;
   }
   await db.live.get(from)?.flush();
+  // Who has the replaced file open keeps its bytes; the name is no longer theirs.
+  db.live.get(to)?.unlink();
   if (db.spool.pending.has(from)) await renamePending(db, from, to);
   else await copyThenBury(db, from, to, requester);
 }
@@ -78,7 +80,6 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
     );
   }
   const owedToSwift = db.catalog.sizeOf(from) !== undefined;
-  db.live.get(to)?.unlink();
   await db.spool.renamePending(from, to);
   db.live.get(from)?.rename(to);
   const renamed = db.spool.pending.get(to);

@@ -27,6 +27,8 @@ export class ShardTable {
   #used = 0;
   #count = 0;
   readonly #key = new Uint8Array(KEY_BYTES);
+  /** When the name that {@link sizeIfChecked} was last asked for was checked, in seconds since the epoch; 0: it is not there. */
+  foundCheckedAtS = 0;
   /** When a listing of this shard was last complete, ms since the epoch; 0 for never. */
   listedAtMs = 0;
 
@@ -42,7 +44,8 @@ export class ShardTable {
   /** Size of a name that was checked at `sinceS` or later; -1 otherwise. Makes no garbage: the hot path of stat. */
   sizeIfChecked(sha1: string, sinceS: number): number {
     const slot = this.#find(sha1);
-    return slot >= 0 && (this.#checked[slot] ?? 0) >= sinceS ? (this.#sizes[slot] ?? 0) : -1;
+    this.foundCheckedAtS = slot < 0 ? 0 : (this.#checked[slot] ?? 0);
+    return slot >= 0 && this.foundCheckedAtS >= sinceS ? (this.#sizes[slot] ?? 0) : -1;
   }
 
   set(sha1: string, sizeBytes: number, checkedAtS: number): void {
