@@ -8,6 +8,7 @@ import type { ListedObject, ObjectInfo } from '../store/object-store.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { kindOfPath } from './path-kind.js';
+import { believe } from './revival.js';
 
 const PAGE = 10_000;
 
@@ -19,9 +20,11 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
       db.heads.run(path, async () => {
         const [startedMs, changesBefore] = [Date.now(), db.changes];
         const info = await db.store.head(db.container, name);
-        if (db.isBuried(path) || db.wasDeletedSince(path, startedMs)) return undefined;
-        if (info !== undefined) learnInfo(db, path, info);
-        else if (db.changing === 0 && db.changes === changesBefore && db.catalog.sizeOf(path) !== undefined) {
+        if (db.wasDeletedSince(path, startedMs)) return undefined;
+        if (info !== undefined) {
+          if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
+          learnInfo(db, path, info, startedMs);
+        } else if (db.changing === 0 && db.changes === changesBefore && db.catalog.sizeOf(path) !== undefined) {
           db.unlearn(path);
           db.changed(path);
         }
@@ -31,14 +34,15 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
   );
 }
 
-export function learnInfo(db: Database, path: string, info: ObjectInfo): void {
-  if (kindOfPath(path) === 'blob') db.learnBlob(path, info.sizeBytes);
+/** @param askedAtMs when the question set out: the answer is no younger than that */
+export function learnInfo(db: Database, path: string, info: ObjectInfo, askedAtMs: number): void {
+  if (kindOfPath(path) === 'blob') db.learnBlob(path, info.sizeBytes, askedAtMs);
   else
     db.learnOther(path, {
       sizeBytes: info.sizeBytes,
       mtimeMs: mtimeOf(info),
       md5: info.md5 ?? info.metadata['md5'],
-      checkedAtMs: Date.now(),
+      checkedAtMs: askedAtMs,
     });
 }
 
@@ -101,10 +105,10 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
 function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
   for (const object of page) {
     const path = pathOfObject(object.name);
-    if (db.isBuried(path) || db.wasDeletedSince(path, startedMs)) continue;
+    if (db.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
-      if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes);
+      if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);
       continue;
     }
     const known = db.catalog.other(path);

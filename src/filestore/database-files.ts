@@ -9,6 +9,7 @@ import type { ListedName, OpenFile, OpenMode, Requester, Stat } from './filestor
 import { list } from './list-path.js';
 import { LiveFile } from './live-file.js';
 import { lookup } from './lookup-path.js';
+import { noteMarker } from './markers.js';
 import { kindOfPath } from './path-kind.js';
 import { openBlob, openOther } from './read-path.js';
 import { rename } from './rename-path.js';
@@ -30,7 +31,10 @@ export class DatabaseFiles {
 
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
     const kind = kindOfPath(path);
-    if (kind === 'marker') return this.db.local.open(path, mode);
+    if (kind === 'marker') {
+      if (mode.write) noteMarker(this.db, path);
+      return this.db.local.open(path, mode);
+    }
     if (kind === 'blob' || (kind === 'alias' && this.db.spool.aliases.has(path))) {
       return mode.write ? this.#openBlobForWriting(path, mode, requester) : openBlob(this.db, path, requester);
     }
@@ -40,7 +44,10 @@ export class DatabaseFiles {
   async create(path: string, options: { exclusive: boolean }, requester: Requester): Promise<OpenFile> {
     const kind = kindOfPath(path);
     assertName(splitPath(path).name);
-    if (kind === 'marker') return this.db.local.open(path, { read: true, write: true, truncate: !options.exclusive }, options);
+    if (kind === 'marker') {
+      noteMarker(this.db, path);
+      return this.db.local.open(path, { read: true, write: true, truncate: !options.exclusive }, options);
+    }
     objectNameOf(path); // Refused now, not at close().
     if (kind === 'alias')
       throw new FilestoreError('not-permitted', `${displayName(path)}: a name ending in .__gc is made by renaming a blob`);

@@ -1,16 +1,26 @@
 /**
  * Deletes. A tombstone is written before the answer, the DELETE follows in the background (publisher.ts): Odoo's garbage collector holds a table lock
- * while it unlinks. With `nodes: many` the DELETE goes first, because another node may write the same blob anew at any moment (ruling 10).
+ * while it unlinks.
+ *
+ * With `nodes: many` another node may write the same blob anew at any moment, and a DELETE that comes late would destroy it. So the DELETE is
+ * sent before the answer; what could not be sent within a second, and what has to wait out `gc_grace`, is checked again before it is sent (revival.ts). What remains
+ * is the time between that HEAD and its DELETE, some milliseconds: Swift itself puts requests in the order in which they reach it.
  */
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName, joinPath, objectNameOf } from '../base/names.js';
-import { isDontKnow } from './ask-swift.js';
+import type { Tombstone } from '../spool/spool.js';
+import type { RequestOptions } from '../store/object-store.js';
+import { isDontKnow, learnInfo } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
+import { believe } from './revival.js';
+
+/** With several nodes, a DELETE that could not be sent this soon after the unlink is looked at again first. */
+const AT_ONCE_MS = 1_000;
 
 export async function unlink(db: Database, path: string, requester: Requester): Promise<void> {
   const kind = kindOfPath(path);
@@ -22,7 +32,8 @@ export async function unlink(db: Database, path: string, requester: Requester): 
     const target = db.spool.aliases.get(path) ?? '';
     db.spool.removeAlias(path);
     if (target === '' || !db.aliased.delete(target)) return;
-    await bury(db, blobOfAlias(path));
+    // Odoo's collector looks at markers only, and those of the other nodes are not here.
+    await bury(db, blobOfAlias(path), db.settings.nodes === 'many' ? db.settings.gcGraceMs : 0);
     return;
   }
   const known = db.live.has(path) || db.spool.pending.has(path) || db.catalog.sizeOf(path) !== undefined;
@@ -31,37 +42,65 @@ export async function unlink(db: Database, path: string, requester: Requester): 
   await bury(db, path);
 }
 
-/** The name is gone from this moment on, whoever still has it. */
-export async function bury(db: Database, path: string): Promise<void> {
+/** The name is gone from this moment on, whoever still has it. @param graceMs how long Swift is not told */
+export async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
   const md5 = db.catalog.other(path)?.md5 ?? db.spool.pending.get(path)?.md5 ?? '';
   const temporary = kindOfPath(path) === 'temporary' || kindOfPath(path) === 'alias';
-  const tombstone = db.spool.bury(path, { owedToSwift: !temporary });
+  const due = graceMs > 0 ? { dueAtMs: Date.now() + graceMs } : {};
+  const tombstone = db.spool.bury(path, { owedToSwift: !temporary, ...due });
   db.unlearn(path);
   db.owedTimes.delete(path);
+  db.touched.delete(path);
   db.live.get(path)?.unlink();
   db.cache.forget(cacheKeyOf(path, md5));
   if (temporary) db.spool.markDeleted(tombstone, { keep: false });
-  else if (db.settings.nodes === 'many' && !db.health.isAway) await deleteNow(db, path);
+  else if (db.settings.nodes === 'many' && !db.health.isAway && isDue(tombstone)) await deleteNow(db, path);
   db.wake();
 }
 
+/** Whether Swift may be told now. */
+export function isDue(tombstone: Tombstone): boolean {
+  return tombstone.owedToSwift && (tombstone.dueAtMs ?? 0) <= Date.now();
+}
+
 async function deleteNow(db: Database, path: string): Promise<void> {
+  const late = AbortSignal.timeout(AT_ONCE_MS);
   try {
-    await db.health.answerOrAway(() => db.locks.run(path, () => deleteOwed(db, path)));
+    await db.health.answerOrAway(() => db.locks.run(path, () => deleteOwed(db, path, { check: false, signal: late })), late);
   } catch (error) {
-    if (!isDontKnow(error)) throw error;
+    if (!late.aborted && !isDontKnow(error)) throw error;
     db.log.debug('delete.deferred', { path: displayName(path), reason: messageOf(error) });
   }
 }
 
+export interface DeleteOptions {
+  /** Look first whether somebody else has stored it since. */
+  readonly check: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /** Tells Swift, under the blob's lock, unless the name has been written anew. */
-export async function deleteOwed(db: Database, path: string): Promise<void> {
+export async function deleteOwed(db: Database, path: string, { check, signal }: DeleteOptions): Promise<void> {
   const tombstone = db.spool.tombstones.get(path);
-  if (tombstone?.owedToSwift !== true) return;
-  await db.change(() =>
-    db.store.delete(db.container, objectNameOf(path), { priority: db.settings.nodes === 'many' ? 'write' : 'background' }),
-  );
+  if (tombstone === undefined || !isDue(tombstone)) return;
+  const options = { priority: db.settings.nodes === 'many' ? ('write' as const) : ('background' as const), ...(signal && { signal }) };
+  const found = check ? await lookAgain(db, path, options) : 'old';
+  if (found === 'newer') return;
+  if (found === 'old') {
+    await db.trash.keep([path], options);
+    if (db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
+    await db.change(() => db.store.delete(db.container, objectNameOf(path), options));
+  }
   await settleDeleted(db, path, tombstone.sequence);
+}
+
+async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
+  const askedAtMs = Date.now();
+  const info = await db.store.head(db.container, objectNameOf(path), options);
+  if (info === undefined) return 'gone';
+  if (!believe(db, path, info.lastModifiedMs, 'asked')) return 'old';
+  learnInfo(db, path, info, askedAtMs);
+  return 'newer';
 }
 
 /** Swift has deleted it: the tombstone ends, or stays for as long as an origin has the name. */

@@ -18,9 +18,10 @@ export async function list(db: Database, directory: string, signal: AbortSignal)
   if (kindOfPath(directory) === 'marker') return db.local.list(directory);
   await freshen(db, directory, signal);
   const names = new Map<string, ListedName>();
+  const listedAtMs = Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs);
   await addFromOrigin(db, directory, names);
   db.catalog.forEachIn(directory, (name, kind, sizeBytes) => {
-    names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStat(sizeBytes) });
+    names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStat(sizeBytes, listedAtMs) });
   });
   for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
   addLocal(db, directory, names);

@@ -80,7 +80,7 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
     const info = (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal))
       ? undefined
       : await headOf(db, path, requester.signal);
-    if (info !== undefined) return db.blobStat(info.sizeBytes);
+    if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(info.sizeBytes), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;
     return blobWithoutSwift(db, path, error);
@@ -147,6 +147,7 @@ async function lookupOther(db: Database, path: string, requester: Requester): Pr
     if (!isDontKnow(error)) throw error;
     const meanwhile = lookupLocal(db, path);
     if (meanwhile !== undefined) return meanwhile;
+    if (db.isBuried(path)) return undefined;
     const inOrigin = await statInOrigin(db, path);
     if (inOrigin !== undefined) return inOrigin;
     if (known !== undefined) return { ...db.fileStat(known.sizeBytes, known.mtimeMs, 0) };

@@ -70,7 +70,7 @@ export class OpenDatabase {
 
   status(): DatabaseStatus {
     const { db } = this;
-    const { writes, deletes } = Publisher.owed(db);
+    const { writes } = Publisher.owed(db);
     const problem = db.binding.refusal?.message ?? db.problem;
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
@@ -82,7 +82,7 @@ export class OpenDatabase {
       pendingWrites: writes.length,
       pendingBytes: writes.reduce((sum, p) => sum + p.sizeBytes, 0),
       oldestPendingMs: writes.length === 0 ? undefined : Math.min(...writes.map((p) => p.sealedAtMs)),
-      pendingDeletes: deletes.length,
+      pendingDeletes: [...db.spool.tombstones.values()].filter((t) => t.owedToSwift).length,
       tornFiles: db.spool.torn.count,
       knownNames: db.catalog.count,
     };

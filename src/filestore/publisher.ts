@@ -8,9 +8,9 @@ import { closeSync, openSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
-import { refreshBelow } from './ask-swift.js';
+import { learnInfo, refreshBelow } from './ask-swift.js';
 import type { Database } from './database.js';
-import { deleteOwed, settleDeleted } from './delete-path.js';
+import { deleteOwed, isDue, settleDeleted } from './delete-path.js';
 import { RENEW_MS } from './node-registry.js';
 import { kindOfPath } from './path-kind.js';
 import { bodyOfFile, cacheKeyOf, learn, metadataOf, putObject } from './publish.js';
@@ -19,6 +19,7 @@ const PUBLISH_AT_ONCE = 4;
 /** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
 const DELETES_AT_ONCE = 100;
 const FEWEST_FOR_BULK = 8;
+const DELETE_EACH_AT_ONCE = 4;
 const DRAIN_LOOK_MS = 25;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
@@ -50,11 +51,11 @@ export class Publisher {
     this.#loop = this.#run();
   }
 
-  /** What is owed to Swift: temporaries are not, they wait for their rename. */
+  /** What is owed to Swift now: temporaries wait for their rename, some deletes for their grace. */
   static owed(db: Database): { readonly writes: Pending[]; readonly deletes: Tombstone[] } {
     return {
       writes: [...db.spool.pending.values()].filter((p) => kindOfPath(p.path) !== 'temporary'),
-      deletes: [...db.spool.tombstones.values()].filter((t) => t.owedToSwift),
+      deletes: [...db.spool.tombstones.values()].filter(isDue),
     };
   }
 
@@ -93,7 +94,9 @@ export class Publisher {
   #sleep(): Promise<void> {
     return new Promise<void>((resolve) => {
       const waitMs =
-        this.#retryMs > 0 ? this.#retryMs * (0.5 + Math.random()) : Math.max(50, Math.min(this.#renewAtMs, this.#refreshAtMs) - Date.now());
+        this.#retryMs > 0
+          ? this.#retryMs * (0.5 + Math.random())
+          : Math.max(50, Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs()) - Date.now());
       const timer = setTimeout(resolve, Math.min(waitMs, RENEW_MS)).unref();
       this.#wake = () => {
         // While failing, new work does not shorten the wait: it would hammer a Swift that refuses.
@@ -105,6 +108,14 @@ export class Publisher {
   }
 
   /** Does what there is to do. @returns whether something failed and is to be tried again. Never rejects. */
+  /** When the first of the deletes that wait may be told, in ms since the epoch. */
+  #nextDueMs(): number {
+    let next = Infinity;
+    for (const { owedToSwift, dueAtMs } of this.#db.spool.tombstones.values())
+      if (owedToSwift && dueAtMs !== undefined) next = Math.min(next, dueAtMs);
+    return next;
+  }
+
   async #turn(): Promise<boolean> {
     const db = this.#db;
     if (db.health.isAway) return false;
@@ -113,6 +124,7 @@ export class Publisher {
     if (await this.#publishAll()) failed = true;
     if (await this.#deleteAll()) failed = true;
     if (await this.#updateTimes()) failed = true;
+    if (await this.#touch()) failed = true;
     if (!failed) db.problem = undefined;
     if (Date.now() >= this.#renewAtMs) {
       this.#renewAtMs = Date.now() + RENEW_MS;
@@ -142,7 +154,7 @@ export class Publisher {
     const db = this.#db;
     const { path } = pending;
     return db.locks.run(path, async () => {
-      if (db.spool.pending.get(path) !== pending) return;
+      if (db.spool.pending.get(path) !== pending || (await this.#isOvertaken(pending))) return;
       const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
       const fd = openSync(pending.file, 'r');
       try {
@@ -152,7 +164,6 @@ export class Publisher {
         closeSync(fd);
       }
       if (db.spool.pending.get(path) !== pending) return;
-      db.owedTimes.delete(path);
       learn(db, path, pending, mtimeMs);
       await db.spool.markPublished(pending, { keepFile: true });
       db.verifiedSeals.delete(pending.sequence);
@@ -160,19 +171,54 @@ export class Publisher {
     });
   }
 
+  /**
+   * Whether another node closed a file of this name later than we did: then its bytes are the ones that count, and ours were overwritten.
+   * Content-named files are the same wherever they come from.
+   */
+  async #isOvertaken(pending: Pending): Promise<boolean> {
+    const db = this.#db;
+    const { path } = pending;
+    if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
+    const askedAtMs = Date.now();
+    const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), { priority: 'background' }));
+    const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
+    if (!changed || info.lastModifiedMs <= pending.sealedAtMs || db.spool.pending.get(path) !== pending) return false;
+    db.log.info('publisher.overtaken', {
+      database: displayName(db.name),
+      path: displayName(path),
+      meaning: 'another node closed this file later: the last close wins',
+    });
+    db.owedTimes.delete(path);
+    await db.spool.markPublished(pending, { keepFile: false });
+    learnInfo(db, path, info, askedAtMs);
+    db.changed(path);
+    return true;
+  }
+
   async #deleteAll(): Promise<boolean> {
     const db = this.#db;
+    // Another node that says "one" has it: what we think is garbage may be what it lives on.
+    if (db.binding.refusal !== undefined) return false;
     const owed = Publisher.owed(db).deletes.sort((a, b) => a.sequence - b.sequence);
     while (owed.length > 0 && !this.#stopped.signal.aborted) {
       const batch = owed.splice(0, DELETES_AT_ONCE);
-      if (await this.#attempt('delete', () => (batch.length < FEWEST_FOR_BULK ? this.#deleteEach(batch) : this.#deleteMany(batch))))
-        return true;
+      const inBulk = batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one';
+      if (await this.#attempt('delete', () => (inBulk ? this.#deleteMany(batch) : this.#deleteEach(batch)))) return true;
     }
     return false;
   }
 
   async #deleteEach(batch: readonly Tombstone[]): Promise<void> {
-    for (const { path } of batch) await this.#db.health.watch(this.#db.locks.run(path, () => deleteOwed(this.#db, path)));
+    const db = this.#db;
+    const queue = [...batch];
+    const check = db.settings.nodes === 'many';
+    const worker = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined && !this.#stopped.signal.aborted; next = queue.shift()) {
+        const { path } = next;
+        await db.health.watch(db.locks.run(path, () => deleteOwed(db, path, { check, signal: this.#stopped.signal })));
+      }
+    };
+    await Promise.all(Array.from({ length: DELETE_EACH_AT_ONCE }, worker));
   }
 
   /** LOCKS: all names of the batch, in ascending order. */
@@ -184,7 +230,15 @@ export class Publisher {
       return next === undefined ? underAllLocks() : db.locks.run(next.path, () => lockFrom(index + 1));
     };
     const underAllLocks = async (): Promise<void> => {
-      const current = sorted.filter((t) => db.spool.tombstones.get(t.path)?.sequence === t.sequence);
+      const isCurrent = (t: Tombstone): boolean => db.spool.tombstones.get(t.path)?.sequence === t.sequence;
+      const before = sorted.filter(isCurrent);
+      await db.health.watch(
+        db.trash.keep(
+          before.map((t) => t.path),
+          { priority: 'background', signal: this.#stopped.signal },
+        ),
+      );
+      const current = before.filter(isCurrent);
       const { failed } = await db.health.watch(
         db.change(() =>
           db.store.deleteMany(
@@ -208,14 +262,15 @@ export class Publisher {
     for (const [path, mtimeMs] of [...db.owedTimes]) {
       if (db.spool.pending.has(path) || db.live.has(path)) continue;
       const failed = await this.#attempt('times', async () => {
-        await db.locks.run(path, () =>
-          db.health.watch(
-            db.store.updateMetadata(db.container, objectNameOf(path), { mtime: String(Math.round(mtimeMs)) }, { priority: 'background' }),
-          ),
-        );
-        const known = db.catalog.other(path);
-        if (known !== undefined) db.learnOther(path, { ...known, mtimeMs });
-        if (db.owedTimes.get(path) === mtimeMs) db.owedTimes.delete(path);
+        await db.locks.run(path, async () => {
+          if (db.owedTimes.get(path) !== mtimeMs) return;
+          const times = { mtime: String(Math.round(mtimeMs)) };
+          await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), times, { priority: 'background' }));
+          const known = db.catalog.other(path);
+          if (known === undefined || db.owedTimes.get(path) !== mtimeMs) return;
+          db.learnOther(path, { ...known, mtimeMs });
+          db.owedTimes.delete(path);
+        });
       });
       if (failed) return true;
     }

@@ -79,8 +79,11 @@ export async function openSealed(db: Database, pending: Pending): Promise<Cached
   return { fd, sizeBytes: pending.sizeBytes, close };
 }
 
-/** Where a path's bytes may come from, in order. */
-export function sourcesOf(db: Database, path: string): readonly FillSource[] {
+/**
+ * Where a path's bytes may come from, in order.
+ * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
+ */
+export function sourcesOf(db: Database, path: string, md5?: string): readonly FillSource[] {
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
     open: async (start, signal) => {
@@ -91,6 +94,10 @@ export function sourcesOf(db: Database, path: string): readonly FillSource[] {
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         db.unlearn(path);
         db.changed(path);
+      }
+      if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {
+        read.body.on('error', () => undefined).destroy();
+        throw new FilestoreError('stale', `${displayName(path)} was replaced meanwhile`);
       }
       return read === undefined ? undefined : { body: read.body, totalBytes: read.info.sizeBytes };
     },
@@ -103,7 +110,7 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
   const late = AbortSignal.timeout(db.settings.readTimeoutMs);
   const either = AbortSignal.any([signal, late]);
   for (;;) {
-    const fill = db.cache.fill(key, sourcesOf(db, path), either);
+    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? key.slice(4) : undefined), either);
     try {
       return await untilAborted(fill, either);
     } catch (error) {
@@ -170,7 +177,25 @@ export async function openOther(
   if (stat.kind === 'directory') throw new FilestoreError('is-directory', `${displayName(path)} is a directory`);
   const pending = db.spool.pending.get(path);
   if (pending !== undefined) return { file: await openSealed(db, pending), stat };
-  if (db.catalog.other(path)?.checkedAtMs === 0 && !db.health.isAway) await headOf(db, path, requester.signal);
+  for (let tries = 1; ; tries++) {
+    if ((tries > 1 || db.catalog.other(path)?.checkedAtMs === 0) && !db.health.isAway) await headOf(db, path, requester.signal);
+    try {
+      return await openOtherAsKnown(db, path, stat, requester);
+    } catch (error) {
+      // Another node replaced it since we asked: its new bytes are what is read.
+      if (kindOf(error) !== 'stale' || tries >= STALE_TRIES) throw error;
+    }
+  }
+}
+
+const STALE_TRIES = 5;
+
+async function openOtherAsKnown(
+  db: Database,
+  path: string,
+  stat: Stat,
+  requester: Requester,
+): Promise<{ file: CachedFile; stat: Stat } | { ranged: RangedFile; stat: Stat }> {
   const known = db.catalog.other(path);
   if (known === undefined) return { file: await openFromOrigin(db, path, requester), stat };
   if (known.md5 === undefined) return { ranged: ranged(db, path, stat), stat };

@@ -1,0 +1,42 @@
+/**
+ * Names that were deleted here and written by somebody else since: another node, `undelete`, an admin at the shell. Swift has no compare-and-swap
+ * (If-Match and If-Unmodified-Since are ignored on DELETE and PUT), so the only evidence is the time at which Swift stored the object, held
+ * against the time of our delete. Hence the clocks of the nodes and of Swift must agree (NTP); with `nodes: one` nobody else writes, and the
+ * times of what is still owed are not compared.
+ *
+ *    buried, owed ──(many) stored after the delete──► alive, nothing is owed
+ *    buried, told ──Swift has it─────────────────────► alive (only an origin's file was hidden)
+ */
+import { displayName } from '../base/names.js';
+import type { Tombstone } from '../spool/spool.js';
+import type { Database } from './database.js';
+
+/** Whether Swift is asked for a buried name all the same. */
+export function mayLiveElsewhere(db: Database, path: string): boolean {
+  const tombstone = db.spool.tombstones.get(path);
+  return tombstone !== undefined && (!tombstone.owedToSwift || db.settings.nodes === 'many');
+}
+
+/**
+ * Ends the tombstone of a name that Swift shows, when the object is newer than the delete.
+ * @param seen `asked`: the object itself was asked for; `listed`: a listing showed it, which may lag behind our own delete
+ * @returns whether the name may be believed to be there
+ */
+export function believe(db: Database, path: string, lastModifiedMs: number, seen: 'asked' | 'listed'): boolean {
+  const tombstone = db.spool.tombstones.get(path);
+  if (tombstone === undefined) return true;
+  if (!isNewer(db, tombstone, lastModifiedMs, seen)) return false;
+  db.spool.exhume(path);
+  db.log.info('delete.overtaken', {
+    database: displayName(db.name),
+    path: displayName(path),
+    meaning: 'somebody else stored it after it was deleted here: it stays',
+  });
+  return true;
+}
+
+function isNewer(db: Database, tombstone: Tombstone, lastModifiedMs: number, seen: 'asked' | 'listed'): boolean {
+  if (!tombstone.owedToSwift && seen === 'asked') return true;
+  if (tombstone.owedToSwift && db.settings.nodes === 'one') return false;
+  return lastModifiedMs > tombstone.deletedAtMs;
+}
