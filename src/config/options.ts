@@ -122,6 +122,19 @@ export const OPTIONS = {
     fallback: '10s',
     help: 'With nodes: many, how late a delete on another machine may be noticed.',
   }),
+  gcGraceMs: option(duration, {
+    name: 'gc_grace',
+    group: 'writes and reads',
+    takes: 'DURATION',
+    fallback: '30m',
+    help: "With nodes: many, how long the delete of a file that Odoo's newest garbage collector renamed to .__gc waits, and is then checked again. Not below Odoo's own half hour.",
+  }),
+  deleteRetentionMs: option(duration, {
+    name: 'delete_retention',
+    group: 'writes and reads',
+    takes: 'DURATION',
+    help: 'How long deleted files can be brought back by odoo-swiftfs undelete. They are kept in the container CONTAINER_trash, where Swift removes them by itself. Unset: deleted is deleted.',
+  }),
   streamAboveBytes: option(size, {
     name: 'stream_above',
     group: 'writes and reads',

@@ -14,6 +14,8 @@ export function filestoreSettings(settings: Settings): FilestoreSettings {
     readTimeoutMs: settings.readTimeoutMs,
     negativeTtlMs: settings.negativeTtlMs,
     deleteBoundMs: settings.deleteBoundMs,
+    gcGraceMs: settings.gcGraceMs,
+    deleteRetentionMs: settings.deleteRetentionMs ?? 0,
     streamAboveBytes: settings.streamAboveBytes,
     maxPendingBytes: settings.maxPendingBytes,
     spoolFloorBytes: settings.spoolFloorBytes,

@@ -277,6 +277,26 @@ export class Publisher {
     return false;
   }
 
+  /** Blobs whose markers say that Odoo goes on using them (markers.ts). Lost in a crash. */
+  async #touch(): Promise<boolean> {
+    const db = this.#db;
+    for (const path of [...db.touched]) {
+      const failed = await this.#attempt('touch', async () => {
+        await db.locks.run(path, async () => {
+          if (!db.touched.delete(path) || db.catalog.sizeOf(path) === undefined) return;
+          try {
+            await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), {}, { priority: 'background' }));
+          } catch (error) {
+            db.touched.add(path);
+            throw error;
+          }
+        });
+      });
+      if (failed) return true;
+    }
+    return false;
+  }
+
   /** @returns whether it failed */
   async #attempt(what: string, work: () => Promise<void>): Promise<boolean> {
     try {

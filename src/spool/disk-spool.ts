@@ -169,8 +169,8 @@ export class DiskSpool implements Spool {
     return target;
   }
 
-  bury(path: string, options: { owedToSwift: boolean }): Tombstone {
-    const record = this.#record({ type: 'bury', path, deletedAtMs: this.#nowMs(), owedToSwift: options.owedToSwift });
+  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone {
+    const record = this.#record({ type: 'bury', path, deletedAtMs: this.#nowMs(), ...options });
     this.#syncSoon();
     const tombstone = this.#state.tombstones.get(path);
     if (tombstone?.sequence !== record.sequence) throw new FilestoreError('internal', `${displayName(path)}: lost its tombstone`);

@@ -37,6 +37,7 @@ export interface BuryRecord {
   readonly path: string;
   readonly deletedAtMs: number;
   readonly owedToSwift: boolean;
+  readonly dueAtMs?: number;
 }
 
 export type SpoolRecord =

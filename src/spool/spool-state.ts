@@ -56,8 +56,8 @@ export class RecordedState implements SpoolState {
       case 'release':
         return this.pending.get(record.path)?.sequence === record.of ? this.#dropPending(record.path) : undefined;
       case 'bury': {
-        const { path, deletedAtMs, owedToSwift, sequence } = record;
-        this.tombstones.set(path, { path, deletedAtMs, owedToSwift, sequence });
+        const { path, deletedAtMs, owedToSwift, sequence, dueAtMs } = record;
+        this.tombstones.set(path, { path, deletedAtMs, owedToSwift, sequence, ...(dueAtMs === undefined ? {} : { dueAtMs }) });
         return this.#dropPending(path);
       }
       case 'told': {

@@ -43,6 +43,8 @@ export interface Tombstone {
   readonly sequence: number;
   /** Swift is yet to be told. False: it is told, and only an origin still has the name. */
   readonly owedToSwift: boolean;
+  /** Swift may not be told before this time, in ms since the epoch; absent: at once. */
+  readonly dueAtMs?: number;
 }
 
 export interface SpoolState {
@@ -75,7 +77,7 @@ export interface Spool extends SpoolState {
   setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string>;
 
   /** Records a delete: written before the return, fsynced within 100 ms. Drops what was pending of that path. */
-  bury(path: string, options: { owedToSwift: boolean }): Tombstone;
+  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone;
   /** Swift was told. @param keep an origin still has the name, so the memory stays */
   markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean;
   /** The name lives again (published or found): the tombstone ends. */

@@ -52,6 +52,13 @@ export interface PutOptions extends RequestOptions {
   readonly onProgress?: () => void;
 }
 
+export interface CopyOptions extends RequestOptions {
+  /** The copy's metadata instead of the source's. A time at which the source is to be removed is then not carried along. */
+  readonly metadata?: Metadata;
+  /** The store removes the copy by itself after this many seconds; from then on it is absent for everybody. */
+  readonly deleteAfterSeconds?: number;
+}
+
 export interface GetOptions extends RequestOptions {
   /** First byte, and the byte after the last; without it the whole object. */
   readonly range?: { readonly start: number; readonly end: number };
@@ -90,7 +97,7 @@ export interface ObjectStore {
   /** Replaces metadata keys given, keeps the others (Swift's POST would drop them: read first). @returns false when not there. */
   updateMetadata(container: string, name: string, metadata: Metadata, options?: RequestOptions): Promise<boolean>;
   /** Server-side copy. @returns false when the source is not there. */
-  copy(container: string, name: string, toContainer: string, toName: string, options?: RequestOptions): Promise<boolean>;
+  copy(container: string, name: string, toContainer: string, toName: string, options?: CopyOptions): Promise<boolean>;
   /** An SLO goes with its segments. @returns false when it was not there. */
   delete(container: string, name: string, options?: RequestOptions): Promise<boolean>;
   deleteMany(container: string, names: readonly string[], options?: RequestOptions): Promise<DeleteManyResult>;

@@ -12,6 +12,7 @@ import type { Log } from '../base/log.js';
 import { PriorityLimiter } from '../base/priority-limiter.js';
 import type {
   ContainerInfo,
+  CopyOptions,
   DeleteManyResult,
   GetOptions,
   ListedObject,
@@ -135,7 +136,7 @@ class UndiciSwiftStore implements SwiftStore {
     return updateMetadata(this.#requester, container, name, metadata, options);
   }
 
-  async copy(container: string, name: string, toContainer: string, toName: string, options: RequestOptions = {}): Promise<boolean> {
+  async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
     const done = await copyObject(this.#requester, container, name, toContainer, toName, options);
     if (done !== 'too-large') return done === 'copied';
     return this.#large.copy(container, name, toContainer, toName, options);

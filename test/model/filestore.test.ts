@@ -62,6 +62,8 @@ function settings(spoolDirectory: string): FilestoreSettings {
     readTimeoutMs: 5_000,
     negativeTtlMs: 0,
     deleteBoundMs: 0,
+    gcGraceMs: 0,
+    deleteRetentionMs: 0,
     streamAboveBytes: 1 << 30,
     maxPendingBytes: 1 << 30,
     spoolFloorBytes: 0,

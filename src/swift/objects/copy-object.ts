@@ -1,7 +1,8 @@
 /** Server-side copy of one object. Swift reads a large object's segments and stores one plain object, so nothing is shared. */
 import { FilestoreError } from '../../base/errors.js';
-import type { RequestOptions } from '../../store/object-store.js';
+import type { CopyOptions } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
+import { metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 
 /** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
@@ -17,13 +18,13 @@ export async function copyObject(
   name: string,
   toContainer: string,
   toName: string,
-  options: RequestOptions,
+  options: CopyOptions,
 ): Promise<'copied' | 'missing' | 'too-large'> {
   const path = objectPath(container, name);
   const answer = await requester.call({
     method: 'COPY',
     path,
-    headers: { destination: objectPath(toContainer, toName), 'content-length': '0' },
+    headers: { destination: objectPath(toContainer, toName), 'content-length': '0', ...freshHeaders(options), ...expiryHeaders(options) },
     accept: [404, 413],
     options: { priority: 'write', ...options },
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
@@ -37,4 +38,13 @@ export async function copyObject(
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (source.status === 404) return 'missing';
   throw new FilestoreError('not-found', `COPY ${path}: container ${toContainer} does not exist`);
+}
+
+/** Without X-Fresh-Metadata a copy takes all of the source's metadata along, its X-Delete-At too (Swift's `copy` middleware). */
+function freshHeaders({ metadata }: CopyOptions): Record<string, string> {
+  return metadata === undefined ? {} : { 'x-fresh-metadata': 'true', ...metadataHeaders('object', metadata) };
+}
+
+export function expiryHeaders({ deleteAfterSeconds }: CopyOptions): Record<string, string> {
+  return deleteAfterSeconds === undefined ? {} : { 'x-delete-after': String(deleteAfterSeconds) };
 }

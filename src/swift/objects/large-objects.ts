@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError } from '../../base/errors.js';
-import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
+import type { CopyOptions, ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { createContainer, headContainer } from '../containers.js';
 import type { Requester } from '../requests/requester.js';
-import { copyObject } from './copy-object.js';
+import { copyObject, expiryHeaders } from './copy-object.js';
 import {
   putManifest,
   putSegment,
@@ -73,7 +73,7 @@ export class LargeObjects {
   }
 
   /** @returns false when the source is not there, or is no large object */
-  async copy(container: string, name: string, toContainer: string, toName: string, options: RequestOptions): Promise<boolean> {
+  async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions): Promise<boolean> {
     const { requester, clock } = this.#parts;
     const sources = await readManifest(requester, container, name, options);
     if (sources === undefined) return false;
@@ -85,7 +85,9 @@ export class LargeObjects {
     try {
       for (const source of sources) {
         const copy = { ...source, container: segmentsContainer(toContainer), name: segmentName(prefix, copies.length) };
-        const done = await copyObject(requester, source.container, source.name, copy.container, copy.name, options);
+        // Segments have no metadata of ours; what they may have is a time at which they go, which is this copy's own affair.
+        const segmentOptions = { ...options, metadata: {} };
+        const done = await copyObject(requester, source.container, source.name, copy.container, copy.name, segmentOptions);
         if (done !== 'copied') {
           throw new FilestoreError(
             'corrupt',
@@ -97,7 +99,8 @@ export class LargeObjects {
       const type = head.headers['content-type'];
       await putManifest(requester, toContainer, toName, copies, {
         ...options,
-        metadata: metadataOf('object', head.headers),
+        metadata: options.metadata ?? metadataOf('object', head.headers),
+        headers: expiryHeaders(options),
         ...(typeof type === 'string' ? { contentType: type } : {}),
       });
       return true;
