@@ -3,13 +3,17 @@
  * written, and `ensure` is called by whoever first needs the container, or by the publisher.
  *
  *    unbound ──ensure──► bound (ours to use)        refused: another owner, or another machine with `nodes: one`; asked again every minute
+ *
+ * A machine that finds another one at a renewal stays bound (its writes are content that nobody else lacks the right to), but `refusal` is set, and
+ * the publisher keeps its deletes back.
  */
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import { displayName, fromUtf8 } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
-import type { ContainerInfo, ObjectStore } from '../store/object-store.js';
-import { deadNodes, deregistration, otherLiveNodes, registration } from './node-registry.js';
+import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
+import { deadNodes, deregistration, hasRegistration, refusalOf, registration } from './node-registry.js';
+import { isTrash } from './retention.js';
 
 /** Container metadata that holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
 export const DATABASE_KEY = 'osf-database';
@@ -49,8 +53,17 @@ export class ContainerBinding {
     return this.#madeHere;
   }
 
+  /** Why the container may not be ours, as it was last seen. */
   get refusal(): FilestoreError | undefined {
     return this.#refusal;
+  }
+
+  /**
+   * For a start that has the container's metadata at hand and does not bind yet.
+   * @throws FilestoreError busy, exists
+   */
+  assertMayBind(info: ContainerInfo): void {
+    this.#check(info);
   }
 
   /**
@@ -71,8 +84,9 @@ export class ContainerBinding {
       await this.ensure();
       return;
     }
-    this.#check(info);
+    // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
     await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#registration() }, { priority: 'background' });
+    this.#check(info);
   }
 
   /** Takes the registration back, if Swift answers. */
@@ -104,10 +118,26 @@ export class ContainerBinding {
       info = await store.headContainer(container, options);
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
-    this.#check(info);
-    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...claim }, options);
+    await this.#register(info, claim, options);
     this.#bound = true;
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
+  }
+
+  /** Looks, registers, and looks again: somebody may have registered at the same moment. @throws as `ensure` */
+  async #register(before: ContainerInfo, claim: Metadata, options: RequestOptions): Promise<void> {
+    const { store, container, nodeId } = this.#options;
+    let isRegistered = hasRegistration(before, nodeId);
+    try {
+      this.#check(before);
+      await store.updateContainer(container, { ...deadNodes(before, Date.now()), ...claim }, options);
+      isRegistered = true;
+      const after = await store.headContainer(container, options);
+      if (after !== undefined) this.#check(after);
+    } catch (error) {
+      // Not to stand in the other's way: the mere attempt must not refuse its next start.
+      if (kindOf(error) === 'busy' && isRegistered) await store.updateContainer(container, deregistration(nodeId), options);
+      throw error;
+    }
   }
 
   #registration(): Readonly<Record<string, string>> {
@@ -128,13 +158,14 @@ export class ContainerBinding {
         `container ${container} belongs to database "${displayName(owner)}"; "${displayName(database)}" needs another name or container_prefix`,
       );
     }
-    for (const other of otherLiveNodes(info, nodeId, Date.now())) {
-      if (nodes === 'many' && other.mode === 'many') continue;
+    if (isTrash(info)) {
       return new FilestoreError(
-        'busy',
-        `container ${container} is mounted by ${other.host} (nodes: ${other.mode}), last seen ${Math.round((Date.now() - other.seenAtMs) / 1000)} s ago; set "nodes: many" on both, or unmount there first`,
+        'exists',
+        `container ${container} keeps what was deleted from another database (delete_retention); "${displayName(database)}" needs another name or container_prefix`,
       );
     }
+    const reason = refusalOf(info, container, nodeId, nodes, Date.now());
+    if (reason !== undefined) return new FilestoreError('busy', reason);
     return undefined;
   }
 }

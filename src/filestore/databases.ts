@@ -14,6 +14,7 @@ import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } 
 import type { Requester } from './filestore.js';
 import { rmdir } from './delete-path.js';
 import { list } from './list-path.js';
+import { isTrash } from './retention.js';
 
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
@@ -42,7 +43,7 @@ export class Databases {
     for (const database of recordedDatabases(this.#shared.settings)) await this.open(database, {});
   }
 
-  /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden */
+  /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
   async discover(): Promise<void> {
     const { store, settings } = this.#shared;
     const prefix = settings.containerPrefix === '' ? '' : `${settings.containerPrefix.toLowerCase()}-`;
@@ -50,10 +51,12 @@ export class Databases {
       for (const container of page) {
         if (container.endsWith('_segments') || [...this.#open.values()].some((d) => d.db.container === container)) continue;
         const info = await store.headContainer(container);
-        if (info === undefined) continue;
+        if (info === undefined || isTrash(info)) continue;
         // With an empty prefix every container of the account matches: only those that say they are ours are taken.
         const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
-        if (database !== undefined) await this.open(database, { exists: true });
+        if (database === undefined) continue;
+        const opened = await this.open(database, { exists: true });
+        if (opened.db.container === container) opened.db.binding.assertMayBind(info);
       }
     }
   }
@@ -107,7 +110,7 @@ export class Databases {
 
   async #hasContainer(database: string, container: string): Promise<boolean> {
     const info = await this.#shared.store.headContainer(container);
-    if (info === undefined) return false;
+    if (info === undefined || isTrash(info)) return false;
     const owner = databaseOf(info);
     return owner === undefined ? database === database.toLowerCase() : owner === database;
   }

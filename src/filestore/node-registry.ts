@@ -2,8 +2,9 @@
  * Which machines mount a container (ruling 9), kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST`, renewed every minute. A second live
  * machine is refused until both say `nodes: many`.
  *
- * Swift has no compare-and-swap: two machines that bind within the same second may both get in. Each sees the other at its next renewal and says
- * so; with `one` the younger registration then counts as the intruder.
+ * Swift has no compare-and-swap, so a machine registers first and then looks once more who is there: of two that come at the same moment at least one
+ * sees the other, and takes its registration back. Both may be refused; never are both let in. A machine that was silent for three minutes counts
+ * as dead, and another may take its place: when it is heard of again, it keeps its deletes back until one of the two is gone.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -42,6 +43,10 @@ export function registration(nodeId: string, mode: 'one' | 'many', nowMs: number
   return { [KEY_PREFIX + nodeId]: `${Math.floor(nowMs / 1000)} ${mode} ${hostname().slice(0, 100)}` };
 }
 
+export function hasRegistration(info: ContainerInfo, nodeId: string): boolean {
+  return info.metadata[KEY_PREFIX + nodeId] !== undefined;
+}
+
 /** The metadata that takes the registration back. */
 export function deregistration(nodeId: string): Metadata {
   return { [KEY_PREFIX + nodeId]: '' };
@@ -56,6 +61,14 @@ export function otherLiveNodes(info: ContainerInfo, nodeId: string, nowMs: numbe
     if (nowMs - seenAtMs < LIVE_MS) nodes.push({ host: host.join(' '), mode: mode === 'many' ? 'many' : 'one', seenAtMs });
   }
   return nodes;
+}
+
+/** Why this machine may not have the container together with those that are there; undefined when it may. */
+export function refusalOf(info: ContainerInfo, container: string, nodeId: string, mode: 'one' | 'many', nowMs: number): string | undefined {
+  const other = otherLiveNodes(info, nodeId, nowMs).find((node) => mode === 'one' || node.mode === 'one');
+  if (other === undefined) return undefined;
+  const seen = `last seen ${Math.max(0, Math.round((nowMs - other.seenAtMs) / 1000))} s ago`;
+  return `container ${container} is mounted by ${other.host} (nodes: ${other.mode}), ${seen}; set "nodes: many" on both, or unmount there first`;
 }
 
 /** Keys of machines that are long dead, to be removed with the next renewal. */
