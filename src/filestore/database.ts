@@ -24,6 +24,8 @@ import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
 import { Trash } from './retention.js';
 import type { StoreHealth } from './store-health.js';
+import { WalkAhead } from './walk-ahead.js';
+import { walkGround } from './walk-ground.js';
 import { Writers } from './writers.js';
 
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
@@ -77,6 +79,7 @@ export class Database {
   readonly writers = new Writers();
   readonly live = new Map<string, LiveFile>();
   readonly absence: Absence;
+  readonly walk: WalkAhead;
   readonly trash: Trash;
   /** Times set on files that Swift already has, carried to it with the next renewal; memory only. */
   readonly owedTimes = new Map<string, number>();
@@ -112,6 +115,7 @@ export class Database {
     this.log = parts.log;
     this.changed = parts.changed;
     this.absence = new Absence(parts.settings.negativeTtlMs);
+    this.walk = new WalkAhead(walkGround(this));
     this.trash = new Trash(parts.store, parts.container, parts.settings.deleteRetentionMs);
     for (const target of this.spool.aliases.values()) if (target !== '') this.aliased.add(target);
   }

@@ -25,7 +25,8 @@ export async function list(db: Database, directory: string, signal: AbortSignal)
   });
   for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
   addLocal(db, directory, names);
-  return [...names.values()];
+  // By name: who walks in the order of the listing and who sorts first walk alike, and can be fetched ahead of (walk-ahead.ts).
+  return [...names.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function isHidden(db: Database, path: string): boolean {

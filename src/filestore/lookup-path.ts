@@ -76,6 +76,11 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
     const finished = knownBlob(db, path);
     if (finished !== undefined) return finished;
   }
+  if (db.catalog.completeAtMs > 0) {
+    // Swift's whole list lacks it: the origin is the likelier place, and its "yes" saves a question.
+    const there = await db.origin?.stat(path);
+    if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(there.sizeBytes);
+  }
   try {
     const info = (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal))
       ? undefined

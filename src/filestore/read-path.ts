@@ -9,6 +9,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import type { Priority } from '../base/priority-limiter.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
 import { headOf } from './ask-swift.js';
@@ -26,7 +27,10 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
   const pending = db.spool.pending.get(blob);
   if (known !== undefined && pending === undefined) {
     const cached = db.cache.open(cacheKeyOf(blob, ''));
-    if (cached !== undefined && !(cached instanceof Promise)) return new WholeFile(cached, { ...known, sizeBytes: cached.sizeBytes }, true);
+    if (cached !== undefined && !(cached instanceof Promise)) {
+      if (db.walk.isWalking) db.walk.opened(blob, false);
+      return new WholeFile(cached, { ...known, sizeBytes: cached.sizeBytes }, true);
+    }
   }
   return openSlowly(db, path, blob, requester);
 }
@@ -43,6 +47,7 @@ async function openSlowly(db: Database, path: string, blob: string, requester: R
     const fill = db.cache.fill(`sha1-${sha1}`, sourcesOf(db, blob), new AbortController().signal);
     return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
   }
+  db.walk.opened(blob, true);
   const file = await fillWhole(db, blob, `sha1-${sha1}`, requester.signal);
   return new WholeFile(file, { ...stat, sizeBytes: file.sizeBytes }, true);
 }
@@ -79,17 +84,23 @@ export async function openSealed(db: Database, pending: Pending): Promise<Cached
   return { fd, sizeBytes: pending.sizeBytes, close };
 }
 
+export interface SourceOptions {
+  /** What Swift's copy must hash to, where the name does not say it. */
+  readonly md5?: string;
+  readonly priority?: Priority;
+}
+
 /**
  * Where a path's bytes may come from, in order.
  * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
  */
-export function sourcesOf(db: Database, path: string, md5?: string): readonly FillSource[] {
+export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }: SourceOptions = {}): readonly FillSource[] {
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
     open: async (start, signal) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
       const read = await db.health.watch(
-        db.store.get(db.container, objectNameOf(path), { ...range, signal, timeoutMs: db.settings.readTimeoutMs }),
+        db.store.get(db.container, objectNameOf(path), { ...range, priority, signal, timeoutMs: db.settings.readTimeoutMs }),
       );
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         db.unlearn(path);
@@ -102,7 +113,10 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
       return read === undefined ? undefined : { body: read.body, totalBytes: read.info.sizeBytes };
     },
   };
-  return db.origin === undefined || db.isBuried(path) ? [swift] : [swift, db.origin.source(path)];
+  if (db.origin === undefined || db.isBuried(path)) return [swift];
+  // A complete list that lacks the name makes the origin the likelier place; the hash decides in either order.
+  const likelyInOrigin = db.catalog.completeAtMs > 0 && db.catalog.sizeOf(path) === undefined;
+  return likelyInOrigin ? [db.origin.source(path), swift] : [swift, db.origin.source(path)];
 }
 
 /** @throws not-found, corrupt, unavailable after `read_timeout` */
@@ -110,7 +124,7 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
   const late = AbortSignal.timeout(db.settings.readTimeoutMs);
   const either = AbortSignal.any([signal, late]);
   for (;;) {
-    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? key.slice(4) : undefined), either);
+    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), either);
     try {
       return await untilAborted(fill, either);
     } catch (error) {
