@@ -132,9 +132,20 @@ max_sleep_time_seconds = 1
 CONF
 }
 
+s3_filter() {
+  [ -n "${SWIFT_S3:-}" ] || return 0
+  cat <<CONF
+[filter:s3api]
+use = egg:swift#s3api
+location = us-east-1
+CONF
+}
+
 write_proxy() {
   local auth=tempauth ratelimit=${SWIFT_RATELIMIT:+ratelimit} filter
   [ -z "$keystone" ] || auth='authtoken keystoneauth'
+  # before the authentication, which it prepares
+  auth="${SWIFT_S3:+s3api} $auth"
   {
     cat <<CONF
 [DEFAULT]
@@ -169,5 +180,6 @@ CONF
     done
     authentication_filters
     ratelimit_filter
+    s3_filter
   } >"$etc/proxy.conf"
 }

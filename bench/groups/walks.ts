@@ -1,0 +1,85 @@
+/** A cold walk: every file of a database read by one program while nothing of it is in the cache. */
+import path from 'node:path';
+import { FaultProxy } from '../../test/helpers/fault-proxy.js';
+import { startMount } from '../../test/helpers/with-mount.js';
+import type { Bench, Group } from '../lib/bench.js';
+import { containerOf, OURS, RCLONE } from '../lib/contenders.js';
+import { mountRclone } from '../lib/peers.js';
+import { interleave } from '../lib/rounds.js';
+import { makeTree } from '../lib/tree.js';
+import type { Tree } from '../lib/tree.js';
+
+const FILE_BYTES = 50 * 1024;
+/** What the mount may use (`connections`), so what the bare requests use. */
+const CONCURRENCY = 16;
+const ADDED_LATENCY_MS = 30;
+const ROUNDS = 3;
+const BARE = `bare GETs, ${CONCURRENCY} at once`;
+
+type Login = Pick<Bench['swift'], 'authUrl' | 'user' | 'key'>;
+
+export const walks: Group = { name: 'walks', measure };
+
+async function measure(bench: Bench): Promise<void> {
+  const { scale, swift, bare, directory } = bench;
+  const shape = { files: scale.coldWalkFiles, sizeBytes: FILE_BYTES, shards: 16, seed: 301 };
+  const tree = makeTree(path.join(directory, 'walk'), shape);
+  await bare.makeContainer(containerOf('walk'));
+  await bare.upload(containerOf('walk'), tree);
+
+  const near = await interleave(Math.min(ROUNDS, scale.rounds), [
+    { name: BARE, run: async () => perSecond(tree, await bare.getAll(containerOf('walk'), tree.names, CONCURRENCY)) },
+    { name: OURS, run: () => walkOurs(bench, swift, tree) },
+  ]);
+  bench.add({
+    id: 'walk-cold',
+    title: `cold walk of ${scale.coldWalkFiles} blobs by one program`,
+    unit: 'files/s',
+    baseline: BARE,
+    samples: near,
+    goals: [{ of: OURS, to: BARE, atLeast: 0.7 }],
+  });
+
+  const proxy = await FaultProxy.start(swift.url);
+  try {
+    proxy.add({ do: 'delay', ms: ADDED_LATENCY_MS });
+    const login = { authUrl: proxy.authUrl, user: swift.user, key: swift.key };
+    const far = await interleave(scale.name === 'full' ? ROUNDS : 1, [
+      { name: OURS, run: () => walkOurs(bench, login, tree) },
+      { name: RCLONE, run: (round) => walkRclone(bench, login, tree, round) },
+    ]);
+    bench.add({
+      id: 'walk-cold-latency',
+      title: `the same with ${ADDED_LATENCY_MS} ms added to each request`,
+      unit: 'files/s',
+      baseline: RCLONE,
+      samples: far,
+      goals: [{ of: OURS, to: RCLONE, atLeast: 10 }],
+    });
+  } finally {
+    await proxy.close();
+  }
+}
+
+function perSecond({ names }: Tree, tookMs: number): number {
+  return (names.length / tookMs) * 1000;
+}
+
+/** A mount with an empty cache each time. */
+async function walkOurs({ client }: Bench, swift: Login, tree: Tree): Promise<number> {
+  const mount = await startMount({ swift, database: 'walk', args: ['--nodes', 'many'] });
+  try {
+    return perSecond(tree, (await client.run('walk', mount.path)).totalNs / 1e6);
+  } finally {
+    await mount.stop();
+  }
+}
+
+async function walkRclone({ client, directory }: Bench, swift: Login, tree: Tree, round: number): Promise<number> {
+  const mount = await mountRclone(swift, path.join(directory, `walk-rclone-${round}`));
+  try {
+    return perSecond(tree, (await client.run('walk', path.join(mount.path, containerOf('walk')))).totalNs / 1e6);
+  } finally {
+    await mount.stop();
+  }
+}

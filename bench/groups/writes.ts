@@ -1,0 +1,104 @@
+/** Writes and cold reads through the mount against the same requests made bare, in turns, one at a time. */
+import path from 'node:path';
+import { startMount } from '../../test/helpers/with-mount.js';
+import type { Bench, Group } from '../lib/bench.js';
+import { msP50 } from '../lib/client.js';
+import { interleave, median } from '../lib/rounds.js';
+import { makeTree, writeList } from '../lib/tree.js';
+import type { Tree } from '../lib/tree.js';
+
+const FILE_BYTES = 50 * 1024;
+const BARE = 'bare requests';
+const MOUNT = 'this mount';
+
+export const writes: Group = { name: 'writes', measure };
+
+async function measure(bench: Bench): Promise<void> {
+  const mount = await startMount({ swift: bench.swift, database: 'writes', args: ['--nodes', 'many'] });
+  try {
+    await bench.bare.makeContainer('bare-writes');
+    await measureWrites(bench, mount.path, 'ask');
+    await measureWrites(bench, mount.path, 'odoo');
+    await measureFirstInShard(bench, mount.path);
+    await measureColdReads(bench, mount.path, 'odoo-writes');
+    await mount.drained();
+  } finally {
+    await mount.stop();
+  }
+}
+
+function sliceOf(tree: Tree, round: number, count: number): readonly string[] {
+  return tree.names.slice(round * count, (round + 1) * count);
+}
+
+async function measureWrites({ client, bare, scale, directory, add }: Bench, root: string, how: 'ask' | 'odoo'): Promise<void> {
+  const { requestsPerRound: count, requestRounds: rounds } = scale;
+  // One shard: its directory is there after the first round.
+  const seed = how === 'ask' ? 201 : 202;
+  const tree = makeTree(path.join(directory, `write-${how}`), { files: count * (rounds + 1), sizeBytes: FILE_BYTES, shards: 1, seed });
+  const list = path.join(directory, `write-${how}.list`);
+  const put = (round: number): Promise<number> =>
+    client.run('put', root, writeList(list, sliceOf(tree, round, count)), tree.directory, how).then(msP50);
+  await put(rounds);
+  const samples = await interleave(rounds, [
+    { name: BARE, run: async (round) => median(await bare.putEach('bare-writes', tree, sliceOf(tree, round, count), how === 'odoo')) },
+    { name: MOUNT, run: put },
+  ]);
+  const title =
+    how === 'ask'
+      ? 'write 50 KB: open…close of a name already asked for, against one PUT'
+      : "write 50 KB: Odoo's whole sequence, against HEAD of a missing name + PUT";
+  const goals = [{ of: MOUNT, to: BARE, atMost: 1.3 }];
+  add({ id: `write-${how}`, title, unit: 'ms, p50', baseline: BARE, samples, goals });
+}
+
+/** Every file the first of its shard: the mkdir and its questions are in it. */
+async function measureFirstInShard({ client, bare, scale, directory, add }: Bench, root: string): Promise<void> {
+  const rounds = scale.requestRounds;
+  const shards = Math.min(240, rounds * scale.requestsPerRound);
+  const all = makeTree(path.join(directory, 'write-first'), { files: 256, sizeBytes: FILE_BYTES, shards: 256, seed: 203 });
+  const tree = { ...all, names: all.names.slice(16, 16 + shards) };
+  const count = Math.floor(shards / rounds);
+  const list = path.join(directory, 'write-first.list');
+  const samples = await interleave(rounds, [
+    { name: BARE, run: async (round) => median(await bare.putEach('bare-writes', tree, sliceOf(tree, round, count), true)) },
+    {
+      name: MOUNT,
+      run: (round) => client.run('put', root, writeList(list, sliceOf(tree, round, count)), tree.directory, 'odoo').then(msP50),
+    },
+  ]);
+  add({
+    id: 'write-odoo-first',
+    title: "write 50 KB: Odoo's whole sequence, first in its shard, against HEAD + PUT",
+    unit: 'ms, p50',
+    baseline: BARE,
+    samples,
+    goals: [{ of: MOUNT, to: BARE, atMost: 1.3 }],
+  });
+}
+
+async function measureColdReads({ client, bare, scale, directory, add }: Bench, root: string, container: string): Promise<void> {
+  const { requestsPerRound: count, requestRounds: rounds } = scale;
+  const tree = makeTree(path.join(directory, 'cold'), { files: count * rounds, sizeBytes: FILE_BYTES, shards: 1, seed: 204 });
+  await bare.upload(container, tree);
+  const list = path.join(directory, 'cold.list');
+  const samples = await interleave(rounds, [
+    { name: 'bare GET', run: async (round) => median(await bare.getEach(container, sliceOf(tree, round, count))) },
+    {
+      name: MOUNT,
+      run: async (round) => {
+        writeList(list, sliceOf(tree, round, count));
+        await client.run('stat', root, list);
+        return msP50(await client.run('read', root, list, 1));
+      },
+    },
+  ]);
+  add({
+    id: 'read-cold',
+    title: 'cold read of 50 KB under a known name, against one GET',
+    unit: 'ms, p50',
+    baseline: 'bare GET',
+    samples,
+    goals: [{ of: MOUNT, to: 'bare GET', atMost: 1.2 }],
+  });
+}

@@ -1,0 +1,60 @@
+/** How much work a run does. The default takes about three minutes on two processors; ratios hold from there on, noise shrinks with `full`. */
+export interface Scale {
+  readonly name: 'smoke' | 'quick' | 'full';
+  readonly rounds: number;
+  /** 50 KB files that are read warm. */
+  readonly hotFiles: number;
+  readonly findShards: number;
+  readonly findFilesPerShard: number;
+  readonly largeBytes: number;
+  /** Writes and cold reads a round. */
+  readonly requestsPerRound: number;
+  readonly requestRounds: number;
+  readonly coldWalkFiles: number;
+  readonly transferObjects: number;
+  readonly transferLargeBytes: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
+  smoke: {
+    name: 'smoke',
+    rounds: 1,
+    hotFiles: 32,
+    findShards: 4,
+    findFilesPerShard: 4,
+    largeBytes: 8 * MIB,
+    requestsPerRound: 3,
+    requestRounds: 1,
+    coldWalkFiles: 16,
+    transferObjects: 20,
+    transferLargeBytes: 4 * MIB,
+  },
+  quick: {
+    name: 'quick',
+    rounds: 7,
+    hotFiles: 400,
+    findShards: 32,
+    findFilesPerShard: 40,
+    largeBytes: 200 * MIB,
+    requestsPerRound: 15,
+    requestRounds: 5,
+    coldWalkFiles: 200,
+    transferObjects: 300,
+    transferLargeBytes: 64 * MIB,
+  },
+  full: {
+    name: 'full',
+    rounds: 11,
+    hotFiles: 1000,
+    findShards: 256,
+    findFilesPerShard: 40,
+    largeBytes: 200 * MIB,
+    requestsPerRound: 30,
+    requestRounds: 9,
+    coldWalkFiles: 2000,
+    transferObjects: 2000,
+    transferLargeBytes: 500 * MIB,
+  },
+};
