@@ -34,7 +34,7 @@ async function measure(bench: Bench): Promise<void> {
   try {
     const all = writeList(path.join(directory, 'hot.list'), hot.names);
     const few = writeList(path.join(directory, 'few.list'), hot.names.slice(0, SLOW_FILES));
-    const work: Work = { listFor: ({ isSlow }) => (isSlow === true ? few : all) };
+    const listFor: ListFor = ({ isSlow }) => (isSlow === true ? few : all);
     const warm = await eachThatCan(bench, contenders, 'first read', (contender) =>
       bench.client.run('read', contender.rootOf('hot'), listFor(contender), 1),
     );

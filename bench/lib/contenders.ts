@@ -1,6 +1,7 @@
 /** The mounts side by side over the same objects: the plain directory, this mount in its kinds, and the peers. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { eventually } from '../../test/helpers/processes.js';
 import { projectRoot } from '../../test/helpers/project.js';
 import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench } from './bench.js';
@@ -77,7 +78,11 @@ export function containerOf(database: string): string {
 async function makeDatabases({ swift }: Bench, databases: readonly string[]): Promise<void> {
   const mount = await startMount({ swift, args: ['--nodes', 'many'] });
   for (const database of databases) await mkdir(mount.file(database));
-  await mount.drained();
+  const client = await swift.client();
+  await eventually('the containers of the databases are there', async () => {
+    const containers = await client.containers();
+    return databases.every((database) => containers.includes(containerOf(database)));
+  });
   await mount.stop();
 }
 
