@@ -9,7 +9,7 @@ import { refuseSecretFlags, SWIFT_GROUPS, withOptionFlags } from './flags.js';
 import { fstabArguments } from './fstab.js';
 import { addSwiftCommands } from './swift-commands.js';
 
-const COMMANDS = ['mount', 'unmount', 'status', 'config', 'login', 'swift'];
+const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', 'swift'];
 
 /**
  * Runs one command line to its end; `mount` in the foreground ends with the mount.
@@ -43,6 +43,10 @@ function createProgram(args: readonly string[]): Argv {
       const { statusCommand } = await import('./commands/status.js');
       const mountPoint = parsed['mountpoint'];
       await statusCommand(typeof mountPoint === 'string' ? mountPoint : undefined, parsed['json'] === true);
+    })
+    .command('undelete <db>', 'bring deleted files of a database back (delete_retention)', undeleteOptions, async (parsed) => {
+      const { undeleteCommand } = await import('./commands/undelete.js');
+      await undeleteCommand(parsed);
     })
     .command('config', 'options', (config) =>
       config
@@ -89,6 +93,21 @@ function statusOptions(command: Argv): Argv {
     .option('json', { type: 'boolean', default: false, describe: 'for programs' });
 }
 
+function undeleteOptions(command: Argv): Argv {
+  return withOptionFlags(
+    command
+      .positional('db', { type: 'string', describe: 'name of the database' })
+      .option('since', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'only what was deleted since: 2026-03-01T14:00, or 2h for two hours ago',
+      })
+      .option('name', { type: 'string', array: true, requiresArg: true, describe: 'only this file, as in store_fname; may be given again' })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'only say what would be done' }),
+    ['what is mounted', ...SWIFT_GROUPS],
+  );
+}
+
 function showOptions(command: Argv): Argv {
   return withOptionFlags(command.option('json', { type: 'boolean', default: false, describe: 'for programs' }));
 }
@@ -110,6 +129,9 @@ function usageError(message: string): FilestoreError {
     'detach',
     'json',
     'check',
+    'since',
+    'name',
+    'dry-run',
   ];
   const near = didYouMean(unknown, [...flags, ...COMMANDS]);
   return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);

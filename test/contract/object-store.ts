@@ -142,6 +142,20 @@ export function objectStoreContract(what: string, make: () => Promise<StoreUnder
       await assert.rejects(store.copy(main, 'source é %', `${stem}-none`, 'x'), failsAs('not-found'));
     });
 
+    void test('a copy with metadata of its own drops what the source had, and one with an end is gone when that has come', async () => {
+      await store.put(main, 'for a while', bodyOf('kept'), { metadata: { sha1: 'abc', old: 'x' } });
+      assert.equal(await store.copy(main, 'for a while', other, 'short', { deleteAfterSeconds: 3 }), true);
+      assert.equal(await store.copy(other, 'short', main, 'long', { metadata: { sha1: 'abc' } }), true);
+      assert.deepEqual((await store.head(other, 'short'))?.metadata, { sha1: 'abc', old: 'x' });
+      assert.deepEqual((await store.head(main, 'long'))?.metadata, { sha1: 'abc' });
+      const until = Date.now() + 10_000;
+      while ((await store.head(other, 'short')) !== undefined && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(await store.head(other, 'short'), undefined);
+      assert.equal(await store.get(other, 'short'), undefined);
+      assert.equal(await store.copy(other, 'short', main, 'later'), false);
+      assert.equal((await readBytes(store, main, 'long'))?.toString(), 'kept', 'the copy of a copy with an end has none');
+    });
+
     void test('a deleted object is gone at once, and deleting it again is false', async () => {
       await store.put(main, 'doomed', bodyOf('x'));
       assert.equal(await store.delete(main, 'doomed'), true);

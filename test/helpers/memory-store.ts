@@ -15,6 +15,7 @@ import { SYSTEM_CLOCK, type Clock } from '../../src/base/clock.js';
 import { FilestoreError, type ErrorKind } from '../../src/base/errors.js';
 import type {
   ContainerInfo,
+  CopyOptions,
   DeleteManyResult,
   GetOptions,
   ListedObject,
@@ -56,6 +57,8 @@ interface StoredObject {
   readonly md5: string;
   readonly lastModifiedMs: number;
   readonly metadata: Metadata;
+  /** Gone from then on, though a listing still shows it, as in Swift without its expirer. */
+  readonly deleteAtMs?: number;
 }
 
 interface StoredContainer {
@@ -157,7 +160,7 @@ export class MemoryStore implements ObjectStore {
 
   get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {
     return this.#request({ method: 'get', container, name }, options, () => {
-      const stored = this.#containers.get(container)?.objects.get(name);
+      const stored = this.#alive(container, name);
       if (stored === undefined) return undefined;
       const bytes = options.range === undefined ? stored.bytes : stored.bytes.subarray(options.range.start, options.range.end);
       return { info: infoOf(stored), body: Readable.from(chunks(bytes, this.#failures.get('body')?.shift()), { objectMode: false }) };
@@ -166,7 +169,7 @@ export class MemoryStore implements ObjectStore {
 
   head(container: string, name: string, options: RequestOptions = {}): Promise<ObjectInfo | undefined> {
     return this.#request({ method: 'head', container, name }, options, () => {
-      const stored = this.#containers.get(container)?.objects.get(name);
+      const stored = this.#alive(container, name);
       return stored === undefined ? undefined : infoOf(stored);
     });
   }
@@ -181,11 +184,15 @@ export class MemoryStore implements ObjectStore {
     });
   }
 
-  copy(container: string, name: string, toContainer: string, toName: string, options: RequestOptions = {}): Promise<boolean> {
+  copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
     return this.#request({ method: 'copy', container, name: `${name}>${toContainer}/${toName}` }, options, () => {
-      const stored = this.#containers.get(container)?.objects.get(name);
+      const stored = this.#alive(container, name);
       if (stored === undefined) return false;
-      this.#mustHave(toContainer).objects.set(toName, { ...stored, lastModifiedMs: this.#clock.nowMs() });
+      const { deleteAtMs, ...copied } = { ...stored, lastModifiedMs: this.#clock.nowMs() };
+      const ownAtMs = options.deleteAfterSeconds === undefined ? undefined : this.#clock.nowMs() + options.deleteAfterSeconds * 1000;
+      const expiry = ownAtMs ?? (options.metadata === undefined ? deleteAtMs : undefined);
+      const metadata = options.metadata ?? stored.metadata;
+      this.#mustHave(toContainer).objects.set(toName, { ...copied, metadata, ...(expiry === undefined ? {} : { deleteAtMs: expiry }) });
       return true;
     });
   }
@@ -338,6 +345,11 @@ export class MemoryStore implements ObjectStore {
     const stored = this.#containers.get(container);
     if (stored === undefined) throw new FilestoreError('not-found', `container ${container} does not exist`);
     return stored;
+  }
+
+  #alive(container: string, name: string): StoredObject | undefined {
+    const stored = this.#containers.get(container)?.objects.get(name);
+    return stored?.deleteAtMs !== undefined && stored.deleteAtMs <= this.#clock.nowMs() ? undefined : stored;
   }
 
   #stored(bytes: Buffer, metadata: Metadata): StoredObject {
