@@ -12,7 +12,7 @@ import { databaseOf } from './container-binding.js';
 import { containerName } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';
-import { rmdir } from './delete-path.js';
+import { endGrace, rmdir } from './delete-path.js';
 import { list } from './list-path.js';
 import { isTrash } from './retention.js';
 
@@ -166,6 +166,7 @@ export class Databases {
       else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
     }
     opened.update({ exists: false, originHidden: true });
+    endGrace(opened.db);
     const drop = this.#removeContainer(opened).finally(() => this.#drops.delete(drop));
     this.#drops.add(drop);
   }

@@ -58,6 +58,13 @@ export async function bury(db: Database, path: string, graceMs = 0): Promise<voi
   db.wake();
 }
 
+/** The whole database is dropped: nobody can want one of its files again, so no delete waits any more. */
+export function endGrace(db: Database): void {
+  for (const tombstone of [...db.spool.tombstones.values()]) {
+    if (tombstone.owedToSwift && !isDue(tombstone)) db.spool.bury(tombstone.path, { owedToSwift: true });
+  }
+}
+
 /** Whether Swift may be told now. */
 export function isDue(tombstone: Tombstone): boolean {
   return tombstone.owedToSwift && (tombstone.dueAtMs ?? 0) <= Date.now();

@@ -72,7 +72,7 @@ export class Publisher {
 
   #owesNothing(): boolean {
     const { writes, deletes } = Publisher.owed(this.#db);
-    return writes.length + deletes.length + this.#db.owedTimes.size === 0;
+    return writes.length + deletes.length + this.#db.owedTimes.size + this.#db.touched.size === 0;
   }
 
   async close(): Promise<void> {

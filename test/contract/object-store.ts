@@ -149,7 +149,8 @@ export function objectStoreContract(what: string, make: () => Promise<StoreUnder
       assert.deepEqual((await store.head(other, 'short'))?.metadata, { sha1: 'abc', old: 'x' });
       assert.deepEqual((await store.head(main, 'long'))?.metadata, { sha1: 'abc' });
       const until = Date.now() + 10_000;
-      while ((await store.head(other, 'short')) !== undefined && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 100));
+      while ((await store.head(other, 'short')) !== undefined && Date.now() < until)
+        await new Promise((resolve) => setTimeout(resolve, 100));
       assert.equal(await store.head(other, 'short'), undefined);
       assert.equal(await store.get(other, 'short'), undefined);
       assert.equal(await store.copy(other, 'short', main, 'later'), false);

@@ -179,7 +179,8 @@ export class MemoryStore implements ObjectStore {
       const objects = this.#containers.get(container)?.objects;
       const stored = objects?.get(name);
       if (objects === undefined || stored === undefined) return false;
-      objects.set(name, { ...stored, metadata: merged(stored.metadata, metadata) });
+      // As Swift's POST: the object's time becomes that of the POST.
+      objects.set(name, { ...stored, metadata: merged(stored.metadata, metadata), lastModifiedMs: this.#clock.nowMs() });
       return true;
     });
   }

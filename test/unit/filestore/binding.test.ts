@@ -1,0 +1,80 @@
+/** Who may bind a container, held against a store in memory: also when two come at the same moment. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { kindOf } from '../../../src/base/errors.js';
+import { ContainerBinding } from '../../../src/filestore/container-binding.js';
+import { LogGuard } from '../../helpers/log-guard.js';
+import { MemoryStore } from '../../helpers/memory-store.js';
+
+const CONTAINER = 'odoo-prod';
+
+function bindingOn(store: MemoryStore, nodeId: string, nodes: 'one' | 'many' = 'one'): ContainerBinding {
+  return new ContainerBinding({ store, container: CONTAINER, database: 'prod', nodeId, nodes, log: new LogGuard().log() });
+}
+
+async function registered(store: MemoryStore): Promise<string[]> {
+  const metadata = (await store.headContainer(CONTAINER))?.metadata ?? {};
+  return Object.keys(metadata).filter((key) => key.startsWith('osf-node-'));
+}
+
+async function outcome(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'bound',
+    (error: unknown) => kindOf(error),
+  );
+}
+
+describe('binding a container', () => {
+  it('a refused node leaves no trace, and may come when the first has left', async () => {
+    const store = new MemoryStore();
+    const [first, second] = [bindingOn(store, 'a'), bindingOn(store, 'b')];
+    await first.ensure();
+    assert.equal(await outcome(second.ensure()), 'busy');
+    assert.match(second.refusal?.message ?? '', /nodes: many/);
+    assert.deepEqual(await registered(store), ['osf-node-a']);
+    await first.leave();
+    assert.equal(await outcome(second.ensure()), 'bound');
+    assert.equal(second.refusal, undefined);
+  });
+
+  it('of two nodes that say `one` and come at the same moment never both get in', async () => {
+    for (const isThere of [true, false]) {
+      const store = new MemoryStore();
+      if (isThere) await store.createContainer(CONTAINER);
+      const nodes = ['a', 'b', 'c'].map((id) => bindingOn(store, id));
+      const outcomes = await Promise.all(nodes.map((node) => outcome(node.ensure())));
+      assert.ok(outcomes.filter((o) => o === 'bound').length <= 1, outcomes.join());
+      assert.ok(outcomes.every((o) => o === 'bound' || o === 'busy'), outcomes.join()); // prettier-ignore
+      assert.equal((await registered(store)).length, outcomes.filter((o) => o === 'bound').length);
+    }
+  });
+
+  it('nodes that all say `many` get in together', async () => {
+    const store = new MemoryStore();
+    const nodes = ['a', 'b', 'c'].map((id) => bindingOn(store, id, 'many'));
+    assert.deepEqual(await Promise.all(nodes.map((node) => outcome(node.ensure()))), ['bound', 'bound', 'bound']);
+    assert.equal((await registered(store)).length, 3);
+  });
+
+  it('a node that finds another at its renewal stays known, says why, and is free again when the other is gone', async () => {
+    const store = new MemoryStore();
+    const node = bindingOn(store, 'a');
+    await node.ensure();
+    const seconds = Math.floor(Date.now() / 1000);
+    await store.updateContainer(CONTAINER, { 'osf-node-z': `${seconds} one elsewhere` });
+    assert.equal(await outcome(node.renew()), 'busy');
+    assert.ok(node.isBound);
+    assert.match(node.refusal?.message ?? '', /mounted by elsewhere \(nodes: one\)/);
+    assert.deepEqual((await registered(store)).sort(), ['osf-node-a', 'osf-node-z']);
+    await store.updateContainer(CONTAINER, { 'osf-node-z': '' });
+    await node.renew();
+    assert.equal(node.refusal, undefined);
+  });
+
+  it('a container that keeps deleted files of another database is no database', async () => {
+    const store = new MemoryStore();
+    await store.createContainer(CONTAINER, { 'osf-trash': 'true' });
+    assert.equal(await outcome(bindingOn(store, 'a').ensure()), 'exists');
+    assert.deepEqual(await registered(store), []);
+  });
+});
