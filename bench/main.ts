@@ -1,7 +1,9 @@
 /**
  * `npm run bench`: what the product promises in figures, measured in one run on one machine beside what others take for the same work.
  *
- *   node dist/bench/main.js [--smoke | --full] [--only GROUP,…]
+ *   node dist/bench/main.js [--smoke | --full] [--only GROUP,…] [--alone]
+ *
+ * `--alone` leaves the peers out, for work on the product.
  *
  * Everything it makes lies in one temporary directory (TMPDIR says on which disk) and is gone at its end. Exit code 1 when a contender could
  * not take part or a measurement failed, so that no peer is ever left out in silence; a missed goal is told and is no failure.
@@ -28,7 +30,9 @@ import { SCALES } from './lib/scale.js';
 const GROUPS: readonly Group[] = [requests, writes, start, reads, walks, transfers];
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { smoke: { type: 'boolean' }, full: { type: 'boolean' }, only: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { smoke: { type: 'boolean' }, full: { type: 'boolean' }, only: { type: 'string' }, alone: { type: 'boolean' } },
+  });
   const wanted = values.only?.split(',') ?? GROUPS.map(({ name }) => name);
   const unknown = wanted.filter((name) => !GROUPS.some((group) => group.name === name));
   if (unknown.length > 0) throw new Error(`--only ${unknown.join(',')}: the groups are ${GROUPS.map(({ name }) => name).join(', ')}`);
@@ -46,6 +50,7 @@ async function main(): Promise<void> {
   const bare = await BareSwift.login(swift);
   const bench: Bench = {
     scale: SCALES[values.smoke === true ? 'smoke' : values.full === true ? 'full' : 'quick'],
+    isAlone: values.alone === true,
     directory,
     client: await BenchClient.compile(directory),
     swift,

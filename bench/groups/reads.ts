@@ -15,9 +15,8 @@ const FILE_BYTES = 50 * 1024;
 const READERS = 8;
 const BLOCK_BYTES = 128 * 1024;
 const CPU_PASSES = 5;
-/** Of a contender whose figures are in milliseconds. */
-const SLOW_FILES = 24;
-const SLOW_ROUNDS = 2;
+const FILES = { fast: Number.POSITIVE_INFINITY, slow: 100, slowest: 12 } as const;
+const ROUNDS = { fast: Number.POSITIVE_INFINITY, slow: 5, slowest: 2 } as const;
 
 /** The file of names that a contender works through. */
 type ListFor = (contender: MountedContender) => string;
@@ -32,9 +31,13 @@ async function measure(bench: Bench): Promise<void> {
   const tiny = makeTree(path.join(directory, 'tiny'), { files: findFiles, sizeBytes: 256, shards: scale.findShards, seed: 3 });
   const contenders = await mountAll(bench, { hot, large, tiny });
   try {
-    const all = writeList(path.join(directory, 'hot.list'), hot.names);
-    const few = writeList(path.join(directory, 'few.list'), hot.names.slice(0, SLOW_FILES));
-    const listFor: ListFor = ({ isSlow }) => (isSlow === true ? few : all);
+    const lists = new Map(
+      (['fast', 'slow', 'slowest'] as const).map((pace) => [
+        pace,
+        writeList(path.join(directory, `hot-${pace}.list`), hot.names.slice(0, FILES[pace])),
+      ]),
+    );
+    const listFor: ListFor = ({ pace }) => lists.get(pace) ?? '';
     const warm = await eachThatCan(bench, contenders, 'first read', (contender) =>
       bench.client.run('read', contender.rootOf('hot'), listFor(contender), 1),
     );
@@ -63,10 +66,10 @@ function turns(
     name: contender.name,
     run: async () => {
       // Lifetimes of names end with delete_bound. Listing the directories again keeps them known, for all alike.
-      if (contender.isSlow !== true) await bench.client.run('find', contender.rootOf(database));
+      if (contender.pace !== 'slowest') await bench.client.run('find', contender.rootOf(database));
       return work(contender);
     },
-    ...(contender.isSlow === true && { roundsAtMost: SLOW_ROUNDS }),
+    roundsAtMost: ROUNDS[contender.pace],
   });
   return interleave(bench.scale.rounds, contenders.map(turn));
 }
@@ -74,7 +77,7 @@ function turns(
 async function measureSmall(bench: Bench, contenders: readonly MountedContender[], listFor: ListFor): Promise<void> {
   const { client, add } = bench;
   const one = await turns(bench, contenders, 'hot', async (contender) =>
-    usEach(await client.run('read', contender.rootOf('hot'), listFor(contender), 3)),
+    usEach(await client.run('read', contender.rootOf('hot'), listFor(contender), 2)),
   );
   add({
     id: 'read-warm',
@@ -101,7 +104,7 @@ async function measureSmall(bench: Bench, contenders: readonly MountedContender[
 }
 
 async function measureCpu(bench: Bench, contenders: readonly MountedContender[], listFor: ListFor): Promise<void> {
-  const daemons = contenders.filter(({ pid, isSlow }) => pid !== undefined && isSlow !== true);
+  const daemons = contenders.filter(({ pid, pace }) => pid !== undefined && pace !== 'slowest');
   const samples = await turns(bench, daemons, 'hot', async (contender) => {
     const { rootOf, pid = 0 } = contender;
     const pass = (passes: number): Promise<Timed> => bench.client.run('read', rootOf('hot'), listFor(contender), passes);

@@ -7,6 +7,8 @@ import type { Scale } from './scale.js';
 
 export interface Bench {
   readonly scale: Scale;
+  /** Only the local directory and this mount, for work on the product. */
+  readonly isAlone: boolean;
   /** The run's own directory on the disk that is measured. */
   readonly directory: string;
   readonly client: BenchClient;

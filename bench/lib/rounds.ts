@@ -22,7 +22,7 @@ export async function interleave(rounds: number, contenders: readonly Contender[
     for (let turn = 0; turn < contenders.length; turn += 1) {
       const index = (turn + round) % contenders.length;
       const contender = contenders[index];
-      if (contender === undefined || round >= (contender.roundsAtMost ?? rounds)) continue;
+      if (contender === undefined || round >= (contender.roundsAtMost ?? Number.POSITIVE_INFINITY)) continue;
       samples[index]?.values.push(await contender.run(round));
     }
   }
