@@ -9,6 +9,7 @@ export const TIERS = {
   contract: { folders: ['contract'], concurrency: 2, limitMs: minutes(5) },
   fault: { folders: ['fault'], concurrency: 2, limitMs: minutes(5) },
   mount: { folders: ['mount'], concurrency: 2, limitMs: minutes(6) },
+  'node-next': { folders: ['node-next'], concurrency: 1, limitMs: minutes(6) },
   odoo: { folders: ['odoo'], concurrency: 1, limitMs: minutes(6) },
 };
 
