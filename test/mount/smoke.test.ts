@@ -93,7 +93,7 @@ describe('a mount over a real Swift', () => {
     removeDir(dir);
   });
 
-  it('asks Swift little: a new blob is at most one HEAD and one PUT, a known name costs nothing, a cold read is one GET, a warm one none', async () => {
+  it('Writing a new blob costs one PUT and at most one HEAD; a stat of a known name and a warm read cost nothing; a cold read costs one GET.', async () => {
     const blob = makeBlob(4);
     const other = makeBlob(5);
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'counted' });
