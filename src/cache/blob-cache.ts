@@ -21,7 +21,7 @@ import { findEntries, saveIndex } from './cache-index.js';
 import { Download } from './download.js';
 import { Evictor } from './evictor.js';
 import type { Fingerprint } from './fingerprint.js';
-import { fingerprintOf, hashFile } from './fingerprint.js';
+import { fingerprintOf, hashFile, isSameFile } from './fingerprint.js';
 import { HeldFiles } from './held-files.js';
 import { Ledger } from './ledger.js';
 import { PartialFile } from './partial-file.js';
@@ -73,7 +73,7 @@ class DiskCache implements OpenedCache {
   readonly #held: HeldFiles;
   readonly #evictor: Evictor;
   /** Fingerprints of what was hashed in this life. */
-  readonly #verified = new Map<CacheKey, string>();
+  readonly #verified = new Map<CacheKey, Fingerprint>();
   readonly #verifying = new SingleFlight<void>();
   readonly #downloads = new Map<CacheKey, Download>();
   /** Deleted while it was downloaded: given to its readers, not kept. */
@@ -254,7 +254,8 @@ class DiskCache implements OpenedCache {
       return undefined;
     }
     const now = fingerprintOf(fd);
-    if (this.#verified.get(key) === now.mark) {
+    const verified = this.#verified.get(key);
+    if (verified !== undefined && isSameFile(verified, now)) {
       this.#ledger.touch(key);
       return this.#held.add(key, fd, now);
     }
@@ -282,7 +283,7 @@ class DiskCache implements OpenedCache {
       const found = await hashFile(fd, algorithmOf(key));
       const after = fingerprintOf(fd);
       if (after.isGone) return closeSync(fd);
-      if (found === sumOf(key) && after.mark === before.mark) {
+      if (found === sumOf(key) && isSameFile(after, before)) {
         this.#noteVerified(key, after);
         // To the idle ones: those who wait pin it in this same turn.
         this.#held.add(key, fd, after).close();
@@ -356,7 +357,7 @@ class DiskCache implements OpenedCache {
 
   #noteVerified(key: CacheKey, fingerprint: Fingerprint): void {
     this.#removedMeanwhile?.delete(key);
-    this.#verified.set(key, fingerprint.mark);
+    this.#verified.set(key, fingerprint);
     this.#ledger.set(key, fingerprint.sizeBytes);
   }
 

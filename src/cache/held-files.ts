@@ -6,7 +6,8 @@
  */
 import { closeSync } from 'node:fs';
 import type { CachedFile, CacheKey } from './cache.js';
-import { fingerprintOf } from './fingerprint.js';
+import type { Fingerprint } from './fingerprint.js';
+import { fingerprintOf, isSameFile } from './fingerprint.js';
 
 /** Descriptors that stay open although nobody uses them. */
 const IDLE_MAX = 512;
@@ -14,9 +15,8 @@ const IDLE_MAX = 512;
 interface Held {
   readonly key: CacheKey;
   readonly fd: number;
-  readonly sizeBytes: number;
   /** What the file looked like when its bytes were hashed. */
-  readonly mark: string;
+  readonly verified: Fingerprint;
   /** On no path: ours alone, gone with its last close. */
   readonly isAnonymous: boolean;
   pins: number;
@@ -53,9 +53,9 @@ export class HeldFiles {
   }
 
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
-  add(key: CacheKey, fd: number, verified: { sizeBytes: number; mark: string }, isAnonymous = false): CachedFile {
+  add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): CachedFile {
     this.drop(key);
-    const held: Held = { key, fd, sizeBytes: verified.sizeBytes, mark: verified.mark, isAnonymous, pins: 0, isClosed: false };
+    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false };
     this.#held.set(key, held);
     return this.#handOut(held);
   }
@@ -75,17 +75,12 @@ export class HeldFiles {
 
   #handOut(held: Held): CachedFile {
     held.pins++;
-    let isOpen = true;
-    return {
-      fd: held.fd,
-      sizeBytes: held.sizeBytes,
-      close: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        if (--held.pins === 0) this.#rest(held);
-      },
-    };
+    return new Pin(held, this.#unpinned);
   }
+
+  readonly #unpinned = (held: Held): void => {
+    if (--held.pins === 0) this.#rest(held);
+  };
 
   #rest(held: Held): void {
     if (this.#held.get(held.key) !== held) closeHeld(held);
@@ -99,10 +94,32 @@ export class HeldFiles {
   }
 }
 
+/** One user's hold on a copy. */
+class Pin implements CachedFile {
+  readonly fd: number;
+  readonly sizeBytes: number;
+  readonly #held: Held;
+  readonly #onClose: (held: Held) => void;
+  #isOpen = true;
+
+  constructor(held: Held, onClose: (held: Held) => void) {
+    this.fd = held.fd;
+    this.sizeBytes = held.verified.sizeBytes;
+    this.#held = held;
+    this.#onClose = onClose;
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#onClose(this.#held);
+  }
+}
+
 function isAsVerified(held: Held): boolean {
   if (held.isAnonymous) return true;
   const now = fingerprintOf(held.fd);
-  return now.mark === held.mark && !now.isGone;
+  return !now.isGone && isSameFile(now, held.verified);
 }
 
 function closeHeld(held: Held): void {

@@ -33,6 +33,8 @@ export interface OpenFile {
   stat(): Answer<Stat>;
   /** @throws FilestoreError bad-handle when not open for reading, unavailable, corrupt */
   read(offset: number, length: number, signal: AbortSignal): Answer<ReadResult>;
+  /** What `read` answers, where that waits for nothing and cannot be aborted; absent where a read may have to wait. */
+  readNow?(offset: number, length: number): ReadResult;
   /** @param data valid until the first await only */
   write(offset: number, data: Uint8Array): Answer<number>;
   truncate(sizeBytes: number): Answer<void>;
@@ -45,6 +47,8 @@ export interface OpenFile {
   release(): Answer<void>;
   /** A descriptor with all the bytes, for passthrough; constant while the file is open. */
   readonly passthroughFd: number | undefined;
+  /** Its size, where all of it is here and cannot change. */
+  readonly wholeBytes?: number;
   /** The bytes behind the name cannot change as long as anybody has it open, so pages of earlier opens are still right. */
   readonly immutable: boolean;
   /** Still downloading: reads must not stay in the page cache. */

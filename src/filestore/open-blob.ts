@@ -55,7 +55,15 @@ export class WholeFile extends ReadOnlyFile implements OpenFile {
     return this.#file.fd;
   }
 
+  get wholeBytes(): number {
+    return this.#file.sizeBytes;
+  }
+
   read(offset: number, length: number): ReadResult {
+    return this.readNow(offset, length);
+  }
+
+  readNow(offset: number, length: number): ReadResult {
     const left = this.#file.sizeBytes - offset;
     return left <= 0 ? NOTHING : { fd: this.#file.fd, position: offset, length: Math.min(length, left) };
   }

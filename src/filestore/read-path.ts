@@ -29,7 +29,7 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
     const cached = db.cache.open(cacheKeyOf(blob, ''));
     if (cached !== undefined && !(cached instanceof Promise)) {
       if (db.walk.isWalking) db.walk.opened(blob, false);
-      return new WholeFile(cached, { ...known, sizeBytes: cached.sizeBytes }, true);
+      return new WholeFile(cached, known.sizeBytes === cached.sizeBytes ? known : { ...known, sizeBytes: cached.sizeBytes }, true);
     }
   }
   return openSlowly(db, path, blob, requester);

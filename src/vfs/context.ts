@@ -22,8 +22,9 @@ export function createContext(filestore: Filestore, owner: Owner, log: Log): Vfs
   return { filestore, owner, log, table: new InodeTable(), files: new HandleTable() };
 }
 
+/** The caller itself: its signal is made when somebody asks for it, which what is answered at once never does. */
 export function requesterOf(caller: Caller): Requester {
-  return { pid: caller.pid, signal: caller.signal };
+  return caller;
 }
 
 /** @throws FilestoreError stale when no name leads to the node any more; the kernel then looks the name up again */

@@ -21,7 +21,8 @@ const REMEMBERED_THREADS = 16;
 /** Whether threads belong to the process of one of them; asks /proc once a thread. */
 export class ThreadGroup {
   readonly #threadId: number;
-  readonly #known = new Map<number, boolean>();
+  /** Made at the first question: of most handles none is asked. */
+  #known: Map<number, boolean> | undefined;
   readonly #groupOf: (threadId: number) => number | undefined;
 
   constructor(threadId: number, groupOf: (threadId: number) => number | undefined = threadGroupOf) {
@@ -31,6 +32,7 @@ export class ThreadGroup {
 
   has(threadId: number): boolean {
     if (threadId === this.#threadId) return threadId > 0;
+    this.#known ??= new Map();
     const known = this.#known.get(threadId);
     if (known !== undefined) return known;
     const mine = this.#groupOf(this.#threadId);
