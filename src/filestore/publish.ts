@@ -100,7 +100,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publicat
             signal: given.signal,
             timeoutMs: db.settings.writeTimeoutMs,
           });
-          if (given.signal.aborted) return;
+          // Given up meanwhile: the caller seals, and the spool's PUT settles what this one did.
+          if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
           const buried = db.spool.tombstones.get(path);
           if (buried !== undefined) {
             db.spool.exhume(path);
@@ -127,10 +128,20 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publicat
 
 /** PUT under the blob's lock, into a container that is ours. */
 export async function putObject(db: Database, path: string, body: ObjectBody, metadata: Metadata, options: PutOptions): Promise<void> {
-  await db.binding.ensure(options.signal);
-  await db.change(() =>
-    db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
-  );
+  const put = async (): Promise<void> => {
+    await db.binding.ensure(options.signal);
+    await db.change(() =>
+      db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
+    );
+  };
+  try {
+    await put();
+  } catch (error) {
+    if (kindOf(error) !== 'not-found') throw error;
+    // The container was removed under us (a drop that overlapped with this database made anew, or an administrator): it is made again.
+    db.binding.unbind();
+    await put();
+  }
 }
 
 /** Swift has these bytes under this name. */
