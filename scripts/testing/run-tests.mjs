@@ -91,7 +91,7 @@ function planJobs({ build, targets }) {
 const runMark = randomUUID();
 /** The temporary directory of every process of this run; open to all, since servers and mounts of other users lie in it. */
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'odoo-swiftfs-run-'));
-fs.chmodSync(scratch, 0o755);
+fs.chmodSync(scratch, 0o1777);
 const running = new Set();
 const killGroup = (child) => {
   try {

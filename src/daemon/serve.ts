@@ -5,8 +5,8 @@
 import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { RunningMount } from './running-mount.js';
+import type { EndingSignal, SignalInbox } from './signal-inbox.js';
 
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** How long an end at once waits for the kernel to let go. */
 const DETACH_WAIT_MS = 1000;
 /** How long the process may linger once all is closed (an answer on the control socket, a last line of the log). */
@@ -14,12 +14,11 @@ const LINGER_MS = 2000;
 
 /**
  * Serves until the mount has ended. The process then ends by itself with code 0, or 1 after an end at once.
- * @param isDaemon a daemon in the background takes no notice of SIGHUP, which tells it that a terminal went away
+ * @param inbox has taken in signals since the start
  */
-export async function serveUntilEnded(mount: RunningMount, log: Log, isDaemon: boolean): Promise<void> {
+export async function serveUntilEnded(mount: RunningMount, log: Log, inbox: SignalInbox): Promise<void> {
   let signals = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (signal === 'SIGHUP' && isDaemon) return;
+  const onSignal = (signal: EndingSignal): void => {
     signals += 1;
     if (signals > 1) {
       log.warn('ending-at-once', { signal, remedy: 'what is pending stays in the spool; the next start publishes it' });
@@ -32,7 +31,7 @@ export async function serveUntilEnded(mount: RunningMount, log: Log, isDaemon: b
       void endAtOnce(mount);
     });
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  inbox.handOnTo(onSignal);
   watchStrayErrors(log);
   await mount.ended;
   log.info('ended');

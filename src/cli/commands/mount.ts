@@ -5,6 +5,7 @@ import { createLog, type Log } from '../../base/log.js';
 import { thisHost } from '../../config/host.js';
 import { resolveSettings } from '../../config/resolve.js';
 import { packageVersion } from '../../config/version.js';
+import { SignalInbox } from '../../daemon/signal-inbox.js';
 import { startInBackground, tellParent } from '../background.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
 import { mountPointPath } from '../mount-point-path.js';
@@ -22,6 +23,7 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
   }
   const log = createLog(settings.logLevel, writeLine);
   const isDaemon = process.send !== undefined;
+  const inbox = new SignalInbox(isDaemon ? ['SIGHUP'] : []);
   try {
     const [{ startMount }, { partMakers }, { serveUntilEnded }] = await Promise.all([
       import('../../daemon/start-mount.js'),
@@ -29,7 +31,7 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
       import('../../daemon/serve.js'),
     ]);
     const mount = await startMount({ settings, mountPoint, version: packageVersion(), host, clock: SYSTEM_CLOCK, log }, partMakers);
-    const ended = serveUntilEnded(mount, log, isDaemon);
+    const ended = serveUntilEnded(mount, log, inbox);
     if (isDaemon) process.chdir('/');
     tellParent({ state: 'serving' });
     await ended;
