@@ -169,6 +169,14 @@ export class Database {
     this.names.addedOther(path, known);
   }
 
+  /** What we know of a blob is asked again before it is believed, by us and by the kernel. */
+  doubt(path: string): void {
+    const [shard, sizeBytes] = [shardOfBlobPath(path), this.catalog.sizeOf(path)];
+    if (shard === undefined || sizeBytes === undefined) return;
+    this.catalog.setBlob(shard, path, sizeBytes, 0);
+    this.changed(path);
+  }
+
   /** Swift does not have it any more. */
   unlearn(path: string): void {
     if (this.catalog.sizeOf(path) === undefined) return;

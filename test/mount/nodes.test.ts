@@ -65,7 +65,9 @@ describe('docs/SEMANTICS.md: who may mount a container', () => {
     const mount = await startMount({ swift, database: 'restarted' });
     await mount.kill9();
     await mount.restart();
+    assert.equal((await mount.status()).state, 'serving');
     await mount.restart();
+    assert.equal((await mount.status()).state, 'serving');
     await mount.stop();
     const other = await startMount({ swift, database: 'restarted' });
     await other.stop();
@@ -140,6 +142,18 @@ describe('docs/SEMANTICS.md: two nodes', () => {
       await sleep(50);
     }
     await eventually('B lists it no more', async () => !(await fs.readdir(b.file(shard))).includes(blob.sha1), 10_000);
+  });
+
+  it('A marker made for a blob makes a node ask again whether the blob is there, before Odoo looks whether it has to write.', async () => {
+    const blob = makeBlob(315);
+    await write(a, blob);
+    assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
+    await fs.unlink(a.file(blob.name));
+    await fs.mkdir(b.file('checklist', path.dirname(blob.name)), { recursive: true });
+    await fs.writeFile(b.file('checklist', blob.name), '');
+    await eventually('B knows that it is gone', async () => !(await isThere(b, blob.name)), 2_000);
+    await write(b, blob);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
   it('Two nodes that write the same blob at once both succeed.', async () => {
