@@ -47,7 +47,9 @@ async function measure(bench: Bench): Promise<void> {
     const most = (method: string, atMost: number): Goal & { method: string } => ({ method, of: method, atMost });
 
     const written = await count(() => client.run('put', mount.path, list(own.slice(0, 1)), source.directory, 'odoo'));
-    tell('write', 'writing a new blob as Odoo does', written, [most('PUT', 1), most('HEAD', 1)]);
+    tell('write-first', 'writing a new blob as Odoo does, first in its shard', written, [most('PUT', 1), most('HEAD', 1), most('GET', 0)]);
+    const next = await count(() => client.run('put', mount.path, list(own.slice(1)), source.directory, 'odoo'));
+    tell('write', 'the same, in a shard that is there', next, [most('PUT', 1), most('HEAD', 1), most('GET', 0)]);
     await bare.upload(container, { ...source, names: foreign });
     const unknown = await count(() => client.run('stat', mount.path, list(foreign.slice(0, 1))));
     tell('stat-unknown', 'stat of an unknown name', unknown, [most('HEAD', 1), most('GET', 0)]);

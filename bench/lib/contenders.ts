@@ -23,6 +23,8 @@ export interface MountedContender {
   readonly pid: number | undefined;
   /** Where it takes many times as long as the others, it works through fewer files, and is measured fewer times. */
   readonly pace: 'fast' | 'slow' | 'slowest';
+  /** Requests it has sent to Swift so far, where it can tell. */
+  readonly requests?: () => Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -96,6 +98,7 @@ async function mountOurs({ swift }: Bench, name: string, args: readonly string[]
     rootOf: (database) => mount.file(database),
     pid: mount.pid,
     pace: name === FUSE_NATIVE ? 'slow' : 'fast',
+    requests: async () => Object.values((await mount.status()).requestsToSwift).reduce((sum, count) => sum + count, 0),
     stop: () => mount.stop(),
   };
 }

@@ -42,5 +42,6 @@ export function median(values: readonly number[]): number {
 }
 
 export function noisePercent(values: readonly number[]): number {
-  return ((quantile(values, 0.75) - quantile(values, 0.25)) / 2 / median(values)) * 100;
+  const distance = quantile(values, 0.75) - quantile(values, 0.25);
+  return distance === 0 ? 0 : (distance / 2 / median(values)) * 100;
 }
