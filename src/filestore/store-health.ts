@@ -43,6 +43,7 @@ export class StoreHealth {
   #told = false;
   #lastAnswerMs = 0;
   #lookedAtMs = Date.now();
+  #isProbing = false;
 
   /** @param stallMs silence on every running request after which Swift counts as away */
   constructor(store: ObjectStore, stallMs: number, log: Log) {
@@ -154,7 +155,7 @@ export class StoreHealth {
       this.#awaySinceMs = Date.now();
       const error = this.#error();
       for (const waiter of [...this.#waiters]) waiter.onAway(error);
-      void this.#probe();
+      if (!this.#isProbing) void this.#probe();
     }
     if (how === 'loud' && !this.#told) this.#tell();
   }
@@ -176,17 +177,22 @@ export class StoreHealth {
     for (const listener of [...this.#returned]) listener();
   }
 
-  /** Asks once a second until any request, this one or another, has been answered. Never rejects. */
+  /**
+   * Asks once a second until any request, this one or another, has been answered. Never rejects.
+   * INVARIANT: one at a time. A Swift that goes and comes within a second finds the one that still sleeps.
+   */
   async #probe(): Promise<void> {
     const { signal } = this.#stopped;
+    this.#isProbing = true;
     while (this.isAway && !signal.aborted) {
       try {
         await delay(PROBE_MS, undefined, { ref: false, signal });
-        if (!this.isAway) return;
+        if (!this.isAway) break;
         await this.watch(this.#store.probe({ timeoutMs: PROBE_TIMEOUT_MS, signal }));
       } catch (error) {
         this.#log.debug('swift.probe', { reason: messageOf(error) });
       }
     }
+    this.#isProbing = false;
   }
 }

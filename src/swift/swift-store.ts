@@ -9,6 +9,7 @@ import type { Dispatcher } from 'undici';
 import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { contentSha1, pathOfObject } from '../base/names.js';
 import { PriorityLimiter } from '../base/priority-limiter.js';
 import type {
   ContainerInfo,
@@ -34,7 +35,7 @@ import { copyObject } from './objects/copy-object.js';
 import { deleteMany, deleteObject, type DeleteParts } from './objects/delete-objects.js';
 import { getObject, headObject } from './objects/get-object.js';
 import { SEGMENTS_MARK, segmentsContainer } from './objects/large-object.js';
-import { LargeObjects } from './objects/large-objects.js';
+import { LargeObjects, type ObjectAt } from './objects/large-objects.js';
 import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject } from './objects/put-object.js';
 import { SegmentsKnown } from './objects/segments-known.js';
@@ -120,8 +121,11 @@ class UndiciSwiftStore implements SwiftStore {
 
   async put(container: string, name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     const large = body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes;
-    if (!large && (await putObject(this.#requester, container, name, body, options)).stored) return;
-    await this.#large.put(container, name, body, options);
+    const replaced = await this.#segmentsReplaced(container, name, options);
+    if (large || !(await putObject(this.#requester, container, name, body, options)).stored) {
+      await this.#large.put(container, name, body, options);
+    }
+    await this.#large.remove(replaced);
   }
 
   get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {
@@ -137,9 +141,11 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
+    const replaced = await this.#segmentsReplaced(toContainer, toName, options);
     const done = await copyObject(this.#requester, container, name, toContainer, toName, options);
-    if (done !== 'too-large') return done === 'copied';
-    return this.#large.copy(container, name, toContainer, toName, options);
+    const copied = done === 'too-large' ? await this.#large.copy(container, name, toContainer, toName, options) : done === 'copied';
+    if (copied) await this.#large.remove(replaced);
+    return copied;
   }
 
   delete(container: string, name: string, options: RequestOptions = {}): Promise<boolean> {
@@ -221,6 +227,14 @@ class UndiciSwiftStore implements SwiftStore {
 
   get #deleteParts(): DeleteParts {
     return { requester: this.#requester, capabilities: this.#capabilities, known: this.#known };
+  }
+
+  /** Segments of a large object that is about to be replaced. Under a content name there are only ever the same bytes: no question. */
+  async #segmentsReplaced(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
+    if (contentSha1(pathOfObject(name)) !== undefined) return [];
+    const { priority = 'write', signal, timeoutMs } = options;
+    const asked = { priority, ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
+    return this.#large.segmentsAt(container, name, asked);
   }
 
   /**

@@ -1,9 +1,11 @@
 /** Large objects on a real Swift that takes no object above 100,000 bytes. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { kindOf } from '../../src/base/errors.js';
 import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
 import { bytesOf, makeBlob } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
 import { LogGuard } from '../helpers/log-guard.js';
 import { bodyOf, listNames, readBytes, streamedBodyOf } from '../helpers/store-bytes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
@@ -12,6 +14,7 @@ import { withSwift, type Swift } from '../helpers/with-swift.js';
 
 void describe('large objects', () => {
   let swift: Swift;
+  let proxy: FaultProxy;
   let bare: SwiftClient;
   let store: SwiftStore;
   const log = new LogGuard();
@@ -22,12 +25,14 @@ void describe('large objects', () => {
   before(async () => {
     swift = await withSwift({ maxFileSizeBytes: 100_000 });
     bare = await swift.client();
-    store = createSwiftStore(tempauthSettings(swift.authUrl, { segmentBytes: 90_000 }), { log: log.log(), userAgent: 'large' });
+    proxy = await FaultProxy.start(swift.url);
+    store = createSwiftStore(tempauthSettings(proxy.authUrl, { segmentBytes: 90_000 }), { log: log.log(), userAgent: 'large' });
     await store.createContainer('main');
     await store.createContainer('other');
   });
   after(async () => {
     await store.close();
+    await proxy.close();
     await swift.stop();
     log.assertQuiet();
   });
@@ -85,6 +90,90 @@ void describe('large objects', () => {
     assert.deepEqual(await segments(), before);
   });
 
+  void test('its segments are sent several at once, and not all of them', async () => {
+    proxy.add({ do: 'delay', ms: 150, method: 'PUT', path: /_segments\// });
+    const watched = { most: 0, done: false };
+    const watching = (async () => {
+      for (; !watched.done; await sleep(5)) watched.most = Math.max(watched.most, proxy.running);
+    })();
+    const many = bytesOf(2, 10 * 90_000);
+    try {
+      await store.put('main', 'wide', streamedBodyOf(many));
+    } finally {
+      watched.done = true;
+      proxy.clear();
+      await watching;
+    }
+    // The proxy learns a little late that one has ended.
+    assert.ok(watched.most >= 2 && watched.most <= 6, `${watched.most} at once`);
+    assert.deepEqual(await readBytes(store, 'main', 'wide'), many);
+    assert.equal(await store.delete('main', 'wide'), true);
+  });
+
+  void test('a segment that Swift does not take ends the others, and nothing of the upload stays', async () => {
+    const before = await segments();
+    proxy.add({ do: 'status', status: 403, method: 'PUT', path: /_segments\/.*\/00000001$/ });
+    try {
+      await assert.rejects(store.put('main', 'refused', streamedBodyOf(bytesOf(3, 900_000))), (error) => kindOf(error) === 'forbidden');
+    } finally {
+      proxy.clear();
+    }
+    assert.equal(await store.head('main', 'refused'), undefined);
+    assert.deepEqual(await segments(), before);
+  });
+
+  void test('a segment that was stored otherwise than sent is corrupt, and the upload is undone', async () => {
+    const before = await segments();
+    proxy.add({ do: 'headers', headers: { etag: '0'.repeat(32) }, method: 'PUT', path: /_segments\/.*\/00000002$/, times: 1 });
+    try {
+      await assert.rejects(store.put('main', 'bent', bodyOf(bytes)), (error) => kindOf(error) === 'corrupt');
+    } finally {
+      proxy.clear();
+    }
+    assert.deepEqual(await segments(), before);
+  });
+
+  void test('a small object over a large one takes the segments away, and so does another large one, and a copy', async () => {
+    const before = await segments();
+    await store.put('main', 'report.pdf', bodyOf(bytes));
+    await store.put('main', 'report.pdf', bodyOf('small now'));
+    assert.equal((await readBytes(store, 'main', 'report.pdf'))?.toString(), 'small now');
+    assert.deepEqual(await segments(), before);
+    const other = bytesOf(6, 190_000);
+    await store.put('main', 'report.pdf', bodyOf(bytes));
+    await store.put('main', 'report.pdf', bodyOf(other));
+    assert.deepEqual(await readBytes(store, 'main', 'report.pdf'), other);
+    assert.equal((await segments()).length, before.length + 3);
+    await store.put('main', 'small', bodyOf('copied over'));
+    assert.equal(await store.copy('main', 'small', 'main', 'report.pdf'), true);
+    assert.equal((await readBytes(store, 'main', 'report.pdf'))?.toString(), 'copied over');
+    assert.deepEqual(await segments(), before);
+  });
+
+  void test('a small object over a large one that another tool made leaves its segments alone', async () => {
+    await bare.put('main', 'theirs/1', 'one');
+    const manifest = JSON.stringify([{ path: '/main/theirs/1', size_bytes: 3 }]);
+    assert.equal((await bare.raw('PUT', 'main/theirs.bin?multipart-manifest=put', {}, manifest)).status, 201);
+    await store.put('main', 'theirs.bin', bodyOf('ours'));
+    assert.equal((await bare.get('main', 'theirs/1'))?.toString(), 'one');
+    await store.deleteMany('main', ['theirs/1', 'theirs.bin']);
+  });
+
+  void test('large objects have names as awkward and as long as others', async () => {
+    const before = await segments();
+    const names = ['a b%20+?#\n"é', '/leading//double/', '😀', 'é'.repeat(512), `${'n'.repeat(1000)}/x`];
+    for (const name of names) {
+      await store.put('main', name, bodyOf(bytes));
+      assert.deepEqual(await readBytes(store, 'main', name), bytes, name);
+      assert.equal(await store.copy('main', name, 'main', `${name.slice(0, 400)}-copy`), true, name);
+    }
+    assert.equal((await segments()).length, before.length + 6 * names.length);
+    const copies = names.map((name) => `${name.slice(0, 400)}-copy`);
+    for (const name of copies) assert.equal(await store.delete('main', name), true, name);
+    assert.equal((await store.deleteMany('main', names)).failed.size, 0);
+    assert.deepEqual(await segments(), before);
+  });
+
   void test('a container that goes takes its own segments container along, and no other that is only named so', async () => {
     await store.deleteMany('main', await listNames(store, 'main'));
     assert.equal(await store.deleteContainer('main'), true);
@@ -103,6 +192,8 @@ void describe('large objects', () => {
     await bare.put('dlo', `part/2`, blob.content.subarray(1000));
     await bare.put('dlo', blob.name, '', { 'x-object-manifest': 'dlo/part/' });
     assert.deepEqual(await readBytes(store, 'dlo', blob.name), blob.content);
+    const across = await readBytes(store, 'dlo', blob.name, { range: { start: 990, end: 1010 } });
+    assert.deepEqual(across, blob.content.subarray(990, 1010));
     const info = await store.head('dlo', blob.name);
     assert.deepEqual([info?.sizeBytes, info?.md5], [3000, undefined]);
     for await (const page of store.list('dlo', { prefix: blob.name })) assert.equal(page[0]?.sizeBytes, undefined);

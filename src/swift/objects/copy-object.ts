@@ -6,7 +6,7 @@ import { metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 
 /** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
-const HEADERS_TIMEOUT_MS = 300_000;
+const LONG_WORK_MS = 300_000;
 
 /**
  * @returns 'missing' when the source is not there, 'too-large' when it does not fit into one object
@@ -27,7 +27,7 @@ export async function copyObject(
     headers: { destination: objectPath(toContainer, toName), 'content-length': '0', ...freshHeaders(options), ...expiryHeaders(options) },
     accept: [404, 413],
     options: { priority: 'write', ...options },
-    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    longWorkMs: LONG_WORK_MS,
   });
   if (answer.status === 413) {
     if (/quota/i.test(answer.text))

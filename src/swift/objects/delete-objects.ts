@@ -4,7 +4,7 @@ import type { DeleteManyResult, RequestOptions } from '../../store/object-store.
 import type { Capabilities } from '../capabilities.js';
 import { listField, parseJson, textField } from '../login/login-request.js';
 import type { Requester } from '../requests/requester.js';
-import { segmentOwner, segmentsContainer } from './large-object.js';
+import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge } from './metadata-headers.js';
 import { objectPath } from './paths.js';
@@ -12,7 +12,7 @@ import type { SegmentsKnown } from './segments-known.js';
 
 /** A bulk delete of 1,000 names takes Swift some 3 s, one after the other; no byte comes before the end. */
 const BULK_NAMES = 1000;
-const BULK_TIMEOUT_MS = 300_000;
+const LONG_WORK_MS = 300_000;
 /** Swift's bulk delete refuses the whole run for one line beyond 2,560 bytes (twice its longest path); such names go one by one. */
 const BULK_LINE_BYTES = 2500;
 const PARALLEL = 8;
@@ -49,7 +49,7 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
     query: 'multipart-manifest=delete',
     headers: { accept: 'application/json' },
     options,
-    headersTimeoutMs: BULK_TIMEOUT_MS,
+    longWorkMs: LONG_WORK_MS,
   });
   const result = bulkResultOf(answer.text, `DELETE ${path}`);
   const first = [...result.failed][0];
@@ -105,8 +105,8 @@ async function bulkDelete(
       query: 'bulk-delete',
       headers: { 'content-type': 'text/plain', accept: 'application/json' },
       body: { sizeBytes: bytes.length, open: () => bytes },
-      options: { ...options, timeoutMs: options.timeoutMs ?? BULK_TIMEOUT_MS },
-      headersTimeoutMs: BULK_TIMEOUT_MS,
+      options,
+      longWorkMs: LONG_WORK_MS,
     });
     const result = bulkResultOf(answer.text, `POST bulk-delete in ${container}`);
     for (const [path, why] of result.failed) {
@@ -170,12 +170,12 @@ async function segmentsOf(
   names: readonly string[],
   options: RequestOptions,
 ): Promise<{ name: string; owner: string }[]> {
-  const wanted = new Set(names);
+  const wanted = new Map(names.map((name) => [segmentStem(name), name]));
   const found: { name: string; owner: string }[] = [];
   for await (const page of listObjects(requester, segmentsContainer(container), { ...options })) {
     for (const { name } of page) {
-      const owner = segmentOwner(name);
-      if (owner !== undefined && wanted.has(owner)) found.push({ name, owner });
+      const owner = wanted.get(stemOfSegment(name) ?? '');
+      if (owner !== undefined) found.push({ name, owner });
     }
   }
   return found;

@@ -1,9 +1,9 @@
 /**
  * Objects larger than Swift takes in one: static large objects. The segments lie in CONTAINER_segments (same storage policy) under
- * `NAME/slo/UPLOAD/INDEX`, the manifest under the name itself. The bytes are hashed as they leave, and the manifest is written only
- * when all of them have the MD5 promised: a reader never meets half an upload.
+ * `STEM/slo/UPLOAD/INDEX`, the manifest under the name itself. The manifest is written only when all segments have the MD5 they must
+ * have: a reader never meets half an upload.
  */
-import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import { field, parseJson, textField } from '../login/login-request.js';
@@ -26,17 +26,25 @@ export function segmentsContainer(container: string): string {
 /** Metadata key of a segments container we made: only what bears it is emptied and removed with its container. */
 export const SEGMENTS_MARK = 'odoo-swiftfs-segments';
 
-/** A new folder for the segments of one upload. Its names begin with the object's, so that leftovers can be told whose they are. */
+/** With the 36 bytes that follow, a segment's name stays below Swift's limit of 1,024. */
+const STEM_BYTES = 980;
+
+/** What the names of an object's segments begin with, so that leftovers can be told whose they are: its own name, where that fits. */
+export function segmentStem(name: string): string {
+  return Buffer.byteLength(name) <= STEM_BYTES ? name : `long-names/${createHash('sha256').update(name).digest('hex')}`;
+}
+
+/** A new folder for the segments of one upload. */
 export function segmentPrefix(name: string, nowMs: number): string {
-  return `${name}/slo/${nowMs}-${randomBytes(4).toString('hex')}`;
+  return `${segmentStem(name)}/slo/${nowMs}-${randomBytes(4).toString('hex')}`;
 }
 
 export function segmentName(prefix: string, index: number): string {
   return `${prefix}/${String(index).padStart(8, '0')}`;
 }
 
-/** The object a segment is of, by its name; undefined for what we did not name. */
-export function segmentOwner(name: string): string | undefined {
+/** The {@link segmentStem} of the object a segment is of, by its name; undefined for what we did not name. */
+export function stemOfSegment(name: string): string | undefined {
   return /^(.+)\/slo\/\d+-[0-9a-f]{8}\/\d{8}$/s.exec(name)?.[1];
 }
 
@@ -50,43 +58,28 @@ export function segmentSize(totalBytes: number, wantedBytes: number, maxFileByte
   return size;
 }
 
-/** Sends one segment. @param whole hash of all bytes before it. @returns the segment, and the hash with its bytes */
+/** Sends one segment. @returns the ETag of what Swift has stored: the MD5 of the segment's bytes, if they are right */
 export async function putSegment(
   requester: Requester,
   at: { readonly container: string; readonly name: string; readonly start: number; readonly end: number },
   body: ObjectBody,
-  whole: Hash,
   options: PutOptions,
-): Promise<{ segment: Segment; whole: Hash }> {
-  const sizeBytes = at.end - at.start;
-  let sum = createHash('md5');
-  let total = whole.copy();
+): Promise<string> {
   const path = objectPath(at.container, at.name);
   const answer = await requester.call({
     method: 'PUT',
     path,
     headers: { 'content-type': 'application/octet-stream' },
-    body: {
-      sizeBytes,
-      open: () => {
-        sum = createHash('md5');
-        total = whole.copy();
-        return body.read(at.start, at.end);
-      },
-      onBytes: (bytes) => {
-        sum.update(bytes);
-        total.update(bytes);
-        options.onProgress?.();
-      },
-    },
+    body: { sizeBytes: at.end - at.start, open: () => body.read(at.start, at.end), onBytes: () => options.onProgress?.() },
     options,
   });
-  const etag = sum.digest('hex');
-  const stored = header(answer.headers, 'etag')?.replace(/^"|"$/g, '');
-  if (stored !== etag)
-    throw new FilestoreError('corrupt', `PUT ${path}: sent bytes with MD5 ${etag}, stored are bytes with ${stored ?? 'no ETag'}`);
-  return { segment: { container: at.container, name: at.name, etag, sizeBytes }, whole: total };
+  const etag = header(answer.headers, 'etag')?.replace(/^"|"$/g, '');
+  if (etag === undefined) throw new FilestoreError('unavailable', `PUT ${path}: the answer has no ETag; check what stands before Swift`);
+  return etag;
 }
+
+/** Swift asks for each of up to 1,000 segments before it answers. */
+const MANIFEST_WORK_MS = 300_000;
 
 /** Writes the manifest; Swift checks each segment's ETag and size. */
 export async function putManifest(
@@ -111,6 +104,7 @@ export async function putManifest(
     body: { sizeBytes: bytes.length, open: () => bytes },
     accept: [404],
     options,
+    longWorkMs: MANIFEST_WORK_MS,
   });
   if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
 }

@@ -1,11 +1,12 @@
 /** Large objects as a whole: stored segment by segment, copied segment by segment, removed with their segments. */
-import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
-import { FilestoreError } from '../../base/errors.js';
+import { FilestoreError, kindOf } from '../../base/errors.js';
 import type { CopyOptions, ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { createContainer, headContainer } from '../containers.js';
 import type { Requester } from '../requests/requester.js';
+import { runAtOnce } from './at-once.js';
+import { digestBody, segmentRanges, type BodyDigests } from './body-digests.js';
 import { copyObject, expiryHeaders } from './copy-object.js';
 import {
   putManifest,
@@ -16,11 +17,23 @@ import {
   segmentPrefix,
   segmentsContainer,
   segmentSize,
+  segmentStem,
+  stemOfSegment,
   type Segment,
 } from './large-object.js';
-import { metadataOf } from './metadata-headers.js';
+import { isStaticLarge, metadataOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import type { SegmentsKnown } from './segments-known.js';
+
+/** Segments sent, copied or removed together: enough to fill a line, few enough to leave connections to others. */
+const AT_ONCE = 4;
+/** The time an upload that has failed, or a newer object, may spend on removing what is left over. */
+const REMOVE_MS = 30_000;
+
+export interface ObjectAt {
+  readonly container: string;
+  readonly name: string;
+}
 
 export interface LargeObjectParts {
   readonly requester: Requester;
@@ -46,30 +59,54 @@ export class LargeObjects {
       throw new FilestoreError('too-large', `PUT ${container}/${name}: ${body.sizeBytes} bytes; this Swift takes ${most}`);
     }
     const size = segmentSize(body.sizeBytes, segmentBytes, info.maxFileBytes, info.maxSegments);
-    const prefix = segmentPrefix(name, clock.nowMs());
     await this.#makeContainer(container, options);
-    const segments: Segment[] = [];
+    const prefix = segmentPrefix(name, clock.nowMs());
+    const begun: ObjectAt[] = [];
     try {
-      let whole = createHash('md5');
-      for (let start = 0; start < body.sizeBytes; start += size) {
-        const at = {
-          container: segmentsContainer(container),
-          name: segmentName(prefix, segments.length),
-          start,
-          end: Math.min(body.sizeBytes, start + size),
-        };
-        const sent = await putSegment(requester, at, body, whole, options);
-        segments.push(sent.segment);
-        whole = sent.whole;
-      }
-      const md5 = whole.digest('hex');
-      if (md5 !== body.md5)
-        throw new FilestoreError('corrupt', `PUT ${container}/${name}: sent bytes with MD5 ${md5}, promised ${body.md5}`);
+      const segments = await this.#send(segmentsContainer(container), prefix, body, size, begun, options);
       await putManifest(requester, container, name, segments, options);
     } catch (error) {
-      await this.#discard(segments, options);
+      await this.remove(begun);
       throw error;
     }
+  }
+
+  /**
+   * Sends the segments, several at once, while the whole is hashed beside them.
+   * @param begun gets each segment before it is sent. @throws FilestoreError corrupt when what is stored is not what was promised
+   */
+  async #send(
+    container: string,
+    prefix: string,
+    body: ObjectBody,
+    segmentBytes: number,
+    begun: ObjectAt[],
+    options: PutOptions,
+  ): Promise<Segment[]> {
+    const ranges = segmentRanges(body.sizeBytes, segmentBytes);
+    const stored: Segment[] = [];
+    let digests: BodyDigests | undefined;
+    await runAtOnce(1 + ranges.length, AT_ONCE, options.signal, async (turn, signal) => {
+      const index = turn - 1;
+      const range = ranges[index];
+      if (range === undefined) {
+        digests = await digestBody(body, ranges, signal);
+        return;
+      }
+      const at = { container, name: segmentName(prefix, index) };
+      begun.push(at);
+      const etag = await putSegment(this.#parts.requester, { ...at, ...range }, body, { ...options, signal });
+      stored[index] = { ...at, etag, sizeBytes: range.end - range.start };
+    });
+    if (digests?.whole !== body.md5) {
+      throw new FilestoreError('corrupt', `${prefix}: the bytes have MD5 ${digests?.whole ?? 'unknown'}, promised was ${body.md5}`);
+    }
+    for (const [index, { name, etag }] of stored.entries()) {
+      const sent = digests.segments[index] ?? 'none';
+      if (sent !== etag)
+        throw new FilestoreError('corrupt', `PUT ${container}/${name}: sent bytes with MD5 ${sent}, stored are bytes with ${etag}`);
+    }
+    return stored;
   }
 
   /** @returns false when the source is not there, or is no large object */
@@ -81,21 +118,25 @@ export class LargeObjects {
     if (head.status === 404) return false;
     await this.#makeContainer(toContainer, options);
     const prefix = segmentPrefix(toName, clock.nowMs());
+    const begun: ObjectAt[] = [];
     const copies: Segment[] = [];
     try {
-      for (const source of sources) {
-        const copy = { ...source, container: segmentsContainer(toContainer), name: segmentName(prefix, copies.length) };
+      await runAtOnce(sources.length, AT_ONCE, options.signal, async (index, signal) => {
+        const source = sources[index];
+        if (source === undefined) return;
+        const at = { container: segmentsContainer(toContainer), name: segmentName(prefix, index) };
+        begun.push(at);
         // Segments have no metadata of ours; what they may have is a time at which they go, which is this copy's own affair.
-        const segmentOptions = { ...options, metadata: {} };
-        const done = await copyObject(requester, source.container, source.name, copy.container, copy.name, segmentOptions);
+        const segmentOptions = { ...options, signal, metadata: {} };
+        const done = await copyObject(requester, source.container, source.name, at.container, at.name, segmentOptions);
         if (done !== 'copied') {
           throw new FilestoreError(
             'corrupt',
             `${container}/${name}: its segment ${source.container}/${source.name} cannot be copied (${done})`,
           );
         }
-        copies.push(copy);
-      }
+        copies[index] = { ...source, ...at };
+      });
       const type = head.headers['content-type'];
       await putManifest(requester, toContainer, toName, copies, {
         ...options,
@@ -105,7 +146,7 @@ export class LargeObjects {
       });
       return true;
     } catch (error) {
-      await this.#discard(copies, options);
+      await this.remove(begun);
       throw error;
     }
   }
@@ -120,14 +161,38 @@ export class LargeObjects {
     known.noteMade(container);
   }
 
-  /** Segments of an upload that came to nothing. What cannot be removed now stays as garbage under the upload's own prefix. */
-  async #discard(segments: readonly Segment[], options: RequestOptions): Promise<void> {
-    for (const { container, name } of segments) {
-      try {
-        await this.#parts.requester.call({ method: 'DELETE', path: objectPath(container, name), accept: [404], options, once: true });
-      } catch {
-        return;
-      }
+  /**
+   * The segments that the object at this name has now, to be removed once something else is stored there.
+   * Only what we have named ourselves: another tool's manifest may share its segments with others.
+   */
+  async segmentsAt(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
+    const { requester, known } = this.#parts;
+    if (!(await known.has(container, options))) return [];
+    const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options });
+    if (head.status === 404 || !isStaticLarge(head.headers)) return [];
+    try {
+      const segments = (await readManifest(requester, container, name, options)) ?? [];
+      const stem = segmentStem(name);
+      return segments.filter((s) => s.container === segmentsContainer(container) && stemOfSegment(s.name) === stem);
+    } catch (error) {
+      if (kindOf(error) === 'unsupported') return [];
+      throw error;
+    }
+  }
+
+  /** Removes segments nobody refers to. Never throws: what cannot be removed now stays as garbage under its upload's own prefix. */
+  async remove(segments: readonly ObjectAt[]): Promise<void> {
+    // Not under the caller's signal: it may be the reason why they have to go.
+    const options = { priority: 'write', timeoutMs: REMOVE_MS } as const;
+    try {
+      await runAtOnce(segments.length, AT_ONCE, undefined, async (index, signal) => {
+        const at = segments[index];
+        if (at === undefined) return;
+        const path = objectPath(at.container, at.name);
+        await this.#parts.requester.call({ method: 'DELETE', path, accept: [404], options: { ...options, signal } });
+      });
+    } catch {
+      // Swift is away, or will not: see above.
     }
   }
 }

@@ -3,7 +3,7 @@
  * the question is put to the container: while CONTAINER_segments does not exist, nothing in CONTAINER is a large object of ours.
  *
  * A "no" is believed for a minute: a large object that another node makes and we delete within it leaves its segments behind, which
- * costs space and loses nothing.
+ * costs space and loses nothing. A container that we may not see (403: access to the one container only, by its ACL) is none of ours.
  */
 import type { Clock } from '../../base/clock.js';
 import type { RequestOptions } from '../../store/object-store.js';
@@ -39,8 +39,8 @@ export class SegmentsKnown {
     const nowMs = this.#clock.nowMs();
     if (nowMs - (this.#no.get(container) ?? -Infinity) < NO_IS_BELIEVED_MS) return false;
     const path = containerPath(segmentsContainer(container));
-    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [404], options });
-    if (answer.status !== 404) {
+    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [403, 404], options });
+    if (answer.status < 400) {
       this.noteMade(container);
       return true;
     }

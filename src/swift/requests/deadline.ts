@@ -2,6 +2,7 @@
  * The time one call has with all its attempts. While bytes move it does not strike: a large PUT may take longer than a call is allowed
  * to wait. It strikes when the time is over and nothing has moved for `graceMs`.
  */
+import { setMaxListeners } from 'node:events';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
 
@@ -23,8 +24,11 @@ export class Deadline {
     this.#graceMs = graceMs;
     this.#callerSignal = callerSignal;
     this.#timer = setTimeout(() => this.#strike(), totalMs);
-    if (callerSignal?.aborted) this.#onAbort();
-    else callerSignal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (callerSignal === undefined) return;
+    // Any number of calls may run under one signal (a job's, the publisher's), and each leaves it in close(): more than ten are no leak.
+    setMaxListeners(0, callerSignal);
+    if (callerSignal.aborted) this.#onAbort();
+    else callerSignal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** Fires when the time is over or the caller gives up. */

@@ -47,7 +47,11 @@ export interface Call {
   /** Statuses beside 2xx that are answers and not failures. */
   readonly accept?: readonly number[];
   readonly options: RequestOptions;
-  readonly headersTimeoutMs?: number;
+  /**
+   * Swift works long before the first byte of its answer: the longest wait for it, which is then also the time of the call where the
+   * caller names none. Its silence until then says nothing about Swift (`stalledMs`).
+   */
+  readonly longWorkMs?: number;
   /** After an attempt that may have been carried out: the answer when it was, else undefined and the call is repeated. */
   readonly settle?: () => Promise<Answer | undefined>;
   /** One attempt only (and one more with a new token). */
@@ -129,7 +133,12 @@ export class Requester {
   async #carry(call: Call, streamed: boolean): Promise<StreamedAnswer> {
     const { clock, settings } = this.#parts;
     const { options } = call;
-    const deadline = new Deadline(clock, options.timeoutMs ?? settings.requestTimeoutMs, settings.stallTimeoutMs, options.signal);
+    const deadline = new Deadline(
+      clock,
+      options.timeoutMs ?? call.longWorkMs ?? settings.requestTimeoutMs,
+      settings.stallTimeoutMs,
+      options.signal,
+    );
     const delay = new RetryDelay();
     let loggedIn = false;
     let lost = false;
@@ -181,7 +190,7 @@ export class Requester {
     let kept = false;
     try {
       if (call.probe !== true) this.breaker.enter();
-      running = this.#parts.running.start(call.method);
+      running = this.#parts.running.start(call.method, call.longWorkMs === undefined ? 'tells' : 'expected');
       const outcome = await this.#send(call, session, running, leave, at);
       kept = 'answer' in outcome && outcome.answer.body !== undefined;
       return outcome;
@@ -235,7 +244,7 @@ export class Requester {
         headers: this.#headers(call, session),
         body: out?.body,
         signal: deadline.signal,
-        headersTimeoutMs: call.headersTimeoutMs,
+        headersTimeoutMs: call.longWorkMs,
       });
       moved();
       if (at.streamed && answer.status >= 200 && answer.status < 300) {

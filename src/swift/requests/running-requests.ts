@@ -1,4 +1,7 @@
-/** What is on the wire now, and how long the quietest of it has been silent: the daemon's view of a Swift that hangs. */
+/**
+ * What is on the wire now, and how long the quietest of it has been silent: the daemon's view of a Swift that hangs. A request whose
+ * answer takes Swift long by its nature (a copy, a bulk delete) is left out: its silence says nothing about Swift.
+ */
 import type { Clock } from '../../base/clock.js';
 
 export interface RunningRequest {
@@ -6,6 +9,8 @@ export interface RunningRequest {
   moved(): void;
   ended(): void;
 }
+
+const UNWATCHED: RunningRequest = { moved: () => undefined, ended: () => undefined };
 
 export class RunningRequests {
   readonly #clock: Clock;
@@ -28,8 +33,10 @@ export class RunningRequests {
     return longest;
   }
 
-  start(method: string): RunningRequest {
+  /** @param silence 'expected' leaves the request out of {@link stalledMs} */
+  start(method: string, silence: 'tells' | 'expected' = 'tells'): RunningRequest {
     this.#counts[method] = (this.#counts[method] ?? 0) + 1;
+    if (silence === 'expected') return UNWATCHED;
     const entry = { lastByteMs: this.#clock.nowMs() };
     this.#running.add(entry);
     return {

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
+import { SILENT_LOG } from '../../../src/base/log.js';
+import { StoreHealth } from '../../../src/filestore/store-health.js';
+import { MemoryStore } from '../../helpers/memory-store.js';
+import { eventually } from '../../helpers/processes.js';
+
+void describe('health of the store', () => {
+  void test('a Swift that goes and comes many times within a second is asked by one, once a second', async () => {
+    const store = new MemoryStore();
+    const health = new StoreHealth(store, 60_000, SILENT_LOG);
+    try {
+      for (let i = 0; i < 20; i++) {
+        await assert.rejects(health.watch(Promise.reject(new FilestoreError('unavailable', 'a reset'))));
+        assert.equal(health.isAway, true);
+        if (i < 19) await health.watch(Promise.resolve());
+      }
+      await eventually('the probe has found it', () => !health.isAway, 20_000);
+      assert.equal(store.counts.probe, 1);
+    } finally {
+      health.close();
+    }
+  });
+});
