@@ -17,6 +17,6 @@ export const partMakers: PartMakers = {
   openCache: (settings, log) =>
     openCache({ directory: settings.cacheDirectory, budgetBytes: settings.cacheBudgetBytes, floorBytes: settings.cacheFloorBytes, log }),
   openFilestore,
-  createVfs: (filestore, settings, log) => createVfs(filestore, { uid: settings.uid, gid: settings.gid, log }),
+  createVfs: (filestore, owner, log) => createVfs(filestore, { ...owner, log }),
   createDriver: (settings) => createDriver(settings.driver),
 };

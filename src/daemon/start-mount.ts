@@ -3,7 +3,7 @@
  * it), the store, the cache, the filestore (refuses a first mount it cannot serve), the file system, the kernel, the control socket.
  * What fails undoes what was done before it, so a refused start leaves nothing behind.
  */
-import { opendir } from 'node:fs/promises';
+import { opendir, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -22,6 +22,7 @@ import type { FuseDriver } from '../fuse/driver.js';
 import { canonicalMountPoint, prepareMountPoint } from '../fuse/mount-point.js';
 import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { Owner } from '../vfs/attributes.js';
 import type { Vfs } from '../vfs/vfs.js';
 import { lockDirectory } from './directory-lock.js';
 import { isInherited, namedMountPoint } from './inherited-mount-point.js';
@@ -35,7 +36,7 @@ export interface PartMakers {
   createStore(settings: Settings, log: Log): StoreWithCounts;
   openCache(settings: Settings, log: Log): Promise<BlobCache>;
   openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
-  createVfs(filestore: RunningFilestore, settings: Settings, log: Log): Vfs;
+  createVfs(filestore: RunningFilestore, owner: Owner, log: Log): Vfs;
   createDriver(settings: Settings): Promise<FuseDriver>;
 }
 
@@ -99,6 +100,7 @@ async function compose(request: MountRequest, makers: PartMakers, undo: Undo): P
   const { settings, clock } = request;
   const { log, recent } = rememberErrors(request.log, () => clock.nowMs());
   await readyMountPoint(request, log);
+  const owner = await ownerOf(request);
   const mountPoint = await namedMountPoint(request.mountPoint, [controlDirectory(request.host)]);
 
   for (const [directory, option] of lockedDirectories(settings)) {
@@ -113,7 +115,7 @@ async function compose(request: MountRequest, makers: PartMakers, undo: Undo): P
   undo.add(() => cache.close());
   const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log });
   undo.add(() => filestore.close());
-  const vfs = makers.createVfs(filestore, settings, log);
+  const vfs = makers.createVfs(filestore, owner, log);
   const driver = await makers.createDriver(settings);
   const mounted = await driver.mount(vfs, {
     mountPoint: request.mountPoint,
@@ -161,6 +163,12 @@ async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log
   if (settings.origin === undefined && (await hasFiles(mountPoint))) {
     log.warn('mount-hides-files', { mountPoint, remedy: `to read them through the mount, start it with --origin ${mountPoint}` });
   }
+}
+
+/** Whose the files on the mount are, where it is not said: whose the mount point is. A device that was handed to us hides that: then ours. */
+async function ownerOf({ settings, mountPoint, host }: MountRequest): Promise<Owner> {
+  const { uid, gid } = isInherited(mountPoint) ? host : await stat(mountPoint);
+  return { uid: settings.uid ?? uid, gid: settings.gid ?? gid };
 }
 
 async function hasFiles(directory: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeBlob, makeBlobs } from '../helpers/blobs.js';
-import { eventually } from '../helpers/processes.js';
+import { eventually, runOk } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { startMount, type Mount } from '../helpers/with-mount.js';
@@ -124,6 +124,31 @@ describe('docs/SEMANTICS.md: databases', () => {
     await fs.unlink(mount.file('early', 'full', 'a.txt'));
     await fs.rename(mount.file('early', 'full'), mount.file('early', 'moved'));
     assert.deepEqual(await fs.readdir(mount.file('early')), ['moved']);
+  });
+});
+
+describe('docs/SEMANTICS.md: attributes', () => {
+  it('Files belong to the owner of the mount point, who reads and writes without being the one who mounted.', async () => {
+    const dir = tempDir('owner');
+    const mountPoint = path.join(dir, 'filestore');
+    await fs.mkdir(mountPoint);
+    await fs.chmod(dir, 0o755);
+    await fs.chown(mountPoint, 4242, 4343);
+    const mount = await startMount({ swift, database: 'owned', dirs: { mountPoint } });
+    try {
+      const blob = makeBlob(501);
+      const script = 'mkdir -p "$1/$2" && cat > "$1/$3" && cat "$1/$3"';
+      const as = { uid: 4242, gid: 4343, input: blob.content };
+      const out = await runOk('sh', ['-c', script, 'sh', mountPoint, path.dirname(blob.name), blob.name], as);
+      assert.equal(out.length > 0, true);
+      const { uid, gid } = await fs.stat(mount.file(blob.name));
+      assert.deepEqual([uid, gid], [4242, 4343]);
+      assert.deepEqual(await client.get('odoo-owned', blob.name), blob.content);
+      await assert.rejects(runOk('sh', ['-c', 'echo x > "$1/x"', 'sh', mountPoint], { uid: 4444, gid: 4444 }), /denied/);
+    } finally {
+      await mount.stop();
+    }
+    removeDir(dir);
   });
 });
 
