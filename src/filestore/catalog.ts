@@ -25,6 +25,7 @@ export function shardOfBlobPath(path: string): string | undefined {
 }
 const BLOB_PATH = /^[0-9a-f]{2}\/[0-9a-f]{40}$/;
 const SHARD = /^[0-9a-f]{2}$/;
+const SHARD_NAMES = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'));
 
 export function isShardName(name: string): boolean {
   return name.length === 2 && SHARD.test(name);
@@ -73,6 +74,14 @@ export class Catalog {
     const table = this.shard(shard);
     const before = table.count;
     table.set(path.slice(3), sizeBytes, Math.floor(checkedAtMs / 1000));
+    this.#blobs += table.count - before;
+  }
+
+  /** A blob by the bytes of its SHA-1, unchecked. */
+  loadBlob(bytes: Uint8Array, at: number, sizeBytes: number): void {
+    const table = this.shard(SHARD_NAMES[bytes[at] ?? 0] ?? '');
+    const before = table.count;
+    table.setBytes(bytes, at, sizeBytes);
     this.#blobs += table.count - before;
   }
 

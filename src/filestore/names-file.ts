@@ -156,10 +156,8 @@ export class NamesFile {
       const kind = bytes[at];
       if (kind === PLUS || kind === MINUS) {
         if (at + RECORD_BYTES > bytes.length) break;
-        const sha1 = bytes.toString('hex', at + 1, at + 21);
-        const path = `${sha1.slice(0, 2)}/${sha1}`;
-        if (kind === PLUS) catalog.setBlob(sha1.slice(0, 2), path, bytes.readDoubleLE(at + 21), 0);
-        else catalog.delete(path);
+        if (kind === PLUS) catalog.loadBlob(bytes, at + 1, bytes.readDoubleLE(at + 21));
+        else catalog.delete(blobPathAt(bytes, at + 1));
         at += RECORD_BYTES;
       } else if ((kind === OTHER || kind === OTHER_GONE) && at + 5 <= bytes.length) {
         const end = at + 5 + bytes.readUInt32LE(at + 1);
@@ -179,6 +177,11 @@ export class NamesFile {
     }
     return at;
   }
+}
+
+function blobPathAt(bytes: Buffer, at: number): string {
+  const sha1 = bytes.toString('hex', at, at + 20);
+  return `${sha1.slice(0, 2)}/${sha1}`;
 }
 
 function blobRecord(kind: number, path: string, sizeBytes: number): Buffer {
