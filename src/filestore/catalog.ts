@@ -77,6 +77,11 @@ export class Catalog {
     this.#blobs += table.count - before;
   }
 
+  /** Makes room for this many blobs, evenly spread as hashes are. */
+  reserve(blobs: number): void {
+    if (blobs > 256 * 64) for (const shard of SHARD_NAMES) this.shard(shard).reserve(blobs / 256);
+  }
+
   /** A blob by the bytes of its SHA-1, unchecked. */
   loadBlob(bytes: Uint8Array, at: number, sizeBytes: number): void {
     const table = this.shard(SHARD_NAMES[bytes[at] ?? 0] ?? '');

@@ -152,6 +152,7 @@ export class NamesFile {
   /** @returns where the whole records end */
   #replay(bytes: Buffer, catalog: Catalog): number {
     let at = 0;
+    catalog.reserve(bytes.length / RECORD_BYTES);
     while (at < bytes.length) {
       const kind = bytes[at];
       if (kind === PLUS || kind === MINUS) {

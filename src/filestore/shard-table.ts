@@ -61,7 +61,7 @@ export class ShardTable {
   #put(found: number, sizeBytes: number, checkedAtS: number): void {
     let slot = found;
     if (slot < 0) {
-      if ((this.#used + 1) * 4 > this.#capacity * 3) this.#rebuild();
+      if ((this.#used + 1) * 4 > this.#capacity * 3) this.#rebuild(this.#count * 2 >= this.#capacity ? this.#capacity * 2 : this.#capacity);
       slot = this.#freeSlot();
       if (this.#checked[slot] === FREE) this.#used++;
       this.#count++;
@@ -77,6 +77,13 @@ export class ShardTable {
     this.#checked[slot] = REMOVED;
     this.#count--;
     return true;
+  }
+
+  /** Makes room for this many names at once. */
+  reserve(names: number): void {
+    let capacity = this.#capacity;
+    while (names * 4 > capacity * 3) capacity *= 2;
+    if (capacity > this.#capacity) this.#rebuild(capacity);
   }
 
   /** Removes what was last checked before `beforeS`. @returns how many */
@@ -142,10 +149,10 @@ export class ShardTable {
     for (let slot = this.#hash() & mask; ; slot = (slot + 1) & mask) if ((this.#checked[slot] ?? 0) <= REMOVED) return slot;
   }
 
-  #rebuild(): void {
+  #rebuild(capacity: number): void {
     const wanted = this.#key.slice();
     const [keys, sizes, checked, before] = [this.#keys, this.#sizes, this.#checked, this.#capacity];
-    this.#capacity = this.#count * 2 >= before ? before * 2 : before;
+    this.#capacity = capacity;
     this.#keys = new Uint8Array(this.#capacity * KEY_BYTES);
     this.#sizes = new Float64Array(this.#capacity);
     this.#checked = new Uint32Array(this.#capacity);
