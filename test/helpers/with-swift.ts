@@ -22,6 +22,8 @@ export interface SwiftOptions {
   /** Free space the object server insists on: `100%` is a full disk. */
   readonly fallocateReserve?: string;
   readonly ratelimit?: number;
+  /** Seconds the proxy waits for a server that hangs; default 10, as Swift's own. */
+  readonly nodeTimeoutSeconds?: number;
   /** Tokens are Keystone's; its URL. Needs `port`, since the catalog names it. */
   readonly keystoneUrl?: string;
   readonly keystoneTokenCacheSeconds?: number;
@@ -72,6 +74,7 @@ async function swiftUp(dir: string, port: number, options: SwiftOptions): Promis
   if (options.maxFileSizeBytes !== undefined) env['SWIFT_MAX_FILE_SIZE'] = String(options.maxFileSizeBytes);
   if (options.fallocateReserve !== undefined) env['SWIFT_FALLOCATE'] = options.fallocateReserve;
   if (options.ratelimit !== undefined) env['SWIFT_RATELIMIT'] = String(options.ratelimit);
+  if (options.nodeTimeoutSeconds !== undefined) env['SWIFT_NODE_TIMEOUT'] = String(options.nodeTimeoutSeconds);
   if (options.keystoneTokenCacheSeconds !== undefined) env['SWIFT_TOKEN_CACHE'] = String(options.keystoneTokenCacheSeconds);
   const { code, stderr } = await run(SWIFT_UP, args, { env });
   if (code !== 0 && code !== PORT_TAKEN) throw new Error(`swift-up: exit ${String(code)}\n${stderr}`);

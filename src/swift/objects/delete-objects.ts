@@ -2,7 +2,7 @@
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
-import { listField, parseJson, textField } from '../login/login-request.js';
+import { field, listField, parseJson, textField } from '../login/login-request.js';
 import type { Requester } from '../requests/requester.js';
 import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
@@ -50,6 +50,7 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
     headers: { accept: 'application/json' },
     options,
     longWorkMs: LONG_WORK_MS,
+    refusesToken,
   });
   const result = bulkResultOf(answer.text, `DELETE ${path}`);
   const first = [...result.failed][0];
@@ -107,6 +108,7 @@ async function bulkDelete(
       body: { sizeBytes: bytes.length, open: () => bytes },
       options,
       longWorkMs: LONG_WORK_MS,
+      refusesToken,
     });
     const result = bulkResultOf(answer.text, `POST bulk-delete in ${container}`);
     for (const [path, why] of result.failed) {
@@ -139,6 +141,12 @@ function bulkResultOf(text: string, what: string): DeleteManyResult {
     throw new FilestoreError('unavailable', `${what}: ${status} ${textField(parsed, 'Response Body') ?? ''}`.trim());
   }
   return { failed };
+}
+
+function refusesToken(text: string): boolean {
+  const parsed = parseJson(text);
+  const refused = (status: unknown): boolean => typeof status === 'string' && status.startsWith('401');
+  return refused(field(parsed, 'Response Status')) || listField(parsed, 'Errors').some((row) => Array.isArray(row) && refused(row[1]));
 }
 
 async function deleteOneByOne(

@@ -163,19 +163,20 @@ export class LargeObjects {
 
   /**
    * The segments that the object at this name has now, to be removed once something else is stored there.
-   * Only what we have named ourselves: another tool's manifest may share its segments with others.
+   * Only what we have named ourselves: another tool's manifest may share its segments with others. Never throws `unavailable`: a PUT does
+   * not fail for want of this answer, it leaves garbage behind.
    */
   async segmentsAt(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
     const { requester, known } = this.#parts;
-    if (!(await known.has(container, options))) return [];
-    const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options });
-    if (head.status === 404 || !isStaticLarge(head.headers)) return [];
     try {
+      if (!(await known.has(container, options, 'once'))) return [];
+      const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options, once: true });
+      if (head.status === 404 || !isStaticLarge(head.headers)) return [];
       const segments = (await readManifest(requester, container, name, options)) ?? [];
       const stem = segmentStem(name);
       return segments.filter((s) => s.container === segmentsContainer(container) && stemOfSegment(s.name) === stem);
     } catch (error) {
-      if (kindOf(error) === 'unsupported') return [];
+      if (kindOf(error) === 'unsupported' || kindOf(error) === 'unavailable') return [];
       throw error;
     }
   }

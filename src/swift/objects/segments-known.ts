@@ -33,13 +33,16 @@ export class SegmentsKnown {
     this.#yes.delete(container);
   }
 
-  /** Whether CONTAINER_segments exists. */
-  async has(container: string, options: RequestOptions): Promise<boolean> {
+  /**
+   * Whether CONTAINER_segments exists.
+   * @param patience 'once' asks without repeating, for who can do without the answer
+   */
+  async has(container: string, options: RequestOptions, patience: 'retry' | 'once' = 'retry'): Promise<boolean> {
     if (this.#yes.has(container)) return true;
     const nowMs = this.#clock.nowMs();
     if (nowMs - (this.#no.get(container) ?? -Infinity) < NO_IS_BELIEVED_MS) return false;
     const path = containerPath(segmentsContainer(container));
-    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [403, 404], options });
+    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [403, 404], options, once: patience === 'once' });
     if (answer.status < 400) {
       this.noteMade(container);
       return true;

@@ -52,6 +52,11 @@ export interface Call {
    * caller names none. Its silence until then says nothing about Swift (`stalledMs`).
    */
   readonly longWorkMs?: number;
+  /**
+   * Whether the text of a 2xx answer says that the token was refused: a bulk delete is answered before anybody looks at the token, and has
+   * the 401 of each name in its JSON.
+   */
+  readonly refusesToken?: (text: string) => boolean;
   /** After an attempt that may have been carried out: the answer when it was, else undefined and the call is repeated. */
   readonly settle?: () => Promise<Answer | undefined>;
   /** One attempt only (and one more with a new token). */
@@ -259,6 +264,9 @@ export class Requester {
       return this.#broken(error, out, trace, at, this.#parts.clock.nowMs() - startedMs);
     }
     const { status, headers } = answer;
+    if (status < 300 && call.refusesToken?.(text) === true) {
+      return { failure: this.#refused(trace, session, 401, headers, '', at.mayLogIn) };
+    }
     if ((status >= 200 && status < 300) || (call.accept?.includes(status) ?? false)) {
       // A probe accepts 5xx of Swift itself as a sign of life, but it is none that ends an outage.
       if (status < 500) this.#served();
