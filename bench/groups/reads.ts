@@ -1,7 +1,7 @@
 /** Warm work, side by side: what is in every contender's cache already costs what here? */
 import path from 'node:path';
 import type { Bench, Group } from '../lib/bench.js';
-import { usEach } from '../lib/client.js';
+import { usEach, usP50 } from '../lib/client.js';
 import type { Timed } from '../lib/client.js';
 import { EXT4, eachThatCan, mountAll, OURS, PURE, RCLONE } from '../lib/contenders.js';
 import type { MountedContender } from '../lib/contenders.js';
@@ -87,12 +87,12 @@ async function warmTurn(bench: Bench, contender: MountedContender, database: str
 async function measureSmall(bench: Bench, contenders: readonly MountedContender[], listFor: ListFor): Promise<void> {
   const { client, add } = bench;
   const one = await turns(bench, contenders, 'hot', async (contender) =>
-    usEach(await client.run('read', contender.rootOf('hot'), listFor(contender), 2)),
+    usP50(await client.run('read', contender.rootOf('hot'), listFor(contender), 2)),
   );
   add({
     id: 'read-warm',
     title: 'warm open + read + close of 50 KB, one reader',
-    unit: 'us a file',
+    unit: 'us a file, p50',
     baseline: EXT4,
     samples: one,
     goals: only(contenders, [
@@ -135,10 +135,10 @@ async function measureCpu(bench: Bench, contenders: readonly MountedContender[],
 async function measureStat(bench: Bench, contenders: readonly MountedContender[], listFor: ListFor): Promise<void> {
   const samples = await turns(bench, contenders, 'hot', async (contender) => {
     dropDentries();
-    return usEach(await bench.client.run('stat', contender.rootOf('hot'), listFor(contender)));
+    return usP50(await bench.client.run('stat', contender.rootOf('hot'), listFor(contender)));
   });
   const goals = [{ of: OURS, to: EXT4, atMost: 6 }];
-  bench.add({ id: 'stat-dropped', title: 'stat, dentries dropped', unit: 'us a name', baseline: EXT4, samples, goals });
+  bench.add({ id: 'stat-dropped', title: 'stat, dentries dropped', unit: 'us a name, p50', baseline: EXT4, samples, goals });
 }
 
 async function measureFind(bench: Bench, contenders: readonly MountedContender[]): Promise<void> {

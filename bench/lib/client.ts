@@ -43,6 +43,11 @@ export class BenchClient {
   }
 }
 
+/** Microseconds of the middle operation of a pass: one that the scheduler cut in two counts as one, whatever it took. */
+export function usP50({ p50Ns = Number.NaN }: Timed): number {
+  return p50Ns / 1000;
+}
+
 /** Microseconds an operation, by the mean of the pass. */
 export function usEach({ totalNs, count }: Timed): number {
   return totalNs / count / 1000;

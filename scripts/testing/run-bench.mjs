@@ -23,7 +23,9 @@ function fail(message) {
 if (!fs.existsSync(main)) fail(`${main} is not there; run: npm run build`);
 if (process.getuid() !== 0) fail('must run as root: it drops the caches of the kernel between two measurements');
 const alone = args.includes('--alone');
-const missing = (alone ? ['cc'] : ['cc', 'rclone', 's3fs', 'swift']).filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0);
+const missing = (alone ? ['cc'] : ['cc', 'rclone', 's3fs', 'swift']).filter(
+  (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0,
+);
 if (!alone && !fs.existsSync(path.join(root, '.state/fuse-native/node_modules/fuse-native'))) missing.push('fuse-native');
 if (missing.length > 0) fail(`${missing.join(', ')} is missing; run: scripts/install-deps bench`);
 
