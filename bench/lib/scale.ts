@@ -1,4 +1,4 @@
-/** How much work a run does. The default takes about three minutes on two processors; ratios hold from there on, noise shrinks with `full`. */
+/** How much work a run does. `quick` is the default; noise shrinks with `full`. `smoke` says only whether all of it runs. */
 export interface Scale {
   readonly name: 'smoke' | 'quick' | 'full';
   readonly rounds: number;
