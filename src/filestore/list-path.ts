@@ -3,9 +3,9 @@
  * plus what an origin has, less what was deleted, less blobs hidden behind an alias or not finished yet.
  * A listing of Swift is a hint that may lag; our own changes are laid over it, so that what was made or removed here is exact at once.
  */
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import { displayName, joinPath, splitPath } from '../base/names.js';
-import { isDontKnow, refreshBelow } from './ask-swift.js';
+import { refreshBelow } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
 import type { ListedName } from './filestore.js';
@@ -46,8 +46,8 @@ async function freshen(db: Database, directory: string, signal: AbortSignal): Pr
   try {
     await db.health.answerOrAway(() => refreshBelow(db, directory, 'read'), signal);
   } catch (error) {
-    // What the durable list knows is the best there is; without any list an empty directory would be a lie.
-    if (!isDontKnow(error)) throw error;
+    // What the durable list knows is the best there is, whatever Swift refused; without any list an empty directory would be a lie.
+    if (kindOf(error) === 'interrupted') throw error;
     const known = db.catalog.count > 0 || db.catalog.completeAtMs > 0 || !db.binding.isBound;
     if (!known)
       throw new FilestoreError('unavailable', `${displayName(directory)}: cannot be listed while Swift is away`, { cause: error });

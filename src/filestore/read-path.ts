@@ -5,13 +5,14 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
 import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { Priority } from '../base/priority-limiter.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
+import type { ObjectRead } from '../store/object-store.js';
 import { headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
@@ -99,12 +100,21 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
     description: `swift ${db.container}/${displayName(path)}`,
     open: async (start, signal) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
-      const read = await db.health.watch(
-        db.store.get(db.container, objectNameOf(path), { ...range, priority, signal, timeoutMs: db.settings.readTimeoutMs }),
-      );
+      const options = { priority, signal, timeoutMs: db.settings.readTimeoutMs };
+      const get = (): Promise<ObjectRead | undefined> =>
+        db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
+          // The cache would take it for a full disk of this machine, and ask no other source.
+          if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
+          throw error;
+        });
+      let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
-        db.unlearn(path);
-        db.changed(path);
+        // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
+        read = await get();
+        if (read === undefined) {
+          db.unlearn(path);
+          db.changed(path);
+        }
       }
       if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {
         read.body.on('error', () => undefined).destroy();
@@ -119,10 +129,14 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
   return likelyInOrigin ? [db.origin.source(path), swift] : [swift, db.origin.source(path)];
 }
 
+/** Another reader's download may end in these without our own sources having been asked. */
+const WORTH_A_SECOND_TRY = new Set(['corrupt', 'not-found', 'interrupted']);
+
 /** @throws not-found, corrupt, unavailable after `read_timeout` */
 export async function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
   const late = AbortSignal.timeout(db.settings.readTimeoutMs);
   const either = AbortSignal.any([signal, late]);
+  let isSecondTry = false;
   for (;;) {
     const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), either);
     try {
@@ -134,17 +148,35 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
         await pause(db, either);
         if (!late.aborted) continue;
       }
+      if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !late.aborted) {
+        // Bytes may be spoilt on their way; where they are spoilt in their place, a second reading says so. And a download is shared by all
+        // databases: that another one's container lacks the blob says nothing of ours.
+        isSecondTry = true;
+        continue;
+      }
       if (late.aborted)
         throw new FilestoreError(
           'unavailable',
           `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
           { cause: error },
         );
-      throw error;
+      throw readError(path, error);
     } finally {
       fill.leave();
     }
   }
+}
+
+/** What a reader may hear as it is; see {@link readError}. */
+const READ_KINDS: ReadonlySet<ErrorKind> = new Set(['not-found', 'corrupt', 'unavailable', 'interrupted', 'stale']);
+
+/**
+ * A refusal of Swift (rights, quota, a name it does not take) is no statement about the file that a reader could use: for him it is EIO,
+ * with the refusal as its reason.
+ */
+function readError(path: string, error: unknown): unknown {
+  if (READ_KINDS.has(kindOf(error))) return error;
+  return new FilestoreError('unavailable', `${displayName(path)} could not be read: ${messageOf(error)}`, { cause: error });
 }
 
 const RETRY_MS = 200;

@@ -1,0 +1,207 @@
+/** Disks that fill, turn read-only, lose files or flip bits under a running mount: right bytes or a refusal, and nothing half done. */
+import assert from 'node:assert/strict';
+import nodeFs from 'node:fs';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { makeBlob } from '../helpers/blobs.js';
+import type { Blob } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
+import { runOk } from '../helpers/processes.js';
+import { tempDir } from '../helpers/temp-dir.js';
+import { startMount } from '../helpers/with-mount.js';
+import type { Mount } from '../helpers/with-mount.js';
+import { withSwift } from '../helpers/with-swift.js';
+import type { Swift } from '../helpers/with-swift.js';
+
+const MIB = 1 << 20;
+const SIZE_BYTES = 200_000;
+const ARGS = '--write-timeout 1s --lookup-wait 200ms --read-timeout 4s --drain-timeout 2s --cache-floor 0'.split(' ');
+
+describe('a disk that fails', () => {
+  let swift: Swift;
+  let proxy: FaultProxy;
+  before(async () => {
+    swift = await withSwift();
+    proxy = await FaultProxy.start(swift.url);
+  });
+  after(async () => {
+    await proxy.close();
+    await swift.stop();
+  });
+
+  /** A disk of its own with so much room. */
+  const withDisk = async (sizeBytes: number, work: (directory: string) => Promise<void>): Promise<void> => {
+    const directory = tempDir('disk');
+    await runOk('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory]);
+    try {
+      await work(directory);
+    } finally {
+      await runOk('umount', ['-l', directory]);
+    }
+  };
+  interface Setting {
+    readonly database: string;
+    readonly args?: readonly string[];
+    readonly spool?: string;
+    readonly cache?: string;
+  }
+  const withMount = async ({ database, args = [], spool, cache }: Setting, work: (mount: Mount) => Promise<void>): Promise<void> => {
+    const dirs = { ...(spool === undefined ? {} : { spool }), ...(cache === undefined ? {} : { cache }) };
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database, args: [...ARGS, ...args], dirs });
+    try {
+      await work(mount);
+    } finally {
+      await proxy.up();
+      await mount.stop();
+    }
+  };
+  const write = async (mount: Mount, blob: Blob): Promise<void> => {
+    await fs.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
+    await fs.writeFile(mount.file(blob.name), blob.content);
+  };
+  /** Writes until it is refused. */
+  const fill = async (mount: Mount, firstSeed: number): Promise<{ acknowledged: Blob[]; refused: Blob; code: unknown }> => {
+    const acknowledged: Blob[] = [];
+    for (let seed = firstSeed; seed < firstSeed + 200; seed += 1) {
+      const blob = makeBlob(seed, SIZE_BYTES);
+      try {
+        await write(mount, blob);
+        acknowledged.push(blob);
+      } catch (error) {
+        return { acknowledged, refused: blob, code: (error as { code?: unknown }).code };
+      }
+    }
+    throw new Error('nothing was refused');
+  };
+  /** All of these are read, in Swift, and nothing else is. */
+  const assertStored = async (mount: Mount, database: string, blobs: readonly Blob[]): Promise<void> => {
+    await mount.drained();
+    const client = await swift.client();
+    assert.deepEqual(await client.names(`odoo-${database}`), blobs.map(({ name }) => name).sort());
+    for (const { name, content } of blobs) {
+      assert.deepEqual(await fs.readFile(mount.file(name)), content);
+      assert.deepEqual(await client.get(`odoo-${database}`, name), content);
+    }
+  };
+
+  it('a full spool refuses with ENOSPC, publishes nothing half, and works again when there is room', () =>
+    withDisk(4 * MIB, (spool) =>
+      withMount({ database: 'full', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR (write\.not-stored|spool\.)/);
+        await write(mount, makeBlob(1, SIZE_BYTES));
+        await proxy.down();
+        const { acknowledged, refused, code } = await fill(mount, 2);
+        assert.equal(code, 'ENOSPC');
+        assert.ok(acknowledged.length > 5);
+        await assert.rejects(fs.stat(mount.file(refused.name)), { code: 'ENOENT' });
+        for (const { name, content } of acknowledged) assert.deepEqual(await fs.readFile(mount.file(name)), content);
+        await proxy.up();
+        await mount.drained();
+        await write(mount, refused);
+        await assertStored(mount, 'full', [makeBlob(1, SIZE_BYTES), ...acknowledged, refused]);
+      }),
+    ));
+
+  it('spool_floor stays free, and binds only what Swift does not take', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMount({ database: 'floor', spool, args: ['--spool-floor', '6MiB'] }, async (mount) => {
+        mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
+        await write(mount, makeBlob(300, SIZE_BYTES));
+        await proxy.down();
+        const { acknowledged, code } = await fill(mount, 301);
+        assert.equal(code, 'ENOSPC');
+        const { bavail, bsize } = nodeFs.statfsSync(spool);
+        assert.ok(bavail * bsize >= 6 * MIB - SIZE_BYTES - MIB / 2, `${bavail * bsize} bytes are free`);
+        await proxy.up();
+        await assertStored(mount, 'floor', [makeBlob(300, SIZE_BYTES), ...acknowledged]);
+      }),
+    ));
+
+  it('writes slow down past max_pending and are refused past twice as much', () =>
+    withMount({ database: 'pending', args: ['--max-pending', '1MiB'] }, async (mount) => {
+      mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
+      await write(mount, makeBlob(400, SIZE_BYTES));
+      await proxy.down();
+      const startMs = Date.now();
+      const { acknowledged, code } = await fill(mount, 401);
+      assert.equal(code, 'ENOSPC');
+      const pendingBytes = acknowledged.length * SIZE_BYTES;
+      assert.ok(pendingBytes > MIB && pendingBytes <= 2 * MIB, `${pendingBytes} bytes are pending`);
+      // five writes past the mark, each waits 50 ms at the least and a second at the most
+      assert.ok(Date.now() - startMs > 1000, 'it was slowed down');
+      await proxy.up();
+      await assertStored(mount, 'pending', [makeBlob(400, SIZE_BYTES), ...acknowledged]);
+    }));
+
+  it('a sealed file with a flipped bit is neither published nor served, is told, and holds nobody up', () =>
+    withMount({ database: 'flipped' }, async (mount) => {
+      mount.log.expect(/^WARN (swift\.away|mount\.degraded|request-failed|publisher\.publish-refused)/, /^ERROR spool\.corrupt/);
+      const [known, bad, good] = [makeBlob(500), makeBlob(501), makeBlob(502)] as const;
+      await write(mount, known);
+      await proxy.down();
+      await write(mount, bad);
+      await write(mount, good);
+      await mount.kill9();
+      const sealed = path.join(mount.spoolDir, 'v1/flipped/sealed');
+      const name = (await fs.readdir(sealed)).find((file) => file.endsWith(bad.sha1)) ?? assert.fail('not sealed');
+      const handle = await fs.open(path.join(sealed, name), 'r+');
+      await handle.write(Buffer.from([(bad.content[100] ?? 0) ^ 1]), 0, 1, 100);
+      await handle.close();
+      await mount.restart();
+      await assert.rejects(fs.readFile(mount.file(bad.name)), { code: 'EIO' });
+      assert.deepEqual(await fs.readFile(mount.file(good.name)), good.content);
+      await proxy.up();
+      await mount.log.waitFor(/^WARN publisher\.publish-refused/);
+      const client = await swift.client();
+      const isStored = async (): Promise<boolean> => (await client.get('odoo-flipped', good.name)) !== undefined;
+      for (let tries = 0; tries < 200 && !(await isStored()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.ok(await isStored(), 'the good one was published');
+      assert.equal(await client.get('odoo-flipped', bad.name), undefined);
+      const status = await mount.status();
+      assert.equal(status.safeToLoseThisMachine, false);
+      assert.equal(status.databases[0]?.pendingWrites, 1);
+      assert.match(status.databases[0].reason ?? '', new RegExp(bad.sha1));
+      // who writes it once more heals it
+      await write(mount, bad);
+      await assertStored(mount, 'flipped', [known, bad, good]);
+    }));
+
+  it('a cache without room and a cache that turned read-only cost speed, not documents', () =>
+    withDisk(2 * MIB, (cache) =>
+      withMount({ database: 'cache', cache }, async (mount) => {
+        mount.log.expect(/^WARN cache\./);
+        const blobs = [600, 601, 602].map((seed) => makeBlob(seed, SIZE_BYTES));
+        await write(mount, blobs[0] ?? assert.fail());
+        const client = await swift.client();
+        for (const { name, content } of blobs) await client.put('odoo-cache', name, content);
+        await fs.writeFile(path.join(cache, 'filler'), Buffer.alloc(4 * MIB)).catch(() => undefined);
+        await mount.restart();
+        for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a full cache');
+        const first = makeBlob(603, SIZE_BYTES);
+        await write(mount, first);
+        await runOk('mount', ['-o', 'remount,ro', cache]);
+        const second = makeBlob(604, SIZE_BYTES);
+        await write(mount, second);
+        for (const { name, content } of [...blobs, first, second])
+          assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a read-only cache');
+        await assertStored(mount, 'cache', [...blobs, first, second]);
+        await runOk('mount', ['-o', 'remount,rw', cache]);
+      }),
+    ));
+
+  it('a cache folder that is removed, and a cached file that is cut short, are filled again', () =>
+    withMount({ database: 'gone' }, async (mount) => {
+      mount.log.expect(/^WARN cache\./);
+      const blobs = [700, 701, 702].map((seed) => makeBlob(seed, SIZE_BYTES));
+      for (const blob of blobs) await write(mount, blob);
+      const cut = path.join(mount.cacheDir, 'v1', blobs[0]?.name.slice(0, 2) ?? '', `sha1-${blobs[0]?.sha1 ?? ''}`);
+      await fs.truncate(cut, 1000);
+      for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a file cut short');
+      await fs.rm(path.join(mount.cacheDir, 'v1'), { recursive: true });
+      for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'without a cache');
+      const another = makeBlob(703, SIZE_BYTES);
+      await write(mount, another);
+      await assertStored(mount, 'gone', [...blobs, another]);
+    }));
+});
