@@ -8,6 +8,7 @@
  * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
  */
 import { readSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
@@ -169,9 +170,21 @@ function endAlias(db: Database, path: string): void {
   for (const [alias, target] of db.spool.aliases) if (target === path) db.spool.addAlias(alias, '');
 }
 
-/** Past `max_pending` a write waits a little, longer the fuller the spool is; past twice that it is refused. */
+/**
+ * A write that Swift did not take leaves `spool_floor` free on the disk. Past `max_pending` it waits a little,
+ * longer the fuller the spool is; past twice that it is refused.
+ */
 async function admit(db: Database, sizeBytes: number): Promise<void> {
-  const { maxPendingBytes } = db.settings;
+  const { maxPendingBytes, spoolFloorBytes } = db.settings;
+  if (spoolFloorBytes > 0) {
+    const { bavail, bsize } = await statfs(db.settings.spoolDirectory);
+    if (bavail * bsize < spoolFloorBytes) {
+      throw new FilestoreError(
+        'no-space',
+        `the disk of spool_dir has ${bavail * bsize} bytes left, less than spool_floor, and Swift has not taken the file; make room or bring Swift back`,
+      );
+    }
+  }
   const after = db.spool.pendingBytes + sizeBytes;
   if (after <= maxPendingBytes) return;
   if (after > 2 * maxPendingBytes) {
