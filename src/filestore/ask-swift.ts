@@ -3,7 +3,7 @@
  * delete or a write of ours is newer than an answer that was on its way.
  */
 import { objectNameOf, pathOfObject } from '../base/names.js';
-import { kindOf } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import type { ListedObject, ObjectInfo } from '../store/object-store.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
@@ -11,6 +11,8 @@ import { kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
 
 const PAGE = 10_000;
+/** How long Swift's listing may lack what was stored (object-updater and container-updater run every few minutes). */
+const LISTING_LAG_MS = 900_000;
 
 /** One HEAD however many ask; teaches the catalog. @throws FilestoreError unavailable as soon as Swift is away, invalid-name, … */
 export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
@@ -31,7 +33,13 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
         return info;
       }),
     signal,
+    lookupPatienceMs(db),
   );
+}
+
+/** Silence of all of Swift ends a LOOKUP after twice `lookup_wait`; a single slow answer is waited for longer, since it is no outage. */
+function lookupPatienceMs(db: Database): number {
+  return 10 * db.settings.lookupWaitMs;
 }
 
 /** @param askedAtMs when the question set out: the answer is no younger than that */
@@ -71,15 +79,19 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
 
 /** Whether Swift has any object below a directory: a listing of one row. */
 export function hasObjectBelow(db: Database, directory: string, signal?: AbortSignal): Promise<boolean> {
-  return db.health.answerOrAway(async () => {
-    if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
-    const startedMs = Date.now();
-    for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
-      merge(db, page, startedMs);
-      if (page.some((object) => !db.isBuried(pathOfObject(object.name)))) return true;
-    }
-    return false;
-  }, signal);
+  return db.health.answerOrAway(
+    async () => {
+      if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
+      const startedMs = Date.now();
+      for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
+        merge(db, page, startedMs);
+        if (page.some((object) => !db.isBuried(pathOfObject(object.name)))) return true;
+      }
+      return false;
+    },
+    signal,
+    lookupPatienceMs(db),
+  );
 }
 
 /** Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent. */
@@ -87,18 +99,31 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
   return db.listings.run(`below ${directory}`, async () => {
     const startedMs = Date.now();
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
-    for await (const page of db.store.list(db.container, { ...prefix, limit: PAGE, priority })) merge(db, page, startedMs);
-    // One second more than the clock's step, because entries carry whole seconds.
-    const sweepBeforeMs = startedMs - 1_000;
+    let shown = 0;
+    for await (const page of db.store.list(db.container, { ...prefix, limit: PAGE, priority })) {
+      shown += page.length;
+      merge(db, page, startedMs);
+    }
+    if (shown === 0 && directory === '') await assertEmpty(db);
+    // What we put ourselves may be missing from a listing until Swift's updaters have run.
+    const sweepBeforeMs = startedMs - LISTING_LAG_MS;
     if (directory === '') {
       db.catalog.sweep(sweepBeforeMs);
       db.catalog.completeAtMs = startedMs;
       for (const shard of db.catalog.shards()) shard.listedAtMs = startedMs;
+      db.names.compact(db.catalog);
     } else {
       db.catalog.sweepShard(directory, sweepBeforeMs);
       db.catalog.shard(directory).listedAtMs = startedMs;
     }
   });
+}
+
+/** A listing of nothing is held against the container's own count before it is believed: a degraded container may answer either. */
+async function assertEmpty(db: Database): Promise<void> {
+  if (db.catalog.count === 0) return;
+  const info = await db.store.headContainer(db.container);
+  if (info?.objectCount !== 0) throw new FilestoreError('unavailable', `container ${db.container}: its listing is empty, its count is not`);
 }
 
 /** A page of a listing: presence is believed unless we have deleted the name meanwhile. */
@@ -111,6 +136,10 @@ function merge(db: Database, page: readonly ListedObject[], startedMs: number): 
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);
       continue;
     }
+    if (kindOfPath(path) === 'blob' && object.sizeBytes !== undefined) {
+      db.learnBlob(path, object.sizeBytes, startedMs);
+      continue;
+    }
     const known = db.catalog.other(path);
     if (known !== undefined && known.checkedAtMs >= startedMs) continue;
     // A listing does not tell mtime and MD5 of our other files: a HEAD will, at the first stat.
@@ -119,6 +148,7 @@ function merge(db: Database, page: readonly ListedObject[], startedMs: number): 
       mtimeMs: known?.mtimeMs ?? object.lastModifiedMs,
       md5: known?.md5,
       checkedAtMs: known?.checkedAtMs ?? 0,
+      seenAtMs: startedMs,
     });
   }
 }

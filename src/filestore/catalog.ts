@@ -12,6 +12,8 @@ export interface KnownObject {
   /** MD5 of the bytes (hex) where we know it: the cache's key. */
   readonly md5: string | undefined;
   readonly checkedAtMs: number;
+  /** When a listing last showed it, where that is later: it is there, but its mtime and MD5 are to be asked for. */
+  readonly seenAtMs?: number;
 }
 
 /** @returns the shard (two hex digits) of a canonical blob name `xx/SHA`, else undefined */
@@ -29,6 +31,10 @@ const SHARD_NAMES = Array.from({ length: 256 }, (_, n) => n.toString(16).padStar
 
 export function isShardName(name: string): boolean {
   return name.length === 2 && SHARD.test(name);
+}
+
+function lastSeenMs(known: KnownObject): number {
+  return Math.max(known.checkedAtMs, known.seenAtMs ?? 0);
 }
 
 export class Catalog {
@@ -107,7 +113,7 @@ export class Catalog {
   /** Forgets what was checked before `beforeMs`: after a complete listing these are the names it did not show. */
   sweep(beforeMs: number): void {
     for (const table of this.#shards.values()) this.#blobs -= table.sweep(Math.floor(beforeMs / 1000));
-    for (const [path, known] of [...this.#others]) if (known.checkedAtMs < beforeMs) this.delete(path);
+    for (const [path, known] of [...this.#others]) if (lastSeenMs(known) < beforeMs) this.delete(path);
   }
 
   sweepShard(shard: string, beforeMs: number): void {
@@ -115,7 +121,7 @@ export class Catalog {
     for (const name of [...(this.#children.get(shard)?.keys() ?? [])]) {
       const path = joinPath(shard, name);
       const known = this.#others.get(path);
-      if (known !== undefined && known.checkedAtMs < beforeMs) this.delete(path);
+      if (known !== undefined && lastSeenMs(known) < beforeMs) this.delete(path);
     }
   }
 

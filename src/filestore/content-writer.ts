@@ -16,6 +16,9 @@ import { Draft, type DraftBase } from './draft.js';
 import type { OpenFile, Stat } from './filestore.js';
 import { publish } from './publish.js';
 
+/** Whoever writes this name writes these bytes. */
+const ALWAYS = (): boolean => true;
+
 export class ContentWriter implements OpenFile {
   readonly passthroughFd = undefined;
   readonly immutable = false;
@@ -86,7 +89,9 @@ export class ContentWriter implements OpenFile {
     if (staging === undefined || this.#published === version) return;
     const digest = await staging.digest();
     if (this.#draft.version !== version || digest.sha1 !== this.#sha1) return;
-    await this.#draft.withFrozen(staging, () => publish(this.#db, { path: this.#path, staging, digest, mtimeMs: BLOB_MTIME_MS }));
+    await this.#draft.withFrozen(staging, () =>
+      publish(this.#db, { path: this.#path, staging, digest, mtimeMs: BLOB_MTIME_MS, isWanted: ALWAYS }),
+    );
     this.#published = version;
     this.#unhide();
   }

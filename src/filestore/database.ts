@@ -96,6 +96,8 @@ export class Database {
   changes = 0;
   /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
   readonly #deletedAtMs = new Map<string, number>();
+  /** Its directory was removed: what it owes is still told to Swift, but its container is not made again. */
+  dropped = false;
   /** Set by the publisher: there is work. */
   wake: () => void = () => undefined;
 
@@ -164,9 +166,11 @@ export class Database {
   }
 
   learnOther(path: string, known: KnownObject): void {
+    const before = this.catalog.other(path);
     this.catalog.setOther(path, known);
     this.absence.end(path);
-    this.names.addedOther(path, known);
+    const same = before?.sizeBytes === known.sizeBytes && before.mtimeMs === known.mtimeMs && before.md5 === known.md5;
+    if (!same) this.names.addedOther(path, known);
   }
 
   /** What we know of a blob is asked again before it is believed, by us and by the kernel. */
@@ -207,6 +211,15 @@ export class Database {
 
   wasDeletedSince(path: string, sinceMs: number): boolean {
     return (this.#deletedAtMs.get(path) ?? 0) >= sinceMs;
+  }
+
+  /** The same for a lookup that found one: a full disk of the spool does not make the answer wrong. */
+  noteDirectory(path: string): void {
+    try {
+      this.recordDirectory(path);
+    } catch (error) {
+      this.log.debug('directory.not-recorded', { reason: messageOf(error) });
+    }
   }
 
   /** A directory exists from now on, also when it becomes empty; so do those above it. */

@@ -40,7 +40,11 @@ export class Databases {
 
   /** Opens what this machine has served before. @throws what a record that cannot be read throws */
   async openRecorded(): Promise<void> {
-    for (const database of recordedDatabases(this.#shared.settings)) await this.open(database, {});
+    for (const database of recordedDatabases(this.#shared.settings)) {
+      const opened = await this.open(database, {});
+      // A drop that was cut short goes on.
+      if (!opened.record.exists && opened.record.bound) this.#drop(opened);
+    }
   }
 
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
@@ -165,8 +169,13 @@ export class Databases {
       if (!opened.db.spool.directories.has(name) && name !== 'checklist') await rmdir(opened.db, name, requester);
       else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
     }
-    opened.update({ exists: false, originHidden: true });
+    // `bound`: the container may still be there.
+    opened.update({ exists: false, originHidden: true, bound: true });
     endGrace(opened.db);
+    this.#drop(opened);
+  }
+
+  #drop(opened: OpenDatabase): void {
     const drop = this.#removeContainer(opened).finally(() => this.#drops.delete(drop));
     this.#drops.add(drop);
   }
@@ -183,6 +192,7 @@ export class Databases {
         if (await publisher.drain(DROP_PAUSE_MS)) {
           await db.health.answerOrAway(() => db.store.deleteContainer(db.container, { priority: 'background' }));
           db.binding.unbind();
+          if (!opened.record.exists) opened.update({ bound: false });
           db.log.info('container.removed', { container: db.container, database: displayName(db.name) });
           return;
         }

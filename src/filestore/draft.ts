@@ -55,7 +55,11 @@ export class Draft {
     this.#version++;
     if (this.#staging !== undefined && !this.#frozen) return this.#staging.write(offset, data);
     const kept = Uint8Array.prototype.slice.call(data);
-    return this.#thaw().then((staging) => staging.write(offset, kept));
+    return this.#thaw().then((staging) => {
+      // Again: who captured the version while we copied has not seen these bytes.
+      this.#version++;
+      return staging.write(offset, kept);
+    });
   }
 
   truncate(sizeBytes: number): Answer<void> {
@@ -65,7 +69,10 @@ export class Draft {
       this.#replace(this.#spool.createStaging());
       return undefined;
     }
-    return this.#thaw().then((staging) => staging.truncate(sizeBytes));
+    return this.#thaw().then((staging) => {
+      this.#version++;
+      staging.truncate(sizeBytes);
+    });
   }
 
   /**

@@ -5,7 +5,9 @@
 import type { Answer } from '../base/maybe-promise.js';
 import { messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
+import type { FileDigest } from '../base/file-digest.js';
 import type { ReadResult } from '../base/read-result.js';
+import type { StagingFile } from '../spool/spool.js';
 import type { Database } from './database.js';
 import { Draft, type DraftBase } from './draft.js';
 import type { OpenFile, Stat } from './filestore.js';
@@ -120,11 +122,22 @@ export class LiveFile {
     const staging = this.#draft.staging;
     const mtimeMs = this.#mtimeMs;
     this.#timesChanged = false;
-    await this.#draft.withFrozen(staging, async () => {
-      const digest = await staging.digest();
-      if (!this.#unlinked) await publish(this.#db, { path: this.#path, staging, digest, mtimeMs });
-    });
+    await this.#draft.withFrozen(staging, async () => this.#publish(staging, await staging.digest(), mtimeMs));
     this.#published = version;
+  }
+
+  /** Under the name the file has, also when it gets another one meanwhile; nowhere when it has none any more. */
+  async #publish(staging: StagingFile, digest: FileDigest, mtimeMs: number): Promise<void> {
+    while (!this.#unlinked) {
+      const path = this.#path;
+      const isWanted = (): boolean => !this.#unlinked && this.#path === path;
+      try {
+        await publish(this.#db, { path, staging, digest, mtimeMs, isWanted });
+        return;
+      } catch (error) {
+        if (isWanted()) throw error;
+      }
+    }
   }
 
   #touch(): void {

@@ -119,12 +119,12 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
   if (db.absence.isKnown(path)) return undefined;
   const inOrigin = db.isBuried(path) ? undefined : await db.origin?.stat(path);
   if (inOrigin?.kind === 'directory') {
-    db.recordDirectory(path);
+    db.noteDirectory(path);
     return db.directoryStat(path);
   }
   try {
     if (await hasObjectBelow(db, path, requester.signal)) {
-      db.recordDirectory(path);
+      db.noteDirectory(path);
       return db.directoryStat(path);
     }
   } catch (error) {
@@ -174,7 +174,7 @@ async function askForOther(db: Database, path: string, requester: Requester): Pr
   const learnt = db.catalog.other(path);
   if (info !== undefined && learnt !== undefined) return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, 1_000);
   if (!(await hasObjectBelow(db, path, requester.signal))) return undefined;
-  db.recordDirectory(path);
+  db.noteDirectory(path);
   return db.directoryStat(path);
 }
 
@@ -182,6 +182,6 @@ async function statInOrigin(db: Database, path: string): Promise<Stat | undefine
   const found = await db.origin?.stat(path);
   if (found === undefined || db.isBuried(path)) return undefined;
   if (found.kind === 'file') return db.fileStat(found.sizeBytes, found.mtimeMs, 1_000);
-  db.recordDirectory(path);
+  db.noteDirectory(path);
   return db.directoryStat(path);
 }

@@ -6,7 +6,7 @@
  * double; or 'o'/'x' followed by a 4-byte little-endian length and that many bytes of JSON (an other file known, gone). A torn tail is cut.
  * It is written without fsync: after a power cut it may lack the last seconds, which the listing at the next start brings back.
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
@@ -54,7 +54,7 @@ export class NamesFile {
     const end = this.#replay(bytes, catalog);
     this.#fd = openSync(this.#path, 'a', 0o600);
     if (end < bytes.length) ftruncateSync(this.#fd, end);
-    if (this.#records > 4096 && this.#records > 3 * catalog.count) this.rewrite(catalog);
+    this.compact(catalog);
   }
 
   added(path: string, sizeBytes: number): void {
@@ -74,6 +74,11 @@ export class NamesFile {
 
   removed(path: string): void {
     this.#append(shardOfBlobPath(path) === undefined ? jsonRecord(OTHER_GONE, { path }) : blobRecord(MINUS, path, 0));
+  }
+
+  /** Rewrites the file when it is mostly history. */
+  compact(catalog: Catalog): void {
+    if (this.#records > 4096 && this.#records > 3 * catalog.count) this.rewrite(catalog);
   }
 
   /** Writes the catalog anew, beside the old file, then over it. */
@@ -134,11 +139,16 @@ export class NamesFile {
     this.#timer = undefined;
     if (this.#bufferedBytes === 0 || this.#fd < 0) return;
     const bytes = Buffer.concat(this.#buffer);
-    this.#buffer = [];
-    this.#bufferedBytes = 0;
+    const before = fstatSync(this.#fd).size;
     try {
-      writeSync(this.#fd, bytes);
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
+      this.#buffer = [];
+      this.#bufferedBytes = 0;
+      this.#failed = false;
     } catch (error) {
+      // Half a record would hide all that follow it. What was not written is written with what comes next.
+      ftruncateSync(this.#fd, before);
+      this.#buffer = [bytes];
       this.#fail(error);
     }
   }
@@ -163,7 +173,8 @@ export class NamesFile {
       } else if ((kind === OTHER || kind === OTHER_GONE) && at + 5 <= bytes.length) {
         const end = at + 5 + bytes.readUInt32LE(at + 1);
         if (end > bytes.length) break;
-        const record = JSON.parse(bytes.toString('utf8', at + 5, end)) as OtherRecord;
+        const record = parseRecord(bytes.toString('utf8', at + 5, end));
+        if (record === undefined) break;
         if (kind === OTHER)
           catalog.setOther(record.path, {
             sizeBytes: record.sizeBytes ?? 0,
@@ -177,6 +188,14 @@ export class NamesFile {
       this.#records++;
     }
     return at;
+  }
+}
+
+function parseRecord(json: string): OtherRecord | undefined {
+  try {
+    return JSON.parse(json) as OtherRecord;
+  } catch {
+    return undefined;
   }
 }
 

@@ -65,6 +65,7 @@ export class OpenDatabase {
   /** Changes the record, durably. */
   update(change: Partial<DatabaseRecord>): void {
     this.#record = { ...this.#record, ...change };
+    this.db.dropped = !this.#record.exists;
     writeRecord(this.#recordFile, this.#record);
   }
 
@@ -141,5 +142,6 @@ export async function openDatabase(
     log,
     changed: (path) => shared.changes.listener(database, path),
   });
+  db.dropped = !record.exists;
   return new OpenDatabase(db, new Publisher(db), file, record);
 }

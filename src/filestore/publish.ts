@@ -26,6 +26,8 @@ export interface Publication {
   readonly staging: StagingFile;
   readonly digest: FileDigest;
   readonly mtimeMs: number;
+  /** Whether the path still belongs to these bytes: not once it is unlinked, renamed away or replaced by a rename. */
+  readonly isWanted: () => boolean;
 }
 
 const SMALL_BYTES = 1 << 20;
@@ -60,7 +62,9 @@ export function cacheKeyOf(path: string, md5: string): CacheKey {
   return sha1 === undefined ? `md5-${md5}` : `sha1-${sha1}`;
 }
 
-/** @throws FilestoreError no-space when the spool is full, unavailable in `strict` */
+/**
+ * @throws FilestoreError no-space when the spool is full, unavailable in `strict`, stale when the bytes are not wanted under the path any more
+ */
 export async function publish(db: Database, publication: Publication): Promise<void> {
   const { writeMode } = db.settings;
   const temporary = kindOfPath(publication.path) === 'temporary';
@@ -69,7 +73,7 @@ export async function publish(db: Database, publication: Publication): Promise<v
       await putNow(db, publication);
       return;
     } catch (error) {
-      if (writeMode === 'strict') throw error;
+      if (writeMode === 'strict' || kindOf(error) === 'stale') throw error;
       db.log.debug('write.spooled', { database: displayName(db.name), path: displayName(publication.path), reason: messageOf(error) });
       if (!TRANSIENT.has(kindOf(error))) db.problem = messageOf(error);
     }
@@ -89,13 +93,14 @@ function mayPutDirectly(db: Database, path: string): boolean {
   return !db.health.isAway && !db.spool.pending.has(path);
 }
 
-async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publication): Promise<void> {
+async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   const given = new AbortController();
   const timer = setTimeout(() => given.abort(), db.settings.writeTimeoutMs);
   try {
     await db.health.answerOrAway(
       () =>
         db.locks.run(path, async () => {
+          assertWanted(path, isWanted);
           await putObject(db, path, bodyOfFile(staging.fd, digest), metadataOf(path, digest, mtimeMs), {
             priority: 'write',
             signal: given.signal,
@@ -103,6 +108,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs }: Publicat
           });
           // Given up meanwhile: the caller seals, and the spool's PUT settles what this one did.
           if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
+          // Unlinked or replaced meanwhile: the tombstone or the pending file that stands there settles it.
+          assertWanted(path, isWanted);
           const buried = db.spool.tombstones.get(path);
           if (buried !== undefined) {
             db.spool.exhume(path);
@@ -154,9 +161,10 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
   endAlias(db, path);
 }
 
-async function sealNow(db: Database, { path, staging, digest, mtimeMs }: Publication): Promise<void> {
+/** Durable on this machine, owed to Swift. */
+export async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   await admit(db, digest.sizeBytes);
-  const pending = await db.spool.seal(staging, path, digest, mtimeMs);
+  const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
   db.verifiedSeals.add(pending.sequence);
   db.absence.end(path);
   db.owedTimes.delete(path);
@@ -165,9 +173,13 @@ async function sealNow(db: Database, { path, staging, digest, mtimeMs }: Publica
 }
 
 /** The name was written anew while its old self waits behind `.__gc`: the alias is then a name only, and its unlink deletes nothing. */
-function endAlias(db: Database, path: string): void {
+export function endAlias(db: Database, path: string): void {
   if (!db.aliased.delete(path)) return;
   for (const [alias, target] of db.spool.aliases) if (target === path) db.spool.addAlias(alias, '');
+}
+
+function assertWanted(path: string, isWanted: () => boolean): void {
+  if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
 }
 
 /**

@@ -4,8 +4,7 @@
  *
  * What may interleave: each PUT and DELETE re-checks, under the blob's lock, that its record is still the current one.
  */
-import { closeSync, openSync } from 'node:fs';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { kindOf, messageOf } from '../base/errors.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
 import { learnInfo, refreshBelow } from './ask-swift.js';
@@ -13,7 +12,9 @@ import type { Database } from './database.js';
 import { deleteOwed, isDue, settleDeleted } from './delete-path.js';
 import { RENEW_MS } from './node-registry.js';
 import { kindOfPath } from './path-kind.js';
+import { RetrySchedule } from './retry-schedule.js';
 import { bodyOfFile, cacheKeyOf, learn, metadataOf, putObject } from './publish.js';
+import { openSealed } from './read-path.js';
 
 const PUBLISH_AT_ONCE = 4;
 /** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
@@ -21,8 +22,6 @@ const DELETES_AT_ONCE = 100;
 const FEWEST_FOR_BULK = 8;
 const DELETE_EACH_AT_ONCE = 4;
 const DRAIN_LOOK_MS = 25;
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 60_000;
 /** How old a complete list of names may grow. */
 const REFRESH_MS = 600_000;
 
@@ -33,7 +32,7 @@ export class Publisher {
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
-  #retryMs = 0;
+  readonly #retries = new RetrySchedule();
   #renewAtMs = Date.now() + RENEW_MS;
   #refreshAtMs = 0;
 
@@ -44,7 +43,7 @@ export class Publisher {
       this.#wake();
     };
     db.health.onReturn(() => {
-      this.#retryMs = 0;
+      this.#retries.clear();
       this.#refreshAtMs = Math.min(this.#refreshAtMs, Date.now() + 1_000);
       this.#wake();
     });
@@ -85,29 +84,22 @@ export class Publisher {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       this.#woken = false;
-      const failed = await this.#turn();
-      this.#retryMs = failed ? Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, this.#retryMs * 2)) : 0;
-      if (!signal.aborted && (failed || !this.#woken)) await this.#sleep();
+      await this.#turn();
+      if (!signal.aborted && !this.#woken) await this.#sleep();
     }
   }
 
   #sleep(): Promise<void> {
     return new Promise<void>((resolve) => {
-      const waitMs =
-        this.#retryMs > 0
-          ? this.#retryMs * (0.5 + Math.random())
-          : Math.max(50, Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs()) - Date.now());
-      const timer = setTimeout(resolve, Math.min(waitMs, RENEW_MS)).unref();
+      const next = Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#retries.nextMs);
+      const timer = setTimeout(resolve, Math.min(Math.max(50, next - Date.now()), RENEW_MS)).unref();
       this.#wake = () => {
-        // While failing, new work does not shorten the wait: it would hammer a Swift that refuses.
-        if (this.#retryMs > 0 && !this.#stopped.signal.aborted) return;
         clearTimeout(timer);
         resolve();
       };
     });
   }
 
-  /** Does what there is to do. @returns whether something failed and is to be tried again. Never rejects. */
   /** When the first of the deletes that wait may be told, in ms since the epoch. */
   #nextDueMs(): number {
     let next = Infinity;
@@ -116,38 +108,43 @@ export class Publisher {
     return next;
   }
 
-  async #turn(): Promise<boolean> {
+  /** Does what there is to do and is due. Never rejects. */
+  async #turn(): Promise<void> {
     const db = this.#db;
-    if (db.health.isAway) return false;
-    let failed = await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal)));
-    if (failed) return true;
-    if (await this.#publishAll()) failed = true;
-    if (await this.#deleteAll()) failed = true;
-    if (await this.#updateTimes()) failed = true;
-    if (await this.#touch()) failed = true;
-    if (!failed) db.problem = undefined;
+    if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
+    // The container of a dropped database is not made again: what is owed of it are deletes.
+    if (!db.dropped && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal))))) return;
+    await this.#publishAll();
+    await this.#deleteAll();
+    await this.#updateTimes();
+    await this.#touch();
+    db.problem = this.#retries.problem;
+    if (db.dropped) return;
     if (Date.now() >= this.#renewAtMs) {
       this.#renewAtMs = Date.now() + RENEW_MS;
       await this.#attempt('renew', () => db.health.watch(db.binding.renew()));
     }
     if (Date.now() >= this.#refreshAtMs) {
       this.#refreshAtMs = Date.now() + REFRESH_MS;
-      if (await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', 'background')))) this.#refreshAtMs = Date.now() + 5_000;
+      if (!(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', 'background')))))
+        this.#refreshAtMs = Date.now() + 5_000;
     }
-    return failed;
   }
 
-  async #publishAll(): Promise<boolean> {
+  /** One that Swift refuses does not stop the others; an outage stops all. */
+  async #publishAll(): Promise<void> {
     const queue = Publisher.owed(this.#db).writes.sort((a, b) => a.sequence - b.sequence);
-    let failed = false;
     const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined && !failed && !this.#stopped.signal.aborted; next = queue.shift()) {
+      for (let next = queue.shift(); next !== undefined && !this.#mustStop; next = queue.shift()) {
         const pending = next;
-        if (await this.#attempt('publish', () => this.#publish(pending))) failed = true;
+        await this.#attempt(`publish ${pending.path}`, () => this.#publish(pending));
       }
     };
     await Promise.all(Array.from({ length: PUBLISH_AT_ONCE }, worker));
-    return failed;
+  }
+
+  get #mustStop(): boolean {
+    return this.#stopped.signal.aborted || this.#db.health.isAway;
   }
 
   #publish(pending: Pending): Promise<void> {
@@ -156,12 +153,13 @@ export class Publisher {
     return db.locks.run(path, async () => {
       if (db.spool.pending.get(path) !== pending || (await this.#isOvertaken(pending))) return;
       const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
-      const fd = openSync(pending.file, 'r');
+      // After a restart its bytes are hashed once: what changed on this disk is not sent.
+      const { fd, close } = await openSealed(db, pending);
       try {
         const options = { priority: 'background' as const, signal: this.#stopped.signal };
         await db.health.watch(putObject(db, path, bodyOfFile(fd, pending), metadataOf(path, pending, mtimeMs), options));
       } finally {
-        closeSync(fd);
+        close();
       }
       if (db.spool.pending.get(path) !== pending) return;
       learn(db, path, pending, mtimeMs);
@@ -195,17 +193,18 @@ export class Publisher {
     return true;
   }
 
-  async #deleteAll(): Promise<boolean> {
+  async #deleteAll(): Promise<void> {
     const db = this.#db;
     // Another node that says "one" has it: what we think is garbage may be what it lives on.
-    if (db.binding.refusal !== undefined) return false;
-    const owed = Publisher.owed(db).deletes.sort((a, b) => a.sequence - b.sequence);
-    while (owed.length > 0 && !this.#stopped.signal.aborted) {
+    if (db.binding.refusal !== undefined) return;
+    const owed = Publisher.owed(db)
+      .deletes.filter(({ path }) => this.#retries.isDue(`delete ${path}`))
+      .sort((a, b) => a.sequence - b.sequence);
+    while (owed.length > 0 && !this.#mustStop) {
       const batch = owed.splice(0, DELETES_AT_ONCE);
-      const inBulk = batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one';
-      if (await this.#attempt('delete', () => (inBulk ? this.#deleteMany(batch) : this.#deleteEach(batch)))) return true;
+      if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one') await this.#attempt('deletes', () => this.#deleteMany(batch));
+      else await this.#deleteEach(batch);
     }
-    return false;
   }
 
   async #deleteEach(batch: readonly Tombstone[]): Promise<void> {
@@ -213,9 +212,11 @@ export class Publisher {
     const queue = [...batch];
     const check = db.settings.nodes === 'many';
     const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined && !this.#stopped.signal.aborted; next = queue.shift()) {
+      for (let next = queue.shift(); next !== undefined && !this.#mustStop; next = queue.shift()) {
         const { path } = next;
-        await db.health.watch(db.locks.run(path, () => deleteOwed(db, path, { check, signal: this.#stopped.signal })));
+        await this.#attempt(`delete ${path}`, () =>
+          db.health.watch(db.locks.run(path, () => deleteOwed(db, path, { check, signal: this.#stopped.signal }))),
+        );
       }
     };
     await Promise.all(Array.from({ length: DELETE_EACH_AT_ONCE }, worker));
@@ -249,19 +250,22 @@ export class Publisher {
         ),
       );
       for (const t of current) if (!failed.has(objectNameOf(t.path))) await settleDeleted(db, t.path, t.sequence);
-      const first = [...failed][0];
-      if (first !== undefined)
-        throw new FilestoreError('unavailable', `${failed.size} deletes failed, the first: ${first[0]}: ${first[1]}`);
+      // Each of these is tried again by itself.
+      for (const t of current) {
+        const reason = failed.get(objectNameOf(t.path));
+        if (reason !== undefined) this.#retries.failed(`delete ${t.path}`, `DELETE ${displayName(t.path)}: ${reason}`);
+      }
     };
     await lockFrom(0);
   }
 
   /** mtimes set after close() on files Swift has; lost in a crash, which changes no content. */
-  async #updateTimes(): Promise<boolean> {
+  async #updateTimes(): Promise<void> {
     const db = this.#db;
     for (const [path, mtimeMs] of [...db.owedTimes]) {
       if (db.spool.pending.has(path) || db.live.has(path)) continue;
-      const failed = await this.#attempt('times', async () => {
+      if (this.#mustStop) return;
+      await this.#attempt(`times ${path}`, async () => {
         await db.locks.run(path, async () => {
           if (db.owedTimes.get(path) !== mtimeMs) return;
           const times = { mtime: String(Math.round(mtimeMs)) };
@@ -272,16 +276,15 @@ export class Publisher {
           db.owedTimes.delete(path);
         });
       });
-      if (failed) return true;
     }
-    return false;
   }
 
   /** Blobs whose markers say that Odoo goes on using them (markers.ts). Lost in a crash. */
-  async #touch(): Promise<boolean> {
+  async #touch(): Promise<void> {
     const db = this.#db;
     for (const path of [...db.touched]) {
-      const failed = await this.#attempt('touch', async () => {
+      if (this.#mustStop) return;
+      await this.#attempt(`touch ${path}`, async () => {
         await db.locks.run(path, async () => {
           if (!db.touched.delete(path) || db.catalog.sizeOf(path) === undefined) return;
           try {
@@ -292,27 +295,35 @@ export class Publisher {
           }
         });
       });
-      if (failed) return true;
     }
-    return false;
   }
 
-  /** @returns whether it failed */
-  async #attempt(what: string, work: () => Promise<void>): Promise<boolean> {
+  /**
+   * Runs a piece of work that is due.
+   * @param work `KIND` or `KIND PATH`: what it is tried again as
+   * @returns whether it was done; false also when it is not due yet
+   */
+  async #attempt(work: string, run: () => Promise<void>): Promise<boolean> {
+    if (!this.#retries.isDue(work)) return false;
     try {
-      await work();
-      return false;
-    } catch (error) {
-      const kind = kindOf(error);
-      if (this.#stopped.signal.aborted || kind === 'interrupted') return true;
-      if (kind === 'unavailable') this.#db.log.debug(`publisher.${what}`, { reason: messageOf(error) });
-      else {
-        const message = messageOf(error);
-        if (this.#db.problem !== message)
-          this.#db.log.warn(`publisher.${what}-refused`, { database: displayName(this.#db.name), reason: message });
-        this.#db.problem = message;
-      }
+      await run();
+      this.#retries.succeeded(work);
       return true;
+    } catch (error) {
+      this.#failed(work, error);
+      return false;
     }
+  }
+
+  #failed(work: string, error: unknown): void {
+    const kind = kindOf(error);
+    if (this.#stopped.signal.aborted || kind === 'interrupted') return;
+    const message = messageOf(error);
+    const before = this.#retries.problem;
+    this.#retries.failed(work, kind === 'unavailable' ? undefined : message);
+    const event = work.split(' ', 1)[0] ?? work;
+    if (kind === 'unavailable') this.#db.log.debug(`publisher.${event}`, { reason: message });
+    else if (before === undefined)
+      this.#db.log.warn(`publisher.${event}-refused`, { database: displayName(this.#db.name), reason: message });
   }
 }

@@ -16,6 +16,7 @@ import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { endAlias } from './publish.js';
 import { fillWhole } from './read-path.js';
 import { digestFile } from '../base/file-digest.js';
 
@@ -79,12 +80,20 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
       `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name, and nothing is stored under the other`,
     );
   }
-  const owedToSwift = db.catalog.sizeOf(from) !== undefined;
-  await db.spool.renamePending(from, to);
-  db.live.get(from)?.rename(to);
+  const live = db.live.get(from);
+  // Before anything is awaited: a close meanwhile belongs to the new name.
+  live?.rename(to);
+  endAlias(db, to);
+  try {
+    await db.spool.renamePending(from, to);
+  } catch (error) {
+    live?.rename(from);
+    throw error;
+  }
   const renamed = db.spool.pending.get(to);
-  if (renamed !== undefined) db.verifiedSeals.add(renamed.sequence);
-  if (owedToSwift) await bury(db, from);
+  if (pending !== undefined && renamed !== undefined && db.verifiedSeals.has(pending.sequence)) db.verifiedSeals.add(renamed.sequence);
+  // A PUT of the old name may be on its way, or may have been carried out without our hearing of it.
+  if (kindOfPath(from) !== 'temporary') await bury(db, from);
   db.absence.end(to);
   db.wake();
 }
@@ -99,28 +108,29 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
       throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
   }
   const sizeBytes = db.catalog.sizeOf(from);
-  // Only an origin has it: mv copies it through the mount.
-  if (sizeBytes === undefined) throw crossDevice(from, to);
-  const copied = await db.health.answerOrAway(
-    () =>
-      db.locks.runBoth(from, to, () =>
-        db.change(() =>
-          db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), {
-            priority: 'write',
-            timeoutMs: db.settings.writeTimeoutMs,
-          }),
-        ),
-      ),
-    requester.signal,
-  );
-  if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
-  if (db.isBuried(to)) {
-    db.spool.exhume(to);
-    await db.spool.sync();
+  // Only an origin has it, or the spool would put what it owes of the target over the copy: mv copies through the mount.
+  if (sizeBytes === undefined || db.spool.pending.has(to)) throw crossDevice(from, to);
+  const live = db.live.get(from);
+  live?.rename(to);
+  const copy = async (): Promise<void> => {
+    const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs };
+    const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
+    if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
+    // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
+    if (db.isBuried(to)) {
+      db.spool.exhume(to);
+      await db.spool.sync();
+    }
+    endAlias(db, to);
+    if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
+    else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
+  };
+  try {
+    await db.health.answerOrAway(() => db.locks.runBoth(from, to, copy), requester.signal);
+  } catch (error) {
+    live?.rename(from);
+    throw error;
   }
-  if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
-  else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
-  db.live.get(from)?.rename(to);
   await unlink(db, from, requester);
 }
 

@@ -90,18 +90,23 @@ export class StoreHealth {
   /**
    * The same for who may not wait: rejects with `unavailable` at once while Swift is away, and at the turn to it. The request itself goes on.
    * @param start makes the request; not called while Swift is away
+   * @param patienceMs the longest this caller may wait, also while others are answered: one slow disk of Swift must not hold a directory
    */
-  answerOrAway<T>(start: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  answerOrAway<T>(start: () => Promise<T>, signal?: AbortSignal, patienceMs?: number): Promise<T> {
     if (this.isAway) return Promise.reject(this.#error());
     return new Promise<T>((resolve, reject) => {
       const onAbort = (): void => settle(() => reject(new FilestoreError('interrupted', 'given up while waiting for Swift')));
       const settle = (finish: () => void): void => {
+        clearTimeout(timer);
         this.#waiters.delete(waiter);
         signal?.removeEventListener('abort', onAbort);
         finish();
       };
       const waiter: Waiter = { sinceMs: Date.now(), onAway: (error) => settle(() => reject(error)) };
       this.#waiters.add(waiter);
+      const late = (): void =>
+        waiter.onAway(new FilestoreError('unavailable', `Swift did not answer this question within ${patienceMs} ms`));
+      const timer = patienceMs === undefined ? undefined : setTimeout(late, patienceMs).unref();
       signal?.addEventListener('abort', onAbort, { once: true });
       this.watch(start()).then(
         (value) => settle(() => resolve(value)),

@@ -118,7 +118,7 @@ export class DiskSpool implements Spool {
     }
   }
 
-  async seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number): Promise<Pending> {
+  async seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted = (): boolean => true): Promise<Pending> {
     const file = this.#own(staging);
     if (file.sizeBytes !== digest.sizeBytes) {
       throw new FilestoreError('internal', `${displayName(path)}: sealed with the digest of other bytes`);
@@ -130,6 +130,7 @@ export class DiskSpool implements Spool {
     } catch (error) {
       throw diskError(error, `cannot make ${displayName(path)} durable`);
     }
+    if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
     const before = this.#state.pending.get(path);
     const { sha1, md5, sizeBytes } = digest;
     const pending = this.#recordPending({ type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() });

@@ -67,8 +67,9 @@ export interface Spool extends SpoolState {
   /**
    * fsync, rename into `sealed/`, journal record, group fsync. From its return the write survives a power cut. Ends a tombstone of the path.
    * The staging file's descriptor stays open until `discard`.
+   * @param isWanted asked in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
    */
-  seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number): Promise<Pending>;
+  seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted?: () => boolean): Promise<Pending>;
   /** The pending object moves to another name, durably, without its bytes. */
   renamePending(from: string, to: string): Promise<void>;
   /** Swift has it. @returns false when a later seal or delete of the path has superseded `pending`: then nothing changes. */
