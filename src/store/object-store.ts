@@ -117,7 +117,7 @@ export interface ObjectStore {
   /** Resolves when the store answers at all: any HTTP answer of Swift to a cheap request with our token. Throws as the others do. */
   probe(options?: RequestOptions): Promise<void>;
   /**
-   * Milliseconds the oldest running request has gone without a byte either way; 0 when none runs. What takes the store long by its nature
+   * Milliseconds for which no running request has had a byte either way; 0 when none runs. What takes the store long by its nature
    * (a copy, a bulk delete, the manifest of a large object) is left out.
    */
   readonly stalledMs: number;

@@ -290,7 +290,7 @@ export class MemoryStore implements ObjectStore {
 
   get stalledMs(): number {
     const nowMs = this.#clock.nowMs();
-    return [...this.#startedMs].reduce((longest, { atMs }) => Math.max(longest, nowMs - atMs), 0);
+    return this.#startedMs.size === 0 ? 0 : Math.min(...[...this.#startedMs].map(({ atMs }) => nowMs - atMs));
   }
 
   close(): Promise<void> {

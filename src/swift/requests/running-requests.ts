@@ -1,5 +1,5 @@
 /**
- * What is on the wire now, and how long the quietest of it has been silent: the daemon's view of a Swift that hangs. A request whose
+ * What is on the wire now, and for how long none of it has had a byte: the daemon's view of a Swift that hangs. A request whose
  * answer takes Swift long by its nature (a copy, a bulk delete) is left out: its silence says nothing about Swift.
  */
 import type { Clock } from '../../base/clock.js';
@@ -28,9 +28,9 @@ export class RunningRequests {
 
   get stalledMs(): number {
     const nowMs = this.#clock.nowMs();
-    let longest = 0;
-    for (const { lastByteMs } of this.#running) longest = Math.max(longest, nowMs - lastByteMs);
-    return longest;
+    let shortest = Infinity;
+    for (const { lastByteMs } of this.#running) shortest = Math.min(shortest, nowMs - lastByteMs);
+    return shortest === Infinity ? 0 : shortest;
   }
 
   /** @param silence 'expected' leaves the request out of {@link stalledMs} */

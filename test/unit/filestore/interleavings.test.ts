@@ -1,0 +1,190 @@
+/** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createLog } from '../../../src/base/log.js';
+import { openCache } from '../../../src/cache/blob-cache.js';
+import type { BlobCache } from '../../../src/cache/cache.js';
+import { openFilestore } from '../../../src/filestore/open-filestore.js';
+import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
+import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
+import { createVfs } from '../../../src/vfs/vfs.js';
+import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { MemoryStore, type StoreRequest } from '../../helpers/memory-store.js';
+import { eventually } from '../../helpers/processes.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+
+const CONTAINER = 'odoo-db';
+
+function settings(spoolDirectory: string, changed: Partial<FilestoreSettings>): FilestoreSettings {
+  return {
+    database: 'db',
+    containerPrefix: 'odoo',
+    nodes: 'one',
+    writeMode: 'through',
+    writeTimeoutMs: 60_000,
+    lookupWaitMs: 30_000,
+    readTimeoutMs: 5_000,
+    negativeTtlMs: 0,
+    deleteBoundMs: 0,
+    gcGraceMs: 0,
+    deleteRetentionMs: 0,
+    streamAboveBytes: 1 << 30,
+    maxPendingBytes: 1 << 30,
+    spoolFloorBytes: 0,
+    drainTimeoutMs: 10_000,
+    fileMode: 0o640,
+    directoryMode: 0o750,
+    spoolDirectory,
+    ...changed,
+  };
+}
+
+describe('what may interleave', () => {
+  let store: MemoryStore;
+  let directory: string;
+  let filestore: RunningFilestore;
+  let cache: BlobCache;
+  let mount: MemoryMount;
+  let awake: NodeJS.Timeout;
+  beforeEach(() => {
+    // The product's own timers keep no process alive.
+    awake = setInterval(() => undefined, 1000);
+    store = new MemoryStore();
+    directory = tempDir('interleavings');
+  });
+  afterEach(async () => {
+    clearInterval(awake);
+    store.before = undefined;
+    await stop();
+    removeDir(directory);
+  });
+
+  const start = async (changed: Partial<FilestoreSettings> = {}): Promise<MemoryMount['client']> => {
+    const log = createLog('error', (line) => assert.fail(line));
+    cache = await openCache({ directory: path.join(directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
+    filestore = await openFilestore(settings(path.join(directory, 'spool'), changed), { store, cache, origin: undefined, log });
+    const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
+    mount = await createMemoryDriver().mount(vfs);
+    vfs.attach(mount);
+    return mount.client;
+  };
+  const stop = async (): Promise<void> => {
+    await mount.unmount('detach');
+    await filestore.close();
+    await cache.close();
+  };
+  /** Holds the first request that matches until `go` is called; `held` says that it has come. */
+  const hold = (matches: (request: StoreRequest) => boolean): { held: Promise<void>; go: () => void } => {
+    let go = (): void => undefined;
+    let arrived = (): void => undefined;
+    const released = new Promise<void>((resolve) => (go = resolve));
+    const held = new Promise<void>((resolve) => (arrived = resolve));
+    let used = false;
+    store.before = async (request) => {
+      if (used || !matches(request)) return;
+      used = true;
+      arrived();
+      await released;
+    };
+    return { held, go };
+  };
+  const drained = async (): Promise<void> => assert.equal(await filestore.drain(20_000), true);
+
+  it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
+    const client = await start();
+    await client.writeFile('a.1', Buffer.from('one'));
+    await client.writeFile('a.2', Buffer.from('two'));
+    const copy = hold(({ method }) => method === 'copy');
+    await client.unlink('a.2');
+    const renamed = client.rename('a.1', 'a.2');
+    await copy.held;
+    copy.go();
+    await renamed;
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), ['a.2']);
+    assert.equal((await client.readFile('a.2')).toString(), 'one');
+  });
+
+  it('a blob renamed onto its name is there, although its old self still waits behind `.__gc`', async () => {
+    const client = await start();
+    const blob = makeBlob(1, 2000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.mkdir('upload');
+    await client.writeFile(blob.name, blob.content);
+    await client.rename(blob.name, `${blob.name}.__gc`);
+    const put = hold(({ method }) => method === 'put');
+    await client.writeFile('upload/t', blob.content);
+    await client.rename('upload/t', blob.name);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    await client.unlink(`${blob.name}.__gc`);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    put.go();
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), [blob.name]);
+  });
+
+  it('a complete listing keeps what is not `xx/SHA`: old three-digit names, flat names, other files', async () => {
+    const [three, flat, canonical] = [blobOf('three'), blobOf('flat'), blobOf('canonical')];
+    store.plant(CONTAINER, `${three.sha1.slice(0, 3)}/${three.sha1}`, three.content);
+    store.plant(CONTAINER, flat.sha1, flat.content);
+    store.plant(CONTAINER, canonical.name, canonical.content);
+    store.plant(CONTAINER, 'notes.txt', Buffer.from('notes'));
+    const client = await start();
+    await eventually('the list is complete', () => filestore.databases[0]?.knownNames === 4);
+    const top = [three.sha1.slice(0, 3), flat.sha1, canonical.sha1.slice(0, 2), 'notes.txt'].sort();
+    assert.deepEqual((await client.readdir('')).sort(), top);
+    assert.deepEqual(await client.readdir(three.sha1.slice(0, 3)), [three.sha1]);
+    assert.deepEqual(await client.readFile(`${three.sha1.slice(0, 3)}/${three.sha1}`), three.content);
+    store.down = true;
+    assert.equal((await client.stat(flat.sha1)).sizeBytes, flat.content.length);
+  });
+
+  it('a close that comes late neither brings back a file that was unlinked meanwhile nor undoes a rename onto its name', async () => {
+    const client = await start();
+    let put = hold(({ method, name }) => method === 'put' && name === 'gone');
+    const closing = client.writeFile('gone', Buffer.from('old')).catch(() => undefined);
+    await put.held;
+    await client.unlink('gone');
+    put.go();
+    await closing;
+    await drained();
+    await eventually('it is gone', () => store.peek(CONTAINER, 'gone') === undefined);
+    await client.writeFile('fresh', Buffer.from('new'));
+    put = hold(({ method, name }) => method === 'put' && name === 'cfg');
+    const late = client.writeFile('cfg', Buffer.from('old')).catch(() => undefined);
+    await put.held;
+    await client.mkdir('upload');
+    await client.writeFile('upload/n', Buffer.from('newer'));
+    await client.rename('upload/n', 'cfg');
+    put.go();
+    await late;
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'cfg')?.toString(), 'newer');
+    assert.equal((await client.readFile('cfg')).toString(), 'newer');
+  });
+
+  it('a rename while the old name is on its way to Swift leaves one name', async () => {
+    const client = await start({ writeMode: 'back' });
+    const put = hold(({ method, name }) => method === 'put' && name === 'a');
+    await client.writeFile('a', Buffer.from('bytes'));
+    await put.held;
+    await client.rename('a', 'b');
+    put.go();
+    await drained();
+    await eventually('the old name is gone', () => store.peek(CONTAINER, 'a') === undefined);
+    assert.equal(store.peek(CONTAINER, 'b')?.toString(), 'bytes');
+  });
+
+  it('objects that Swift refuses hold up no others', async () => {
+    const client = await start({ writeMode: 'back' });
+    store.before = ({ method, name }) => {
+      if (method === 'put' && name?.startsWith('bad') === true) store.failNext('put', 'too-large');
+    };
+    for (let n = 0; n < 6; n++) await client.writeFile(`bad${n}`, Buffer.from('x'));
+    for (let n = 0; n < 20; n++) await client.writeFile(`good${n}`, Buffer.from('x'));
+    await eventually('the others are there', () => (store.names(CONTAINER) ?? []).filter((n) => n.startsWith('good')).length === 20);
+    assert.equal(filestore.databases[0]?.pendingWrites, 6);
+    assert.equal(filestore.databases[0]?.state, 'degraded');
+  });
+});
