@@ -19,7 +19,7 @@ export class PriorityLimiter {
    * @param limit how many run at once
    * @param backgroundLimit how many of them may be background work, so that a reader never waits behind a queue of it
    */
-  constructor(limit: number, backgroundLimit = Math.max(1, limit >> 1)) {
+  constructor(limit: number, backgroundLimit = Math.max(1, limit - Math.ceil(limit / 4))) {
     this.#limit = limit;
     this.#backgroundLimit = backgroundLimit;
   }

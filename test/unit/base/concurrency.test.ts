@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
+import { KeyedLock } from '../../../src/base/keyed-lock.js';
+import { PriorityLimiter } from '../../../src/base/priority-limiter.js';
+import { SingleFlight } from '../../../src/base/single-flight.js';
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('the limit by priority', () => {
+  it('a reader goes before a writer, a writer before background work, and background never takes the last places', async () => {
+    const limiter = new PriorityLimiter(4);
+    const leave = [await limiter.enter('background'), await limiter.enter('background'), await limiter.enter('background')];
+    const order: string[] = [];
+    const wait = (priority: 'read' | 'write' | 'background'): Promise<() => void> =>
+      limiter.enter(priority).then((done) => {
+        order.push(priority);
+        return done;
+      });
+    const fourth = wait('background');
+    await turn();
+    assert.deepEqual(order, [], 'three of four is the most that background work gets');
+    leave.push(await limiter.enter('read'));
+    const [write, read] = [wait('write'), wait('read')];
+    await turn();
+    assert.equal(limiter.waiting, 3);
+    leave.pop()?.();
+    (await read)();
+    (await write)();
+    leave.pop()?.();
+    (await fourth)();
+    assert.deepEqual(order, ['read', 'write', 'background']);
+    for (const done of leave) done();
+    assert.equal(limiter.running, 0);
+  });
+
+  it('who gives up waiting gets `interrupted` and takes no place', async () => {
+    const limiter = new PriorityLimiter(1);
+    const done = await limiter.enter('read');
+    const given = new AbortController();
+    const waiting = limiter.enter('read', given.signal);
+    given.abort();
+    await assert.rejects(waiting, (error) => error instanceof FilestoreError && error.kind === 'interrupted');
+    done();
+    done();
+    (await limiter.enter('background'))();
+    assert.equal(limiter.running, 0);
+  });
+});
+
+describe('the lock by key', () => {
+  it('runs the holders of a key one after another in the order they came, others meanwhile, also after a failure', async () => {
+    const lock = new KeyedLock();
+    const order: string[] = [];
+    const work =
+      (name: string, fails = false) =>
+      async (): Promise<void> => {
+        order.push(`${name} in`);
+        await turn();
+        order.push(`${name} out`);
+        if (fails) throw new Error(name);
+      };
+    const first = assert.rejects(lock.run('a', work('1', true)));
+    await Promise.all([first, lock.run('a', work('2')), lock.runBoth('b', 'a', work('3')), lock.run('c', work('other'))]);
+    const ofA = order.filter((line) => !line.startsWith('other'));
+    assert.deepEqual(ofA, ['1 in', '1 out', '2 in', '2 out', '3 in', '3 out']);
+    assert.equal(lock.isHeld('a'), false);
+  });
+});
+
+describe('the single flight', () => {
+  it('gives one outcome to all who ask while it runs, and flies again afterwards', async () => {
+    const flight = new SingleFlight<number>();
+    let flown = 0;
+    const fly = (): Promise<number> => turn().then(() => ++flown);
+    assert.deepEqual(await Promise.all([flight.run('k', fly), flight.run('k', fly), flight.run('other', fly)]), [1, 1, 2]);
+    assert.equal(await flight.run('k', fly), 3);
+    assert.equal(flight.size, 0);
+  });
+});
