@@ -50,6 +50,7 @@ class Client:
     def __init__(self, base):
         self._base = base
         self._token = None
+        self._relogin = None
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     def call(self, method, path, body=None):
@@ -58,11 +59,20 @@ class Client:
         request.add_header('Content-Type', 'application/json')
         if self._token:
             request.add_header('X-Auth-Token', self._token)
-        with self._open(request, timeout=REQUEST_SECONDS) as response:
-            text = response.read()
-            return response.headers, json.loads(text) if text else None
+        try:
+            with self._open(request, timeout=REQUEST_SECONDS) as response:
+                text = response.read()
+                return response.headers, json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            # tokens of a few seconds end before a slow machine has made everything
+            if error.code != 401 or not self._token:
+                raise
+            self._token = None
+            self._relogin()
+            return self.call(method, path, body)
 
     def login(self, user, password, project):
+        self._relogin = lambda: self.login(user, password, project)
         default = {'id': 'default'}
         headers, body = self.call('POST', '/v3/auth/tokens', {'auth': {
             'identity': {'methods': ['password'],

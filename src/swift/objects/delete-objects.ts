@@ -7,7 +7,7 @@ import type { Requester } from '../requests/requester.js';
 import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge } from './metadata-headers.js';
-import { objectPath } from './paths.js';
+import { objectPath, unresolvedPath } from './paths.js';
 import type { SegmentsKnown } from './segments-known.js';
 
 /** A bulk delete of 1,000 names takes Swift some 3 s, one after the other; no byte comes before the end. */
@@ -71,8 +71,8 @@ export async function deleteMany(
   if (bulkDeleteNames === undefined) return deleteOneByOne(parts, container, names, options);
   // Gathered before anything goes: segments of what is stored anew under one of these names are not among them.
   const segments = (await known.has(container, options)) ? await segmentsOf(requester, container, names, options) : [];
-  const short = names.filter((name) => objectPath(container, name).length <= BULK_LINE_BYTES);
-  const long = short.length === names.length ? [] : names.filter((name) => objectPath(container, name).length > BULK_LINE_BYTES);
+  const short = names.filter((name) => unresolvedPath(container, name).length <= BULK_LINE_BYTES);
+  const long = short.length === names.length ? [] : names.filter((name) => unresolvedPath(container, name).length > BULK_LINE_BYTES);
   const failed = new Map((await deleteOneByOne(parts, container, long, options)).failed);
   await bulkDelete(requester, container, short, Math.min(BULK_NAMES, bulkDeleteNames), failed, options);
   if (segments.length > 0) {
@@ -98,7 +98,7 @@ async function bulkDelete(
 ): Promise<void> {
   for (let at = 0; at < names.length; at += atOnce) {
     const batch = names.slice(at, at + atOnce);
-    const byPath = new Map(batch.map((name) => [objectPath(container, name), name]));
+    const byPath = new Map(batch.map((name) => [unresolvedPath(container, name), name]));
     const bytes = Buffer.from([...byPath.keys()].join('\n'));
     const answer = await requester.call({
       method: 'POST',

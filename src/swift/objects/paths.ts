@@ -23,10 +23,18 @@ export function containerPath(container: string): string {
  * @throws FilestoreError invalid-name
  */
 export function objectPath(container: string, name: string): string {
-  if (name === '') throw new FilestoreError('invalid-name', `an object in ${container} needs a name`);
   if (name.split('/').some((part) => part === '.' || part === '..')) {
     throw new FilestoreError('invalid-name', `${container}/${name}: "." and ".." cannot be part of an object's name`);
   }
+  return unresolvedPath(container, name);
+}
+
+/**
+ * The same for where no URL is meant (a bulk delete's list), so that nobody resolves a '.' or '..' of another tool's names.
+ * @throws FilestoreError invalid-name
+ */
+export function unresolvedPath(container: string, name: string): string {
+  if (name === '') throw new FilestoreError('invalid-name', `an object in ${container} needs a name`);
   return `${containerPath(container)}/${encode(name)}`;
 }
 

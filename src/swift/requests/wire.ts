@@ -98,6 +98,8 @@ export async function exchange(dispatcher: Dispatcher, request: WireRequest): Pr
       headers: request.headers,
       body: request.body ?? null,
       signal: request.signal ?? null,
+      // undici closes the connection after each HEAD otherwise, for the sake of servers that send a body with it; Swift does not.
+      reset: false,
       ...(request.headersTimeoutMs === undefined ? {} : { headersTimeout: request.headersTimeoutMs }),
     });
     return { status: statusCode, headers, body };
