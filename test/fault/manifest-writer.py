@@ -2,14 +2,16 @@
 A process that writes blobs over the mount as Odoo does, and appends a name to an outside manifest only when close() has returned 0.
 Run by crash-manifest.test.ts and the soak; ends when the mount dies under it (exit 0) or when an error comes that no promise allows (exit 1).
 
-usage: manifest-writer.py MOUNT MANIFEST SEED [write|delete] [LIMIT]
-  write    writes without end, or LIMIT blobs
+usage: manifest-writer.py MOUNT MANIFEST SEED [write|delete] [PAUSE]
+  write    writes without end
   delete   the same, and deletes every third of its own blobs again
+  PAUSE    seconds between two writes, on the average; default 0.0025
 
 Lines of the manifest: "W name" written, "B name" about to be deleted, "D name" deleted. Each is one write to a file opened for appending.
 """
 import errno
 import hashlib
+import itertools
 import os
 import random
 import sys
@@ -17,7 +19,7 @@ import time
 
 MOUNT, MANIFEST, SEED = sys.argv[1:4]
 DELETES = len(sys.argv) > 4 and sys.argv[4] == "delete"
-LIMIT = int(sys.argv[5]) if len(sys.argv) > 5 else 1 << 60
+PAUSE = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0025
 # What a mount whose daemon was killed answers: aborted to the request that was under way, not connected to the next.
 DEAD = {errno.ENOTCONN, errno.ECONNABORTED, errno.ENODEV}
 SIZES = (0, 1, 700, 4096, 30_000, 140_000, 300_000)
@@ -53,14 +55,14 @@ def write(number):
 
 def main():
     mine = []
-    for number in range(LIMIT):
+    for number in itertools.count():
         mine.append(write(number))
         if DELETES and number % 3 == 2:
             victim = mine.pop(rnd.randrange(len(mine)))
             tell("B", victim)
             os.unlink(os.path.join(MOUNT, victim))
             tell("D", victim)
-        time.sleep(rnd.random() * 0.005)
+        time.sleep(rnd.random() * 2 * PAUSE)
 
 
 try:
