@@ -179,7 +179,7 @@ void describe('faults inside Swift', () => {
       const cases = PROBES.map((probe) => ({ ...probe, store: open() }));
       try {
         await Promise.all(cases.map(({ store }) => store.login()));
-        await Promise.all(cases.map(({ prepare, store }) => prepare?.(store, tag)));
+        await Promise.all(cases.map(async ({ prepare, store }) => prepare?.(store, tag)));
         await enter(swift);
         const failed = new Set<string>();
         const attempt = async ({ name, run, store }: (typeof cases)[number]): Promise<void> => {

@@ -14,17 +14,17 @@ export async function runAtOnce(
   const stop = new AbortController();
   const signal = callerSignal === undefined ? stop.signal : AbortSignal.any([callerSignal, stop.signal]);
   let next = 0;
-  let failure: { readonly error: unknown } | undefined;
+  const failures: unknown[] = [];
   const worker = async (): Promise<void> => {
-    while (next < count && failure === undefined) {
+    while (next < count && failures.length === 0) {
       try {
         await work(next++, signal);
       } catch (error) {
-        failure ??= { error };
+        failures.push(error);
         stop.abort();
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker));
-  if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
+  if (failures.length > 0) throw failures[0];
 }
