@@ -1,5 +1,6 @@
 /** docs/CONFIGURATION.md from the option table. `scripts/generate-docs.mjs` writes it; a test holds it against the table. */
 import { CLOUD_OPTION_NAMES } from './clouds-source.js';
+import { LOGIN_EXAMPLES, type LoginExample } from './login-examples.js';
 import { flagOf, OPTION_GROUPS, variableOf, type OptionSpec } from './option.js';
 import { OPTION_ENTRIES } from './options.js';
 
@@ -57,8 +58,17 @@ The ways are not mixed: the first source that brings a secret decides, and secre
 \`clouds.yaml\` is looked for in the working directory, \`~/.config/openstack\` and \`/etc/openstack\` (or is named by \`OS_CLIENT_CONFIG_FILE\`);
 \`secure.yaml\` from the same places lies over it, and a \`profile\` of \`clouds-public.yaml\` under it. It can set: ${CLOUD_OPTION_NAMES.map((name) => `\`${name}\``).join(', ')}, \`auth_version\`, \`interface\`, \`insecure\`.
 
+Each of these examples is read and carried out by a test. What else there is to a login (versions, certificates, proxies, tokens, messages
+and their remedies) is in [LOGIN.md](LOGIN.md).
+
+${LOGIN_EXAMPLES.map(example).join('\n\n')}
+
 ## Options
 `;
+
+function example({ title, way, remark, yaml }: LoginExample): string {
+  return `### ${title}\n\n${remark}\n\n\`\`\`yaml\n# way: ${way}\n${yaml}\n\`\`\``;
+}
 
 /** The whole document, ending in a newline. */
 export function configurationMarkdown(): string {

@@ -222,7 +222,9 @@ export class FaultProxy {
       headers: request.headers,
     });
     out.on('error', () => {
-      if (response.headersSent) request.socket.destroy();
+      // Swift's 401 to a HEAD has the end of a chunked body behind it, which no answer to a HEAD may have: the head is all there is.
+      if (response.headersSent && request.method === 'HEAD') response.end();
+      else if (response.headersSent) request.socket.destroy();
       else response.writeHead(502).end();
     });
     out.on('response', (answer) => {

@@ -98,7 +98,8 @@ export async function exchange(dispatcher: Dispatcher, request: WireRequest): Pr
       headers: request.headers,
       body: request.body ?? null,
       signal: request.signal ?? null,
-      // undici closes the connection after each HEAD otherwise, for the sake of servers that send a body with it; Swift does not.
+      // undici closes the connection after each HEAD otherwise, for the sake of servers that send a body with it. Swift behind Keystone does
+      // so with a 401 (the end of a chunked body): that connection breaks, and who is on it then repeats his call.
       reset: false,
       ...(request.headersTimeoutMs === undefined ? {} : { headersTimeout: request.headersTimeoutMs }),
     });

@@ -1,12 +1,13 @@
 /** Certificates and proxies, on loopback. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
 import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
@@ -131,6 +132,89 @@ void describe('connections', () => {
     const before = proxied.length;
     await open({ authUrl: `http://localhost:${portOf(plain)}/auth/v1.0`, httpProxy: proxyUrl, noProxy: 'localhost' }).probe();
     assert.equal(proxied.length, before);
+  });
+
+  void test('a client certificate is shown to a server that asks for one, and without it the login fails with one line', async () => {
+    const file = (name: string): string => path.join(dir, name);
+    const ssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore', cwd: dir });
+    const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    ssl('req', '-x509', ...made, '-days', '2', '-subj', '/CN=the tests own CA', '-keyout', 'ca-key.pem', '-out', 'ca.pem');
+    for (const [name, extension] of Object.entries({ server: 'subjectAltName=DNS:localhost', client: 'extendedKeyUsage=clientAuth' })) {
+      writeFileSync(file(`${name}.ext`), extension);
+      ssl('req', ...made, '-subj', `/CN=${name}`, '-keyout', `${name}-key.pem`, '-out', `${name}.csr`);
+      const signed = ['-CA', 'ca.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`];
+      ssl('x509', '-req', '-in', `${name}.csr`, ...signed, '-out', `${name}.pem`);
+    }
+    const read = (name: string): Buffer => readFileSync(file(name));
+    const shown: string[] = [];
+    const mutual = https.createServer(
+      { key: read('server-key.pem'), cert: read('server.pem'), ca: read('ca.pem'), requestCert: true, rejectUnauthorized: true },
+      (request, response) => {
+        shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
+        answer(request, response);
+      },
+    );
+    await new Promise<void>((resolve) => mutual.listen(0, resolve));
+    try {
+      const settings = { authUrl: `https://localhost:${portOf(mutual)}/auth/v1.0`, caFile: file('ca.pem') };
+      const clientCertificateFile = file('client.pem');
+      await open({ ...settings, clientCertificateFile, clientKeyFile: file('client-key.pem') }).probe();
+      assert.deepEqual([...new Set(shown)], ['client']);
+      writeFileSync(file('both.pem'), Buffer.concat([read('client.pem'), read('client-key.pem')]));
+      await open({ ...settings, clientCertificateFile: file('both.pem') }).probe();
+      const seen = shown.length;
+      await assert.rejects(open(settings).probe({ timeoutMs: 5000 }), (error) => {
+        assert.match(messageOf(error), /^GET https:\/\/localhost:\d+\/auth\/v1\.0: /);
+        assert.doesNotMatch(messageOf(error), /\n/);
+        return true;
+      });
+      assert.equal(shown.length, seen);
+      assert.throws(
+        () => open({ ...settings, clientCertificateFile: file('none.pem') }),
+        /cannot read the client certificate file .*none\.pem/,
+      );
+    } finally {
+      mutual.closeAllConnections();
+      mutual.close();
+    }
+  });
+
+  void test('connections outlive a HEAD, and a server that sends something behind its answer to one does no harm', async () => {
+    let opened = 0;
+    let lateMs = -1;
+    const raw = net.createServer((socket) => {
+      opened++;
+      socket.on('error', () => undefined);
+      socket.on('data', (bytes) => {
+        const refused = bytes.toString().includes('x-auth-token: old');
+        const head = refused ? '401 Unauthorized\r\nTransfer-Encoding: chunked' : '204 No Content\r\nX-Container-Object-Count: 7';
+        socket.write(`HTTP/1.1 ${head}\r\nConnection: keep-alive\r\n\r\n${refused && lateMs < 0 ? '0\r\n\r\n' : ''}`);
+        if (refused && lateMs >= 0) setTimeout(() => socket.write('0\r\n\r\n'), lateMs);
+      });
+    });
+    await new Promise<void>((resolve) => raw.listen(0, '127.0.0.1', resolve));
+    let tokens = ['t'];
+    const keystone = http.createServer((_request, response) => {
+      const url = `http://127.0.0.1:${portOf(raw)}/v1/AUTH_a`;
+      response.writeHead(200, { 'x-storage-url': url, 'x-auth-token': tokens.shift() ?? 't' }).end();
+    });
+    await new Promise<void>((resolve) => keystone.listen(0, resolve));
+    try {
+      const authUrl = `http://localhost:${portOf(keystone)}/auth/v1.0`;
+      const store = open({ authUrl, connections: 1 });
+      for (let i = 0; i < 5; i++) assert.equal((await store.headContainer('c'))?.objectCount, 7);
+      assert.equal(opened, 1);
+      for (lateMs of [-1, 0, 5]) {
+        tokens = ['old', 't'];
+        const again = open({ authUrl, connections: 1 });
+        for (let i = 0; i < 5; i++) assert.equal((await again.headContainer('c'))?.objectCount, 7);
+      }
+    } finally {
+      keystone.closeAllConnections();
+      keystone.close();
+      await Promise.all(stores.splice(0).map((store) => store.close()));
+      raw.close();
+    }
   });
 
   void test('IPv6 addresses serve', async (t) => {

@@ -1,4 +1,4 @@
-/** Every example of docs/LOGIN.md is read as a config file and logs in, the way it says. */
+/** Every example of docs/LOGIN.md and docs/CONFIGURATION.md is read as a config file and logs in, the way it says. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -29,40 +29,47 @@ function anyService(request: StubRequest): StubAnswer {
   }
 }
 
-const examples = [...readFileSync(path.join(projectRoot, 'docs/LOGIN.md'), 'utf8').matchAll(/```yaml\n# way: (.+)\n([^`]+)```/g)].map(
-  ([, way, yaml]) => ({ way: way ?? '', yaml: yaml ?? '' }),
-);
+const examplesOf = (document: string): { way: string; yaml: string }[] =>
+  [...readFileSync(path.join(projectRoot, document), 'utf8').matchAll(/```yaml\n# way: (.+)\n([^`]+)```/g)].map(([, way, yaml]) => ({
+    way: way ?? '',
+    yaml: yaml ?? '',
+  }));
 
-void describe('examples of docs/LOGIN.md', () => {
-  let stub: LoginStub;
-  let dir: string;
-  const dispatcher = new Agent();
+const WAYS = ['ready token', 'v1', 'v2 password', 'v3 application credential', 'v3 password', 'v3 token'];
 
-  before(async () => {
-    stub = await LoginStub.start(anyService);
-    dir = tempDir('login');
-  });
-  after(async () => {
-    await dispatcher.destroy();
-    await stub.close();
-    removeDir(dir);
-  });
+for (const document of ['docs/LOGIN.md', 'docs/CONFIGURATION.md']) checkExamples(document, examplesOf(document));
 
-  void test('there is one for every way in', () => {
-    const ways = ['ready token', 'v1', 'v2 password', 'v3 application credential', 'v3 password', 'v3 token'];
-    assert.deepEqual([...new Set(examples.map(({ way }) => way))].sort(), ways);
-  });
+function checkExamples(document: string, examples: readonly { way: string; yaml: string }[]): void {
+  void describe(`examples of ${document}`, () => {
+    let stub: LoginStub;
+    let dir: string;
+    const dispatcher = new Agent();
 
-  for (const [index, { way, yaml }] of examples.entries()) {
-    void test(`example ${index + 1} logs in by ${way}`, async () => {
-      const configFile = path.join(dir, `${index}.yaml`);
-      writeFileSync(configFile, yaml.replace(/https:\/\/(keystone|swift)\.example\.org(?!\/v1\/)/, stub.url), { mode: 0o600 });
-      const host = { environment: {}, home: dir, workingDirectory: dir, uid: 1000, gid: 1000 };
-      const { settings } = resolveSettings({ flags: {}, configFile }, host);
-      const context = { dispatcher, clock: SYSTEM_CLOCK, userAgent: 'unit', timeoutMs: 20_000 };
-      const session = await login(context, settings);
-      assert.equal(session.report.way, way);
-      assert.match(session.storageUrl, /swift\.example\.org\/v1\/AUTH_/);
+    before(async () => {
+      stub = await LoginStub.start(anyService);
+      dir = tempDir('login');
     });
-  }
-});
+    after(async () => {
+      await dispatcher.destroy();
+      await stub.close();
+      removeDir(dir);
+    });
+
+    void test('there is one for every way in', () => {
+      assert.deepEqual([...new Set(examples.map(({ way }) => way))].sort(), WAYS);
+    });
+
+    for (const [index, { way, yaml }] of examples.entries()) {
+      void test(`example ${index + 1} logs in by ${way}`, async () => {
+        const configFile = path.join(dir, `${index}.yaml`);
+        writeFileSync(configFile, yaml.replace(/https:\/\/(keystone|swift)\.example\.org(?!\/v1\/)/, stub.url), { mode: 0o600 });
+        const host = { environment: {}, home: dir, workingDirectory: dir, uid: 1000, gid: 1000 };
+        const { settings } = resolveSettings({ flags: {}, configFile }, host);
+        const context = { dispatcher, clock: SYSTEM_CLOCK, userAgent: 'unit', timeoutMs: 20_000 };
+        const session = await login(context, settings);
+        assert.equal(session.report.way, way);
+        assert.match(session.storageUrl, /swift\.example\.org\/v1\/AUTH_/);
+      });
+    }
+  });
+}
