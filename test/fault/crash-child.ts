@@ -217,7 +217,7 @@ async function main(plan: CrashPlan): Promise<number> {
         await client.writeFile(name, content);
         tell('W', name);
         mine.push(name);
-        if (round % 3 !== 2) continue;
+        if (round % 2 === 0) continue;
         const victim = mine.shift() ?? '';
         tell('B', victim);
         await client.unlink(victim);

@@ -97,7 +97,7 @@ describe('a daemon that is killed again and again', () => {
     await swift.stop();
   });
 
-  it('loses nothing that was acknowledged, brings back nothing that was deleted', async (t) => {
+  it('A daemon that is killed again and again loses nothing that was acknowledged, and brings back nothing that was deleted.', async (t) => {
     const manifest = path.join(tempDir('manifest'), 'names');
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'crash', args: ARGS });
     // Outages are made here on purpose, and a killed writer leaves its file torn.

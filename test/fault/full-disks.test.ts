@@ -85,7 +85,7 @@ describe('a disk that fails', () => {
     }
   };
 
-  it('a full spool refuses with ENOSPC, publishes nothing half, and works again when there is room', () =>
+  it('A full spool refuses with ENOSPC, publishes nothing half, and works again when there is room.', () =>
     withDisk(4 * MIB, (spool) =>
       withMount({ database: 'full', spool, args: ['--spool-floor', '0'] }, async (mount) => {
         mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR (write\.not-stored|spool\.)/);
@@ -103,7 +103,7 @@ describe('a disk that fails', () => {
       }),
     ));
 
-  it('spool_floor stays free, and binds only what Swift does not take', () =>
+  it('`spool_floor` stays free, and binds only what Swift does not take.', () =>
     withDisk(8 * MIB, (spool) =>
       withMount({ database: 'floor', spool, args: ['--spool-floor', '6MiB'] }, async (mount) => {
         mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
@@ -118,7 +118,7 @@ describe('a disk that fails', () => {
       }),
     ));
 
-  it('writes slow down past max_pending and are refused past twice as much', () =>
+  it('Writes slow down past `max_pending`, and are refused past twice as much.', () =>
     withMount({ database: 'pending', args: ['--max-pending', '1MiB'] }, async (mount) => {
       mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
       await write(mount, makeBlob(400, SIZE_BYTES));
@@ -134,7 +134,7 @@ describe('a disk that fails', () => {
       await assertStored(mount, 'pending', [makeBlob(400, SIZE_BYTES), ...acknowledged]);
     }));
 
-  it('a sealed file with a flipped bit is neither published nor served, is told, and holds nobody up', () =>
+  it('A sealed file with a flipped bit is neither published nor served, is told, and holds nobody up.', () =>
     withMount({ database: 'flipped' }, async (mount) => {
       mount.log.expect(/^WARN (swift\.away|mount\.degraded|request-failed|publisher\.publish-refused)/, /^ERROR spool\.corrupt/);
       const [known, bad, good] = [makeBlob(500), makeBlob(501), makeBlob(502)] as const;
@@ -167,7 +167,7 @@ describe('a disk that fails', () => {
       await assertStored(mount, 'flipped', [known, bad, good]);
     }));
 
-  it('a cache without room and a cache that turned read-only cost speed, not documents', () =>
+  it('A cache without room and a cache that turned read-only cost speed, not documents.', () =>
     withDisk(2 * MIB, (cache) =>
       withMount({ database: 'cache', cache }, async (mount) => {
         mount.log.expect(/^WARN cache\./);
@@ -190,7 +190,7 @@ describe('a disk that fails', () => {
       }),
     ));
 
-  it('a cache folder that is removed, and a cached file that is cut short, are filled again', () =>
+  it('A cache folder that is removed, and a cached file that is cut short, are filled again.', () =>
     withMount({ database: 'gone' }, async (mount) => {
       mount.log.expect(/^WARN cache\./);
       const blobs = [700, 701, 702].map((seed) => makeBlob(seed, SIZE_BYTES));

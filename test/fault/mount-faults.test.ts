@@ -128,7 +128,7 @@ describe('whatever Swift answers', () => {
     return said.filter((line) => line !== undefined);
   };
 
-  it('a write is acknowledged, readable at once, listed, and in Swift in the end', async () => {
+  it('Whatever Swift answers to a PUT, a write is acknowledged, readable at once, listed, and in Swift in the end.', async () => {
     const blobOf = (index: number): Blob => blobFor(1, index);
     proxy.resetCounts();
     for (const [index, name] of NAMES.entries()) {
@@ -153,7 +153,7 @@ describe('whatever Swift answers', () => {
     assert.deepEqual(notInSwift, []);
   });
 
-  it('a cold read gives the right bytes or EIO, and the right bytes once Swift is well', async () => {
+  it('A cold read gives the right bytes or EIO, and the right bytes once Swift is well.', async () => {
     const blobs = NAMES.map((_, index) => blobFor(2, index));
     await Promise.all(blobs.map((blob) => client.put('odoo-faults', blob.name, blob.content)));
     const isListed = async (blob: Blob): Promise<boolean> => {
@@ -193,7 +193,7 @@ describe('whatever Swift answers', () => {
     assert.deepEqual(stillWrong, []);
   });
 
-  it('a delete stays deleted, and reaches Swift in the end', async () => {
+  it('Whatever Swift answers to a DELETE, what was deleted stays deleted, and Swift is told in the end.', async () => {
     const blobs = NAMES.map((_, index) => blobFor(3, index));
     for (const blob of blobs) await write(blob);
     await well();
@@ -228,7 +228,7 @@ describe('whatever Swift answers', () => {
     assert.deepEqual(await each(deleted), []);
   });
 
-  it('a listing shows all that was acknowledged here, or fails with EIO', async () => {
+  it('A listing shows all that was acknowledged here, or fails with EIO.', async () => {
     const blobs = NAMES.map((_, index) => blobFor(4, index));
     for (const blob of blobs) await write(blob);
     // with `one` it would not ask Swift for what it made itself
