@@ -218,18 +218,20 @@ async function untilServed(name: string, run: () => Promise<void>): Promise<void
 
 void describe('Swift that limits the rate', () => {
   void test('writes beyond the limit are done later, and the limit is no outage', async () => {
-    const swift = await withSwift({ ratelimit: 2 });
+    const swift = await withSwift({ ratelimit: 5 });
     const log = new LogGuard();
     const store = createSwiftStore(tempauthSettings(swift.authUrl), { log: log.log(), userAgent: 'limited' });
     try {
       await store.createContainer(MAIN);
-      const names = Array.from({ length: 24 }, (_, n) => `limited-${n}`);
+      // Swift limits no container that it remembers as empty.
+      await store.put(MAIN, 'seed', bodyOf('seed'));
+      await swift.up();
+      await store.head(MAIN, 'seed');
+      const names = Array.from({ length: 40 }, (_, n) => `limited-${n}`);
       await Promise.all(names.map((name) => store.put(MAIN, name, bodyOf(name))));
-      assert.ok((store.requestCounts['PUT'] ?? 0) > names.length + 1, 'some were refused and repeated');
+      assert.ok((store.requestCounts['PUT'] ?? 0) > names.length + 3, 'some were refused and repeated');
       assert.equal(store.health.state, 'closed');
-      assert.deepEqual(await listNames(store, MAIN), names.sort());
-      const { failed } = await store.deleteMany(MAIN, names);
-      for (const why of failed.values()) assert.match(why, /^498/);
+      assert.deepEqual(await listNames(store, MAIN), [...names, 'seed'].sort());
     } finally {
       await store.close();
       await swift.stop();
