@@ -10,7 +10,7 @@ import { CONFIG_FILE_VARIABLE, environmentSource, swiftVariableSource } from './
 import { fileSource } from './file-source.js';
 import type { Host } from './host.js';
 import { flagOf, type OptionSpec } from './option.js';
-import { OPTION_ENTRIES, OPTIONS, type OptionKey, type Settings } from './options.js';
+import { OPTION_ENTRIES, type OptionKey, type Settings } from './options.js';
 import type { SetText, SourceTexts } from './source.js';
 
 export interface Resolved {
@@ -90,11 +90,4 @@ function readText(spec: OptionSpec, set: SetText): unknown {
     'bad-config',
     `${spec.name} ${result.error.issues[0]?.message ?? 'is wrong'}, not ${shown} (set by ${set.where})`,
   );
-}
-
-/** For messages of other rooms: how to set an option. */
-export function howToSet(key: OptionKey): string {
-  const spec: OptionSpec = OPTIONS[key];
-  const variable = spec.openstackVariables?.[0];
-  return spec.secret === true ? `${variable ?? spec.name} or ${spec.name} in the config file` : `--${flagOf(spec.name)}`;
 }

@@ -19,7 +19,6 @@ export function filestoreSettings(settings: Settings): FilestoreSettings {
     streamAboveBytes: settings.streamAboveBytes,
     maxPendingBytes: settings.maxPendingBytes,
     spoolFloorBytes: settings.spoolFloorBytes,
-    drainTimeoutMs: settings.drainTimeoutMs,
     fileMode: 0o666 & ~settings.umask,
     directoryMode: 0o777 & ~settings.umask,
     spoolDirectory: settings.spoolDirectory,

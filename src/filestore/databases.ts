@@ -26,7 +26,6 @@ export class Databases {
   readonly #opening = new SingleFlight<OpenDatabase>();
   readonly #asking = new SingleFlight<boolean>();
   readonly #absentUntilMs = new Map<string, number>();
-  readonly #drops = new Set<Promise<void>>();
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
@@ -43,7 +42,7 @@ export class Databases {
     for (const database of recordedDatabases(this.#shared.settings)) {
       const opened = await this.open(database, {});
       // A drop that was cut short goes on.
-      if (!opened.record.exists && opened.record.bound) this.#drop(opened);
+      if (!opened.record.exists && opened.record.bound) void this.#removeContainer(opened);
     }
   }
 
@@ -172,12 +171,7 @@ export class Databases {
     // `bound`: the container may still be there.
     opened.update({ exists: false, originHidden: true, bound: true });
     endGrace(opened.db);
-    this.#drop(opened);
-  }
-
-  #drop(opened: OpenDatabase): void {
-    const drop = this.#removeContainer(opened).finally(() => this.#drops.delete(drop));
-    this.#drops.add(drop);
+    void this.#removeContainer(opened);
   }
 
   async close(): Promise<void> {

@@ -34,7 +34,6 @@ export interface FilestoreSettings {
   readonly maxPendingBytes: number;
   /** The spool's disk keeps this much free. */
   readonly spoolFloorBytes: number;
-  readonly drainTimeoutMs: number;
   /** Permission bits, umask applied. */
   readonly fileMode: number;
   readonly directoryMode: number;

@@ -9,7 +9,6 @@ export const PROTOCOL_MINOR_MAX = 45;
 
 export const IN_HEADER_BYTES = 40;
 export const OUT_HEADER_BYTES = 16;
-export const ATTRIBUTES_BYTES = 88;
 export const ENTRY_OUT_BYTES = 128;
 export const ATTR_OUT_BYTES = 104;
 export const OPEN_OUT_BYTES = 16;

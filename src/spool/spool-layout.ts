@@ -1,6 +1,6 @@
 /** Where things lie below `SPOOL_DIR/v1/DATABASE/`. A change of the layout is a new version folder. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DIRECTORY_MODE } from './disk-calls.js';
 
@@ -34,15 +34,6 @@ export function databaseFolder(database: string): string {
 export function databaseOfFolder(folder: string): string | undefined {
   if (!/^(?:[\w.-]|%[0-9A-F]{2})+$/.test(folder)) return undefined;
   return folder.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-}
-
-/** Databases that have a spool here. @param directory `spool_dir` */
-export function spooledDatabases(directory: string): readonly string[] {
-  try {
-    return readdirSync(join(directory, SPOOL_FORMAT)).flatMap((folder) => databaseOfFolder(folder) ?? []);
-  } catch {
-    return [];
-  }
 }
 
 export function spoolLayout(directory: string, database: string): SpoolLayout {

@@ -8,6 +8,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import type { FilestoreSettings } from '../../src/filestore/filestore-options.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
+import { filestoreSettings } from '../helpers/filestore-settings.js';
 
 /** Each can be cut before it, and after it but before anybody learns of it. */
 export const STEPS = [
@@ -142,26 +143,13 @@ function wrapStore(store: ObjectStore, fuse: Fuse): ObjectStore {
 }
 
 function settingsOf(plan: CrashPlan): FilestoreSettings {
-  return {
+  return filestoreSettings(path.join(plan.directory, 'spool'), {
     database: plan.database,
-    containerPrefix: 'odoo',
-    nodes: 'one',
     writeMode: plan.writeMode,
-    writeTimeoutMs: 10_000,
-    lookupWaitMs: 2_000,
     readTimeoutMs: 30_000,
     negativeTtlMs: 1_000,
     deleteBoundMs: 10_000,
-    gcGraceMs: 0,
-    deleteRetentionMs: 0,
-    streamAboveBytes: 1 << 30,
-    maxPendingBytes: 1 << 30,
-    spoolFloorBytes: 0,
-    drainTimeoutMs: 30_000,
-    fileMode: 0o640,
-    directoryMode: 0o750,
-    spoolDirectory: path.join(plan.directory, 'spool'),
-  };
+  });
 }
 
 async function main(plan: CrashPlan): Promise<number> {

@@ -18,6 +18,7 @@ import { openFilestore } from '../../src/filestore/open-filestore.js';
 import { createMemoryDriver, type MemoryMount } from '../../src/fuse/memory-driver.js';
 import { createVfs } from '../../src/vfs/vfs.js';
 import { makeBlobs, type Blob } from '../helpers/blobs.js';
+import { filestoreSettings } from '../helpers/filestore-settings.js';
 import { MemoryStore } from '../helpers/memory-store.js';
 import { eventually } from '../helpers/processes.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
@@ -51,28 +52,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
 );
 
-function settings(spoolDirectory: string): FilestoreSettings {
-  return {
-    database: DATABASE,
-    containerPrefix: 'odoo',
-    nodes: 'many',
-    writeMode: 'through',
-    writeTimeoutMs: 100,
-    lookupWaitMs: 100,
-    readTimeoutMs: 5_000,
-    negativeTtlMs: 0,
-    deleteBoundMs: 0,
-    gcGraceMs: 0,
-    deleteRetentionMs: 0,
-    streamAboveBytes: 1 << 30,
-    maxPendingBytes: 1 << 30,
-    spoolFloorBytes: 0,
-    drainTimeoutMs: 10_000,
-    fileMode: 0o640,
-    directoryMode: 0o750,
-    spoolDirectory,
-  };
-}
+const SETTINGS: Partial<FilestoreSettings> = { database: DATABASE, nodes: 'many', writeTimeoutMs: 100, lookupWaitMs: 100 };
 
 /** One machine: its spool and cache stay over a restart. */
 class Machine {
@@ -89,7 +69,7 @@ class Machine {
     // Warnings are part of an outage here; an error is not part of anything.
     const log = createLog('error', (line) => assert.fail(line));
     const cache = await openCache({ directory: path.join(this.#directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
-    const filestore = await openFilestore(settings(path.join(this.#directory, 'spool')), {
+    const filestore = await openFilestore(filestoreSettings(path.join(this.#directory, 'spool'), SETTINGS), {
       store: this.#store,
       cache,
       origin: undefined,

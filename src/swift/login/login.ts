@@ -29,11 +29,6 @@ async function loginByVersion(context: LoginContext, settings: SwiftSettings): P
   }
 }
 
-/** A token together with a storage URL is taken as it is: there is nobody to ask. */
-export function isReadyToken(settings: SwiftSettings): boolean {
-  return settings.token !== undefined && settings.storageUrl !== undefined;
-}
-
 function readyToken(context: LoginContext, settings: SwiftSettings): Promise<Session | undefined> {
   const { token, storageUrl } = settings;
   if (token === undefined) return Promise.resolve(undefined);

@@ -10,35 +10,12 @@ import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore
 import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { filestoreSettings } from '../../helpers/filestore-settings.js';
 import { MemoryStore, type StoreRequest } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 
 const CONTAINER = 'odoo-db';
-
-function settings(spoolDirectory: string, changed: Partial<FilestoreSettings>): FilestoreSettings {
-  return {
-    database: 'db',
-    containerPrefix: 'odoo',
-    nodes: 'one',
-    writeMode: 'through',
-    writeTimeoutMs: 60_000,
-    lookupWaitMs: 30_000,
-    readTimeoutMs: 5_000,
-    negativeTtlMs: 0,
-    deleteBoundMs: 0,
-    gcGraceMs: 0,
-    deleteRetentionMs: 0,
-    streamAboveBytes: 1 << 30,
-    maxPendingBytes: 1 << 30,
-    spoolFloorBytes: 0,
-    drainTimeoutMs: 10_000,
-    fileMode: 0o640,
-    directoryMode: 0o750,
-    spoolDirectory,
-    ...changed,
-  };
-}
 
 describe('what may interleave', () => {
   let store: MemoryStore;
@@ -63,7 +40,10 @@ describe('what may interleave', () => {
   const start = async (changed: Partial<FilestoreSettings> = {}): Promise<MemoryMount['client']> => {
     const log = createLog('error', (line) => assert.fail(line));
     cache = await openCache({ directory: path.join(directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
-    filestore = await openFilestore(settings(path.join(directory, 'spool'), changed), { store, cache, origin: undefined, log });
+    filestore = await openFilestore(
+      filestoreSettings(path.join(directory, 'spool'), { writeTimeoutMs: 60_000, lookupWaitMs: 30_000, ...changed }),
+      { store, cache, origin: undefined, log },
+    );
     const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
     mount = await createMemoryDriver().mount(vfs);
     vfs.attach(mount);
