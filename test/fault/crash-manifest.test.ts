@@ -101,7 +101,7 @@ describe('a daemon that is killed again and again', () => {
     const manifest = path.join(tempDir('manifest'), 'names');
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'crash', args: ARGS });
     // Outages are made here on purpose, and a killed writer leaves its file torn.
-    mount.log.expect(/^WARN (swift\.away|write\.torn|dead-mount-cleared)/);
+    mount.log.expect(/^WARN (swift\.away|login-failed|write\.torn|dead-mount-cleared)/);
     let killsWithPending = 0;
     const asked = Number(process.env['OSF_KILLS'] ?? 0);
     const endMs = Date.now() + ENOUGH_MS;

@@ -88,7 +88,7 @@ describe('a disk that fails', () => {
   it('A full spool refuses with ENOSPC, publishes nothing half, and works again when there is room.', () =>
     withDisk(4 * MIB, (spool) =>
       withMount({ database: 'full', spool, args: ['--spool-floor', '0'] }, async (mount) => {
-        mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR (write\.not-stored|spool\.)/);
+        mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR (write\.not-stored|spool\.)/);
         await write(mount, makeBlob(1, SIZE_BYTES));
         await proxy.down();
         const { acknowledged, refused, code } = await fill(mount, 2);
@@ -106,7 +106,7 @@ describe('a disk that fails', () => {
   it('`spool_floor` stays free, and binds only what Swift does not take.', () =>
     withDisk(8 * MIB, (spool) =>
       withMount({ database: 'floor', spool, args: ['--spool-floor', '6MiB'] }, async (mount) => {
-        mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
+        mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR write\.not-stored/);
         await write(mount, makeBlob(300, SIZE_BYTES));
         await proxy.down();
         const { acknowledged, code } = await fill(mount, 301);
@@ -120,7 +120,7 @@ describe('a disk that fails', () => {
 
   it('Writes slow down past `max_pending`, and are refused past twice as much.', () =>
     withMount({ database: 'pending', args: ['--max-pending', '1MiB'] }, async (mount) => {
-      mount.log.expect(/^WARN (swift\.away|request-failed)/, /^ERROR write\.not-stored/);
+      mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR write\.not-stored/);
       await write(mount, makeBlob(400, SIZE_BYTES));
       await proxy.down();
       const startMs = Date.now();
@@ -136,7 +136,10 @@ describe('a disk that fails', () => {
 
   it('A sealed file with a flipped bit is neither published nor served, is told, and holds nobody up.', () =>
     withMount({ database: 'flipped' }, async (mount) => {
-      mount.log.expect(/^WARN (swift\.away|mount\.degraded|request-failed|publisher\.publish-refused)/, /^ERROR spool\.corrupt/);
+      mount.log.expect(
+        /^WARN (swift\.away|login-failed|mount\.degraded|request-failed|publisher\.publish-refused)/,
+        /^ERROR spool\.corrupt/,
+      );
       const [known, bad, good] = [makeBlob(500), makeBlob(501), makeBlob(502)] as const;
       await write(mount, known);
       await proxy.down();

@@ -86,7 +86,9 @@ describe('whatever Swift answers', () => {
       database: 'faults',
       args: ARGS,
     });
-    mount.log.expect(/^WARN (swift\.|publisher\.|cache\.fill-wrong-hash|request-failed operation=(open|readdir|opendir|lookup) )/);
+    mount.log.expect(
+      /^WARN (swift\.|login-failed|publisher\.|cache\.fill-wrong-hash|request-failed operation=(open|readdir|opendir|lookup) )/,
+    );
     await fs.mkdir(mount.file('00'));
     await fs.writeFile(mount.file('00/first'), 'x');
   });

@@ -34,7 +34,7 @@ describe('while Swift is away', () => {
       database,
       args: ['--read-timeout', '20s', '--drain-timeout', '1s'],
     });
-    mount.log.expect(/^WARN swift\.away/, /^WARN mount\.degraded/, /^WARN stop/, /^WARN .*(drain|pending)/);
+    mount.log.expect(/^WARN (swift\.away|login-failed)/, /^WARN mount\.degraded/, /^WARN stop/, /^WARN .*(drain|pending)/);
   });
   afterEach(async () => {
     proxy.clear();

@@ -102,7 +102,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     const database = `nodes${nth++}`;
     container = `odoo-${database}`;
     a = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database, args: MANY });
-    a.log.expect(/^WARN swift\.away/, /^WARN mount\.degraded/, /^WARN stop/, /^WARN .*(drain|pending)/);
+    a.log.expect(/^WARN (swift\.away|login-failed)/, /^WARN mount\.degraded/, /^WARN stop/, /^WARN .*(drain|pending)/);
     b = await startMount({ swift, database, args: MANY });
   });
   afterEach(async () => {
