@@ -8,7 +8,8 @@
  *   find  ROOT                  walk all directories and lstat every entry, as find(1) -ls does
  *   walk  ROOT                  walk all directories and read every file, as a copy does
  *   seq   FILE BLOCK PASSES     read one file in blocks; the last pass is told
- *   put   ROOT LIST SOURCE HOW  write each name with the bytes of SOURCE/name. HOW: `ask` (mkdir and stat first, untimed) or `odoo` (Odoo's calls)
+ *   put   ROOT LIST SOURCE HOW  write each name with the bytes of SOURCE/name. HOW: `ask` (mkdir and stat first, untimed), `sync` (the same,
+ *                               and fsync of the file and of its directory, timed) or `odoo` (Odoo's calls)
  *   run   COMMAND...            another program's time and CPU
  */
 #define _GNU_SOURCE
@@ -220,6 +221,19 @@ static void write_file(const char *path, const char *bytes, size_t size) {
   if (close(fd) != 0) fail(path);
 }
 
+/* What a program does by itself to have a file that survives a power cut. */
+static void write_durably(const char *path, const char *directory, const char *bytes, size_t size) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) fail(path);
+  if (write(fd, bytes, size) != (ssize_t)size) fail(path);
+  if (fsync(fd) != 0) fail(path);
+  if (close(fd) != 0) fail(path);
+  fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail(directory);
+  if (fsync(fd) != 0) fail(directory);
+  if (close(fd) != 0) fail(directory);
+}
+
 /* Odoo 19, ir_attachment._file_write: what it calls for a new attachment, its checklist marker included. */
 static void odoo_write(const char *root, const char *path, const char *bytes, size_t size) {
   char directory[PATH_BYTES], marker[PATH_BYTES], marker_directory[PATH_BYTES];
@@ -254,7 +268,7 @@ static void odoo_write(const char *root, const char *path, const char *bytes, si
 
 static void run_put(const char *root, struct names n, const char *source, const char *how) {
   double *samples = calloc(n.count, sizeof *samples), bytes = 0;
-  int as_odoo = strcmp(how, "odoo") == 0;
+  int as_odoo = strcmp(how, "odoo") == 0, durably = strcmp(how, "sync") == 0;
   char from[2 * PATH_BYTES];
   for (size_t i = 0; i < n.count; i++) {
     snprintf(from, sizeof from, "%s%s", source, n.at[i] + strlen(root));
@@ -270,6 +284,7 @@ static void run_put(const char *root, struct names n, const char *source, const 
     }
     double start = now_ns();
     if (as_odoo) odoo_write(root, n.at[i], buffer, (size_t)size);
+    else if (durably) write_durably(n.at[i], from, buffer, (size_t)size);
     else write_file(n.at[i], buffer, (size_t)size);
     samples[i] = now_ns() - start;
     bytes += (double)size;

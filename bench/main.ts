@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { projectRoot } from '../test/helpers/project.js';
 import { removeDir, tempDir } from '../test/helpers/temp-dir.js';
 import { withSwift } from '../test/helpers/with-swift.js';
+import { pending } from './groups/pending.js';
 import { reads } from './groups/reads.js';
 import { requests } from './groups/requests.js';
 import { start } from './groups/start.js';
@@ -27,7 +28,7 @@ import { printRow, writeResults } from './lib/report.js';
 import type { Row } from './lib/row.js';
 import { SCALES } from './lib/scale.js';
 
-const GROUPS: readonly Group[] = [requests, writes, start, reads, walks, transfers];
+const GROUPS: readonly Group[] = [requests, writes, pending, start, reads, walks, transfers];
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -5,6 +5,9 @@ import { SwiftClient } from '../../test/helpers/swift-client.js';
 import type { Swift } from '../../test/helpers/with-swift.js';
 import type { Tree } from './tree.js';
 
+/** No group asks for more at once. */
+const CONNECTIONS = 16;
+
 export class BareSwift {
   readonly #client: SwiftClient;
 
@@ -13,7 +16,7 @@ export class BareSwift {
   }
 
   static async login({ authUrl, user, key }: Pick<Swift, 'authUrl' | 'user' | 'key'>): Promise<BareSwift> {
-    return new BareSwift(await SwiftClient.login(authUrl, user, key));
+    return new BareSwift(await SwiftClient.login(authUrl, user, key, CONNECTIONS));
   }
 
   async makeContainer(container: string): Promise<void> {
@@ -55,6 +58,17 @@ export class BareSwift {
       if ((await this.#client.get(container, name)) === undefined) throw new Error(`${container}/${name} is not in Swift`);
     });
     return performance.now() - start;
+  }
+
+  /**
+   * @returns objects a second at which a container was filled, by Swift's own clock: the time of each object is when its PUT came, so this is
+   *   measured alike whoever sent them, and without asking while they are sent
+   */
+  async arrivalRate(container: string, count: number): Promise<number> {
+    const { status, body } = await this.#client.raw('GET', `${encodeURIComponent(container)}?format=json`);
+    const cameMs = (JSON.parse(body.toString()) as { last_modified: string }[]).map(({ last_modified }) => Date.parse(`${last_modified}Z`));
+    if (status !== 200 || cameMs.length !== count) throw new Error(`${container}: ${cameMs.length} of ${count} objects are there`);
+    return ((count - 1) / (Math.max(...cameMs) - Math.min(...cameMs))) * 1000;
   }
 
   close(): Promise<void> {

@@ -11,6 +11,8 @@ export interface Scale {
   readonly requestsPerRound: number;
   readonly requestRounds: number;
   readonly coldWalkFiles: number;
+  /** Blobs that pend when Swift comes back. */
+  readonly drainFiles: number;
   readonly transferObjects: number;
   readonly transferLargeBytes: number;
 }
@@ -28,6 +30,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestsPerRound: 3,
     requestRounds: 1,
     coldWalkFiles: 16,
+    drainFiles: 16,
     transferObjects: 20,
     transferLargeBytes: 4 * MIB,
   },
@@ -41,6 +44,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestsPerRound: 15,
     requestRounds: 5,
     coldWalkFiles: 200,
+    drainFiles: 400,
     transferObjects: 300,
     transferLargeBytes: 64 * MIB,
   },
@@ -54,6 +58,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestsPerRound: 30,
     requestRounds: 9,
     coldWalkFiles: 2000,
+    drainFiles: 2000,
     transferObjects: 2000,
     transferLargeBytes: 500 * MIB,
   },

@@ -15,20 +15,22 @@ export interface Answer {
 }
 
 export class SwiftClient {
-  readonly #agent = new Agent({ connections: 8 });
+  readonly #agent: Agent;
   readonly #storageUrl: string;
   readonly #token: string;
 
-  private constructor(storageUrl: string, token: string) {
+  private constructor(agent: Agent, storageUrl: string, token: string) {
+    this.#agent = agent;
     this.#storageUrl = storageUrl;
     this.#token = token;
   }
 
-  static async login(authUrl: string, user: string, key: string): Promise<SwiftClient> {
+  /** @param connections how many requests may run at once */
+  static async login(authUrl: string, user: string, key: string, connections = 8): Promise<SwiftClient> {
     const { statusCode, headers, body } = await request(authUrl, { headers: { 'x-auth-user': user, 'x-auth-key': key } });
     await body.dump();
     if (statusCode !== 200) throw new Error(`login at ${authUrl}: HTTP ${statusCode}`);
-    return new SwiftClient(String(headers['x-storage-url']), String(headers['x-auth-token']));
+    return new SwiftClient(new Agent({ connections }), String(headers['x-storage-url']), String(headers['x-auth-token']));
   }
 
   /** One bare request; `path` is below the account, already percent-encoded. */
