@@ -8,7 +8,19 @@ import { FilestoreError } from './errors.js';
 /** Longest name in bytes, as every Linux file system has it (NAME_MAX). */
 export const NAME_MAX_BYTES = 255;
 
-const CONTENT_NAME = /^[0-9a-f]{40}$/;
+const SLASH = 47;
+/** Length of a SHA-1 in hexadecimal digits. */
+const SHA1_DIGITS = 40;
+
+/** Whether the rest of a string from `start` on is a SHA-1. Runs several times in every stat and open. */
+function isSha1At(text: string, start: number): boolean {
+  if (text.length - start !== SHA1_DIGITS) return false;
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 48 || code > 102 || (code > 57 && code < 97)) return false;
+  }
+  return true;
+}
 
 /**
  * The SHA-1 a path promises for its bytes, or undefined for a file that is not content-named.
@@ -17,11 +29,11 @@ const CONTENT_NAME = /^[0-9a-f]{40}$/;
  * @param path path below the database directory
  */
 export function contentSha1(path: string): string | undefined {
-  const slash = path.lastIndexOf('/');
-  const name = slash < 0 ? path : path.slice(slash + 1);
-  if (name.length !== 40 || !CONTENT_NAME.test(name)) return undefined;
-  if (slash < 0) return name;
-  return (slash === 2 || slash === 3) && name.startsWith(path.slice(0, slash)) ? name : undefined;
+  const start = path.length - SHA1_DIGITS;
+  if ((start !== 0 && start !== 3 && start !== 4) || !isSha1At(path, start)) return undefined;
+  if (start > 0 && path.charCodeAt(start - 1) !== SLASH) return undefined;
+  for (let i = 0; i < start - 1; i++) if (path.charCodeAt(i) !== path.charCodeAt(start + i)) return undefined;
+  return path.slice(start);
 }
 
 /** Whether a path lies in the checklist, Odoo's queue of names its garbage collector is to look at (10.0 and later). */

@@ -16,7 +16,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import { algorithmOf, CacheLayout, DIRECTORY_MODE, sumOf } from './cache-layout.js';
-import type { BlobCache, CachedFile, CacheKey, CacheStatistics, Fill, FillSource } from './cache.js';
+import type { BlobCache, CachedFile, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
 import { findEntries, saveIndex } from './cache-index.js';
 import { Download } from './download.js';
 import { Evictor } from './evictor.js';
@@ -121,6 +121,14 @@ class DiskCache implements OpenedCache {
     const file = this.#open(key);
     if (!(file instanceof Promise)) return this.#counted(file);
     return file.then((opened) => this.#counted(opened));
+  }
+
+  openHeld(key: CacheKey): HeldFile | undefined {
+    const held = this.#held.pinUnseen(key);
+    if (held === undefined) return undefined;
+    this.#hits++;
+    this.#ledger.touch(key);
+    return held;
   }
 
   has(key: CacheKey): boolean {

@@ -17,6 +17,12 @@ export interface CachedFile {
   close(): void;
 }
 
+/** A copy that was open already, so that taking it cost no system call: before each read its user asks whether it is still what was verified. */
+export interface HeldFile extends CachedFile {
+  /** One fstat. After a `false` the copy is held no more: close this one, and `open` again. */
+  isIntact(): boolean;
+}
+
 /** Where bytes come from. Called again, from the offset reached, when a body breaks off. */
 export interface FillSource {
   /** For logs: `swift`, or the origin's path. */
@@ -50,6 +56,8 @@ export interface CacheStatistics {
 export interface BlobCache {
   /** Synchronous when verified in this life; a promise for the first open after a start (it is hashed); undefined when not here. */
   open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined>;
+  /** What `open` would hand out if a verified copy is held open at this moment; else undefined, which says nothing. */
+  openHeld(key: CacheKey): HeldFile | undefined;
   /** Whether the ledger has it; costs no system call. */
   has(key: CacheKey): boolean;
   /** One fill for a key however many ask. The sources are asked in order; a wrong hash from one goes on to the next. */

@@ -1,11 +1,11 @@
 /**
  * Descriptors of verified copies. One that is in use is pinned and shared; one that is not stays open for a while, so that opening a
- * popular blob again costs a single fstat.
+ * popular blob again costs a single fstat, or none until its bytes are read.
  *
  *   verified ──► pinned ◄──open/close──► idle ──(more than the pool holds, or forgotten)──► closed
  */
 import { closeSync } from 'node:fs';
-import type { CachedFile, CacheKey } from './cache.js';
+import type { CachedFile, CacheKey, HeldFile } from './cache.js';
 import type { Fingerprint } from './fingerprint.js';
 import { fingerprintOf, isSameFile } from './fingerprint.js';
 
@@ -52,6 +52,14 @@ export class HeldFiles {
     return this.#handOut(held);
   }
 
+  /** Pins without a look at the file: its user asks `isIntact` before each read. */
+  pinUnseen(key: CacheKey): HeldFile | undefined {
+    const held = this.#held.get(key);
+    if (held === undefined) return undefined;
+    if (held.pins === 0) this.#idle.delete(key);
+    return this.#handOut(held);
+  }
+
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
   add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): CachedFile {
     this.drop(key);
@@ -73,14 +81,22 @@ export class HeldFiles {
     for (const key of [...this.#idle.keys()]) this.drop(key);
   }
 
-  #handOut(held: Held): CachedFile {
+  #handOut(held: Held): HeldFile {
     held.pins++;
-    return new Pin(held, this.#unpinned);
+    return new Pin(held, this);
   }
 
-  readonly #unpinned = (held: Held): void => {
+  /** For {@link Pin}: its user is done. */
+  unpin(held: Held): void {
     if (--held.pins === 0) this.#rest(held);
-  };
+  }
+
+  /** For {@link Pin}: whether the file is what was verified; otherwise it is handed out no more. */
+  check(held: Held): boolean {
+    if (isAsVerified(held)) return true;
+    if (this.#held.get(held.key) === held) this.drop(held.key);
+    return false;
+  }
 
   #rest(held: Held): void {
     if (this.#held.get(held.key) !== held) closeHeld(held);
@@ -95,24 +111,28 @@ export class HeldFiles {
 }
 
 /** One user's hold on a copy. */
-class Pin implements CachedFile {
+class Pin implements HeldFile {
   readonly fd: number;
   readonly sizeBytes: number;
   readonly #held: Held;
-  readonly #onClose: (held: Held) => void;
+  readonly #files: HeldFiles;
   #isOpen = true;
 
-  constructor(held: Held, onClose: (held: Held) => void) {
+  constructor(held: Held, files: HeldFiles) {
     this.fd = held.fd;
     this.sizeBytes = held.verified.sizeBytes;
     this.#held = held;
-    this.#onClose = onClose;
+    this.#files = files;
+  }
+
+  isIntact(): boolean {
+    return this.#files.check(this.#held);
   }
 
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#onClose(this.#held);
+    this.#files.unpin(this.#held);
   }
 }
 

@@ -2,7 +2,7 @@
  * What we know to be in a container: names, sizes and how fresh that knowledge is. It never knows that something is absent.
  * Blobs (`xx/SHA`) live in 256 compact tables; the few other files in a map with an index of their directories.
  */
-import { joinPath, splitPath } from '../base/names.js';
+import { contentSha1, joinPath, splitPath } from '../base/names.js';
 import { ShardTable } from './shard-table.js';
 
 /** An object that is not a canonical blob. */
@@ -18,14 +18,9 @@ export interface KnownObject {
 
 /** @returns the shard (two hex digits) of a canonical blob name `xx/SHA`, else undefined */
 export function shardOfBlobPath(path: string): string | undefined {
-  return path.length === 43 &&
-    BLOB_PATH.test(path) &&
-    path.charCodeAt(0) === path.charCodeAt(3) &&
-    path.charCodeAt(1) === path.charCodeAt(4)
-    ? path.slice(0, 2)
-    : undefined;
+  return path.length === BLOB_PATH_LENGTH && contentSha1(path) !== undefined ? path.slice(0, 2) : undefined;
 }
-const BLOB_PATH = /^[0-9a-f]{2}\/[0-9a-f]{40}$/;
+const BLOB_PATH_LENGTH = 2 + 1 + 40;
 const SHARD = /^[0-9a-f]{2}$/;
 const SHARD_NAMES = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'));
 

@@ -11,7 +11,7 @@ import { LiveFile } from './live-file.js';
 import { lookup } from './lookup-path.js';
 import { noteMarker } from './markers.js';
 import { kindOfPath } from './path-kind.js';
-import { openBlob, openOther } from './read-path.js';
+import { openBlob, openOther, openVerified } from './read-path.js';
 import { rename } from './rename-path.js';
 
 export class DatabaseFiles {
@@ -120,7 +120,7 @@ export class DatabaseFiles {
     const sha1 = contentSha1(path);
     if (sha1 === undefined) throw new FilestoreError('not-permitted', `${displayName(path)} is read-only until it is renamed back`);
     if (mode.truncate) return new ContentWriter(this.db, path, sha1);
-    const before = await openBlob(this.db, path, requester);
+    const before = await openVerified(this.db, path, requester);
     const { passthroughFd: fd } = before;
     if (fd === undefined) {
       await before.release();

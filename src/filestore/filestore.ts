@@ -33,8 +33,8 @@ export interface OpenFile {
   stat(): Answer<Stat>;
   /** @throws FilestoreError bad-handle when not open for reading, unavailable, corrupt */
   read(offset: number, length: number, signal: AbortSignal): Answer<ReadResult>;
-  /** What `read` answers, where that waits for nothing and cannot be aborted; absent where a read may have to wait. */
-  readNow?(offset: number, length: number): ReadResult;
+  /** What `read` answers, where that waits for nothing and cannot be aborted; absent or undefined where a read may have to wait. */
+  readNow?(offset: number, length: number): ReadResult | undefined;
   /** @param data valid until the first await only */
   write(offset: number, data: Uint8Array): Answer<number>;
   truncate(sizeBytes: number): Answer<void>;

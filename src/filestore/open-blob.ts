@@ -2,10 +2,15 @@
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import type { ReadResult } from '../base/read-result.js';
-import type { CachedFile, Fill } from '../cache/cache.js';
+import type { CachedFile, Fill, HeldFile } from '../cache/cache.js';
 import type { OpenFile, Stat } from './filestore.js';
 
 const NOTHING = new Uint8Array(0);
+
+function sliceOf(file: CachedFile, offset: number, length: number): ReadResult {
+  const left = file.sizeBytes - offset;
+  return left <= 0 ? NOTHING : { fd: file.fd, position: offset, length: Math.min(length, left) };
+}
 
 abstract class ReadOnlyFile {
   readonly #stat: Stat;
@@ -39,6 +44,57 @@ abstract class ReadOnlyFile {
   }
 }
 
+/**
+ * A blob whose verified copy was held open already. It is looked at when bytes are read, not when it is opened: the kernel has the pages of
+ * a popular blob and reads nothing. A copy that was changed meanwhile is replaced by a verified one.
+ */
+export class HeldBlob extends ReadOnlyFile implements OpenFile {
+  readonly immutable = true;
+  readonly streaming = false;
+  readonly wholeBytes: number;
+  readonly #reopen: (signal: AbortSignal) => Promise<CachedFile>;
+  #held: HeldFile | undefined;
+  #replacement: CachedFile | undefined;
+  #isReleased = false;
+
+  constructor(held: HeldFile, stat: Stat, reopen: (signal: AbortSignal) => Promise<CachedFile>) {
+    super(stat);
+    this.wholeBytes = held.sizeBytes;
+    this.#held = held;
+    this.#reopen = reopen;
+  }
+
+  /** The kernel reads from it without asking again, so it is looked at here. */
+  get passthroughFd(): number | undefined {
+    return this.#held?.isIntact() === true ? this.#held.fd : undefined;
+  }
+
+  readNow(offset: number, length: number): ReadResult | undefined {
+    const file = this.#replacement ?? (this.#held?.isIntact() === true ? this.#held : undefined);
+    return file === undefined ? undefined : sliceOf(file, offset, length);
+  }
+
+  async read(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
+    const now = this.readNow(offset, length);
+    if (now !== undefined) return now;
+    const file = await this.#reopen(signal);
+    if (this.#isReleased || this.#replacement !== undefined)
+      file.close(); // released, or another read was first
+    else {
+      this.#held?.close();
+      this.#held = undefined;
+      this.#replacement = file;
+    }
+    return this.readNow(offset, length) ?? NOTHING;
+  }
+
+  release(): void {
+    this.#isReleased = true;
+    this.#held?.close();
+    this.#replacement?.close();
+  }
+}
+
 /** Verified bytes on this disk: the cache's, or a sealed file of the spool. */
 export class WholeFile extends ReadOnlyFile implements OpenFile {
   readonly streaming = false;
@@ -64,8 +120,7 @@ export class WholeFile extends ReadOnlyFile implements OpenFile {
   }
 
   readNow(offset: number, length: number): ReadResult {
-    const left = this.#file.sizeBytes - offset;
-    return left <= 0 ? NOTHING : { fd: this.#file.fd, position: offset, length: Math.min(length, left) };
+    return sliceOf(this.#file, offset, length);
   }
 
   release(): void {

@@ -23,6 +23,11 @@ export function kindOfPath(path: string): PathKind {
   return 'other';
 }
 
+/** The blob behind a name: of an alias, what it stands for. */
+export function blobOfPath(path: string): string {
+  return kindOfPath(path) === 'alias' ? blobOfAlias(path) : path;
+}
+
 /** The blob that an alias stands for. */
 export function blobOfAlias(alias: string): string {
   return alias.slice(0, -ALIAS_SUFFIX.length);

@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
 import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
-import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import { displayName, objectNameOf } from '../base/names.js';
 import type { Priority } from '../base/priority-limiter.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
@@ -17,39 +17,53 @@ import { headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
 import { knownBlob, lookup } from './lookup-path.js';
-import { RangedFile, StreamedFile, WholeFile } from './open-blob.js';
-import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { HeldBlob, RangedFile, StreamedFile, WholeFile } from './open-blob.js';
+import { blobOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
 
 /** @param path a blob or an alias of one. @throws not-found, unavailable, corrupt */
 export function openBlob(db: Database, path: string, requester: Requester): Answer<OpenFile> {
-  const blob = kindOfPath(path) === 'alias' ? blobOfAlias(path) : path;
+  const blob = blobOfPath(path);
   const known = knownBlob(db, blob);
   const pending = db.spool.pending.get(blob);
   if (known !== undefined && pending === undefined) {
+    const held = db.cache.openHeld(cacheKeyOf(blob, ''));
+    if (held !== undefined) {
+      if (db.walk.isWalking) db.walk.opened(blob, false);
+      const stat = known.sizeBytes === held.sizeBytes ? known : { ...known, sizeBytes: held.sizeBytes };
+      return new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
+    }
     const cached = db.cache.open(cacheKeyOf(blob, ''));
     if (cached !== undefined && !(cached instanceof Promise)) {
       if (db.walk.isWalking) db.walk.opened(blob, false);
       return new WholeFile(cached, known.sizeBytes === cached.sizeBytes ? known : { ...known, sizeBytes: cached.sizeBytes }, true);
     }
   }
-  return openSlowly(db, path, blob, requester);
+  return openVerified(db, path, requester);
 }
 
-async function openSlowly(db: Database, path: string, blob: string, requester: Requester): Promise<OpenFile> {
+/** A verified copy, filled when there is none. @throws not-found, unavailable, corrupt */
+async function openCached(db: Database, blob: string, signal: AbortSignal): Promise<CachedFile> {
+  const key = cacheKeyOf(blob, '');
+  return (await db.cache.open(key)) ?? (await fillWhole(db, blob, key, signal));
+}
+
+/** The same as {@link openBlob}, with a copy that was looked at just now. */
+export async function openVerified(db: Database, path: string, requester: Requester): Promise<OpenFile> {
+  const blob = blobOfPath(path);
   const stat = await lookup(db, path, requester);
   if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   const pending = db.spool.pending.get(blob);
   if (pending !== undefined) return new WholeFile(await openSealed(db, pending), stat, true);
-  const cached = await db.cache.open(cacheKeyOf(blob, ''));
+  const key = cacheKeyOf(blob, '');
+  const cached = await db.cache.open(key);
   if (cached !== undefined) return new WholeFile(cached, { ...stat, sizeBytes: cached.sizeBytes }, true);
-  const sha1 = contentSha1(blob) ?? '';
   if (stat.sizeBytes > db.settings.streamAboveBytes) {
-    const fill = db.cache.fill(`sha1-${sha1}`, sourcesOf(db, blob), new AbortController().signal);
+    const fill = db.cache.fill(key, sourcesOf(db, blob), new AbortController().signal);
     return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
   }
   db.walk.opened(blob, true);
-  const file = await fillWhole(db, blob, `sha1-${sha1}`, requester.signal);
+  const file = await fillWhole(db, blob, key, requester.signal);
   return new WholeFile(file, { ...stat, sizeBytes: file.sizeBytes }, true);
 }
 

@@ -28,7 +28,8 @@ export class Node {
    */
   version = 0;
   #children: Map<string, Node> | undefined;
-  #handles: Set<FileHandle> | undefined;
+  /** In the order of their opening; nearly always one, so an array. */
+  #handles: FileHandle[] | undefined;
 
   constructor(ino: number, kind: 'file' | 'directory', parent: Node | undefined, name: string) {
     this.ino = ino;
@@ -70,19 +71,21 @@ export class Node {
   }
 
   addHandle(handle: FileHandle): void {
-    (this.#handles ??= new Set()).add(handle);
+    if (this.#handles === undefined) this.#handles = [handle];
+    else this.#handles.push(handle);
   }
 
   removeHandle(handle: FileHandle): void {
-    this.#handles?.delete(handle);
-    if (this.#handles?.size === 0) this.#handles = undefined;
+    const handles = this.#handles;
+    if (handles === undefined) return;
+    const at = handles.indexOf(handle);
+    if (at >= 0) handles.splice(at, 1);
+    if (handles.length === 0) this.#handles = undefined;
   }
 
   /** The handle opened last that passes; undefined when there is none. */
   latestHandle(passes: (handle: FileHandle) => boolean): FileHandle | undefined {
-    let latest: FileHandle | undefined;
-    if (this.#handles !== undefined) for (const handle of this.#handles) if (passes(handle)) latest = handle;
-    return latest;
+    return this.#handles?.findLast(passes);
   }
 
   /** The handle opened for writing last. */

@@ -39,8 +39,8 @@ export class OpenFiles {
     const mode = { read: flags.read, write: flags.write, truncate: flags.truncate };
     return andThen(this.#context.filestore.open(pathOf(node), mode, requesterOf(caller)), (file) => {
       if (flags.truncate) this.#changed(node);
-      if (file.passthroughFd === undefined || flags.write) return this.#opened(node, file, flags, caller, 0);
       if (file.wholeBytes !== undefined) return this.#opened(node, file, flags, caller, file.wholeBytes);
+      if (file.passthroughFd === undefined || flags.write) return this.#opened(node, file, flags, caller, 0);
       return orRelease(file, () => andThen(file.stat(), (stat) => this.#opened(node, file, flags, caller, stat.sizeBytes)));
     });
   }
