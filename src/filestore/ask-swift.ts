@@ -2,10 +2,10 @@
  * What may be asked of Swift about names, and what its answers teach. Every answer is held against what happened here while it travelled: a
  * delete or a write of ours is newer than an answer that was on its way.
  */
-import { objectNameOf, pathOfObject } from '../base/names.js';
+import { joinPath, objectNameOf, pathOfObject } from '../base/names.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import type { ListedObject, ObjectInfo } from '../store/object-store.js';
-import { shardOfBlobPath } from './catalog.js';
+import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
@@ -13,6 +13,10 @@ import { believe } from './revival.js';
 const PAGE = 10_000;
 /** How long Swift's listing may lack what was stored (object-updater and container-updater run every few minutes). */
 const LISTING_LAG_MS = 900_000;
+
+/** Questions that one listing may lead to: more are asked by the next one. */
+const MOST_ASKED = 200;
+const ASKED_AT_ONCE = 8;
 
 /** One HEAD however many ask; teaches the catalog. @throws FilestoreError unavailable as soon as Swift is away, invalid-name, … */
 export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
@@ -100,10 +104,13 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
     const startedMs = Date.now();
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
     let shown = 0;
+    const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
     for await (const page of db.store.list(db.container, { ...prefix, limit: PAGE, priority })) {
       shown += page.length;
       merge(db, page, startedMs);
+      for (const object of page) names?.add(pathOfObject(object.name));
     }
+    if (names !== undefined) await askForUnshown(db, directory, names);
     if (shown === 0 && directory === '') await assertEmpty(db);
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
@@ -117,6 +124,29 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
       db.catalog.shard(directory).listedAtMs = startedMs;
     }
   });
+}
+
+/**
+ * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past
+ * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
+ */
+async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<void> {
+  const sinceMs = Date.now() - db.trustMs;
+  const shard = isShardName(directory) ? directory : undefined;
+  const doubtful: string[] = [];
+  db.catalog.forEachIn(directory, (name, kind) => {
+    const path = joinPath(directory, name);
+    if (kind === 'file' && !shown.has(path) && doubtful.length < MOST_ASKED) doubtful.push(path);
+  });
+  const isTrusted = (path: string): boolean =>
+    shard !== undefined && shardOfBlobPath(path) === shard
+      ? db.catalog.blobSize(shard, path, sinceMs) >= 0
+      : (db.catalog.other(path)?.checkedAtMs ?? 0) > sinceMs;
+  const queue = doubtful.filter((path) => !isTrusted(path));
+  const worker = async (): Promise<void> => {
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) await headOf(db, path);
+  };
+  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, worker));
 }
 
 /** A listing of nothing is held against the container's own count before it is believed: a degraded container may answer either. */

@@ -23,6 +23,8 @@ export class LiveFile {
   #openers = 0;
   #unlinked = false;
   #flushing: Promise<void> = Promise.resolve();
+  /** A rename is under way that decides which name it has, or whether it has one. */
+  #undecided: Promise<void> | undefined;
 
   /**
    * @param base the bytes it has; undefined for a new or emptied file, which is then published even if nothing is written
@@ -103,6 +105,20 @@ export class LiveFile {
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
   }
 
+  /**
+   * Holds back what closes publish until the returned function is called: only then is it known under which name, if any. What is being
+   * published already is published once more.
+   */
+  holdName(): () => void {
+    let decide = (): void => undefined;
+    const undecided = new Promise<void>((resolve) => (decide = resolve));
+    this.#undecided = undecided;
+    return () => {
+      if (this.#undecided === undecided) this.#undecided = undefined;
+      decide();
+    };
+  }
+
   rename(to: string): void {
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
     this.#path = to;
@@ -129,8 +145,12 @@ export class LiveFile {
   /** Under the name the file has, also when it gets another one meanwhile; nowhere when it has none any more. */
   async #publish(staging: StagingFile, digest: FileDigest, mtimeMs: number): Promise<void> {
     while (!this.#unlinked) {
+      if (this.#undecided !== undefined) {
+        await this.#undecided;
+        continue;
+      }
       const path = this.#path;
-      const isWanted = (): boolean => !this.#unlinked && this.#path === path;
+      const isWanted = (): boolean => !this.#unlinked && this.#path === path && this.#undecided === undefined;
       try {
         await publish(this.#db, { path, staging, digest, mtimeMs, isWanted });
         return;

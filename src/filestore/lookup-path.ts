@@ -7,7 +7,7 @@
  */
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
-import type { Answer } from '../base/maybe-promise.js';
+import { andThen, type Answer } from '../base/maybe-promise.js';
 import { hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from './ask-swift.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
@@ -25,7 +25,7 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
     case 'marker':
       return db.local.stat(path);
     case 'alias':
-      return db.spool.aliases.has(path) ? lookupBlob(db, blobOfAlias(path), requester) : lookupLocal(db, path);
+      return db.spool.aliases.has(path) ? lookupAlias(db, path, requester) : lookupLocal(db, path);
     case 'temporary':
       return lookupLocal(db, path);
     case 'other':
@@ -36,6 +36,18 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
           : lookupOther(db, path, requester))
       );
   }
+}
+
+/** When its blob is gone (another node deleted it), nothing waits behind the alias any more, and it must not hide a blob written anew. */
+function lookupAlias(db: Database, alias: string, requester: Requester): Answer<Stat | undefined> {
+  const blob = blobOfAlias(alias);
+  return andThen(lookupBlob(db, blob, requester), (stat) => {
+    if (stat === undefined) {
+      db.spool.removeAlias(alias);
+      db.aliased.delete(blob);
+    }
+    return stat;
+  });
 }
 
 /** What this machine alone decides: files being written, sealed, directories made. */

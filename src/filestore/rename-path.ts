@@ -46,11 +46,24 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
     await renameAlias(db, from, to);
     return;
   }
+  if (toKind === 'alias')
+    throw new FilestoreError('not-permitted', `${displayName(to)}: a name ending in .__gc is made by renaming its blob`);
   await db.live.get(from)?.flush();
-  // Who has the replaced file open keeps its bytes; the name is no longer theirs.
+  if (!db.spool.pending.has(from)) await assertHashes(db, from, to, requester);
+  // A close meanwhile belongs to the name that the file has in the end, also when this rename fails.
+  const decided = [db.live.get(from), db.live.get(to)].map((live) => live?.holdName());
+  try {
+    if (db.spool.pending.has(from)) await renamePending(db, from, to);
+    else await copyThenBury(db, from, to, requester);
+  } finally {
+    for (const decide of decided) decide?.();
+  }
+}
+
+/** The new name is the file's from this turn of the loop on. Who has the replaced file open keeps its bytes; the name is no longer theirs. */
+function moveLive(db: Database, from: string, to: string): void {
   db.live.get(to)?.unlink();
-  if (db.spool.pending.has(from)) await renamePending(db, from, to);
-  else await copyThenBury(db, from, to, requester);
+  db.live.get(from)?.rename(to);
 }
 
 async function renameDirectory(db: Database, from: string, to: string, targetExists: boolean, requester: Requester): Promise<void> {
@@ -80,16 +93,9 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
       `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name, and nothing is stored under the other`,
     );
   }
-  const live = db.live.get(from);
-  // Before anything is awaited: a close meanwhile belongs to the new name.
-  live?.rename(to);
   endAlias(db, to);
-  try {
-    await db.spool.renamePending(from, to);
-  } catch (error) {
-    live?.rename(from);
-    throw error;
-  }
+  await db.spool.renamePending(from, to);
+  moveLive(db, from, to);
   const renamed = db.spool.pending.get(to);
   if (pending !== undefined && renamed !== undefined && db.verifiedSeals.has(pending.sequence)) db.verifiedSeals.add(renamed.sequence);
   // A PUT of the old name may be on its way, or may have been carried out without our hearing of it.
@@ -98,24 +104,35 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
   db.wake();
 }
 
-async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+/** What only Swift has gets a content name only when its bytes hash to it. @throws corrupt, cross-device where that cannot be told */
+async function assertHashes(db: Database, from: string, to: string, requester: Requester): Promise<void> {
   const [known, sha1] = [db.catalog.other(from), contentSha1(to)];
-  if (sha1 !== undefined && contentSha1(from) !== sha1) {
-    if (known?.md5 === undefined) throw crossDevice(from, to);
-    const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
-    const digest = await digestFile(displayName(from), file.fd).finally(() => file.close());
-    if (digest.sha1 !== sha1)
-      throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
-  }
-  const sizeBytes = db.catalog.sizeOf(from);
-  // Only an origin has it, or the spool would put what it owes of the target over the copy: mv copies through the mount.
-  if (sizeBytes === undefined || db.spool.pending.has(to)) throw crossDevice(from, to);
-  const live = db.live.get(from);
-  live?.rename(to);
+  if (sha1 === undefined || contentSha1(from) === sha1) return;
+  if (known?.md5 === undefined) throw crossDevice(from, to);
+  const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
+  const digest = await digestFile(displayName(from), file.fd).finally(() => file.close());
+  if (digest.sha1 !== sha1)
+    throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
+}
+
+async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+  const [known, sha1, sizeBytes] = [db.catalog.other(from), contentSha1(to), db.catalog.sizeOf(from)];
+  // Only an origin has it, or it would be a temporary name in Swift, or the spool would put what it owes of the target over the copy: mv copies
+  // through the mount.
+  if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || db.spool.pending.has(to)) throw crossDevice(from, to);
+  let isGivenUp = false;
   const copy = async (): Promise<void> => {
+    if (isGivenUp) return;
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs };
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
+    // The rename was answered with an error meanwhile: whatever was done to the target since is newer.
+    if (isGivenUp) {
+      const target = db.catalog.other(to);
+      if (target !== undefined) db.learnOther(to, { ...target, checkedAtMs: 0 });
+      return;
+    }
+    moveLive(db, from, to);
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
     if (db.isBuried(to)) {
       db.spool.exhume(to);
@@ -128,7 +145,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
   try {
     await db.health.answerOrAway(() => db.locks.runBoth(from, to, copy), requester.signal);
   } catch (error) {
-    live?.rename(from);
+    isGivenUp = true;
     throw error;
   }
   await unlink(db, from, requester);

@@ -5,6 +5,7 @@
  *   pause() … resume()   calls hang, then go on; a call's signal and timeoutMs are heeded while it hangs
  *   failNext(m, kind, n) the next n calls of the method throw; 'body' breaks the next bodies half way
  *   loseNext(m)          the next call is carried out, then throws `unavailable`: its answer was lost
+ *   clearFaults()        what was told and did not happen yet does not happen
  *   before = (r) => …    called with each request before it is carried out; may wait or throw
  *
  * Every call is written to `requests` and counted by method in `counts`.
@@ -106,6 +107,12 @@ export class MemoryStore implements ObjectStore {
 
   loseNext(method: StoreMethod, times = 1): void {
     this.#losses.set(method, (this.#losses.get(method) ?? 0) + times);
+  }
+
+  /** Forgets what `failNext` and `loseNext` have left. */
+  clearFaults(): void {
+    this.#failures.clear();
+    this.#losses.clear();
   }
 
   pause(): void {

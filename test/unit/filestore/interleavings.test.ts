@@ -167,4 +167,104 @@ describe('what may interleave', () => {
     assert.equal(filestore.databases[0]?.pendingWrites, 6);
     assert.equal(filestore.databases[0]?.state, 'degraded');
   });
+
+  it('a close during a rename belongs to the name the file has in the end, whether the rename succeeds or fails', async () => {
+    const client = await start({ writeMode: 'back' });
+    for (const [outcome, wanted] of [
+      ['fails', { a: 'new a', b: 'old b' }],
+      ['succeeds', { a: undefined, b: 'new a' }],
+    ] as const) {
+      await client.writeFile('a', Buffer.from('old a'));
+      await client.writeFile('b', Buffer.from('old b'));
+      await drained();
+      const file = await client.open('a', 'r+');
+      const copy = hold(({ method }) => method === 'copy');
+      if (outcome === 'fails') store.failNext('copy', 'too-large');
+      const renamed = client.rename('a', 'b').then(
+        () => 'succeeds',
+        () => 'fails',
+      );
+      await copy.held;
+      await file.write(Buffer.from('new a'), 0);
+      const closed = file.close();
+      copy.go();
+      assert.equal(await renamed, outcome);
+      await closed;
+      await drained();
+      for (const name of ['a', 'b'] as const) {
+        assert.equal(store.peek(CONTAINER, name)?.toString(), wanted[name], `${name} in Swift when it ${outcome}`);
+        assert.equal((await client.readFile(name).catch(() => undefined))?.toString(), wanted[name], `${name} here when it ${outcome}`);
+      }
+    }
+  });
+
+  it('who has the target of a failed rename open still writes to it', async () => {
+    const client = await start();
+    await client.writeFile('a', Buffer.from('a'));
+    await client.writeFile('b', Buffer.from('b'));
+    const target = await client.open('b', 'r+');
+    store.failNext('copy', 'too-large');
+    await assert.rejects(client.rename('a', 'b'));
+    await target.write(Buffer.from('written after'), 0);
+    await target.close();
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'b')?.toString(), 'written after');
+    assert.equal((await client.readFile('a')).toString(), 'a');
+  });
+
+  it('a rename that was given up does not bring back what was deleted since', async () => {
+    const client = await start({ lookupWaitMs: 100 });
+    await client.writeFile('a', Buffer.from('a'));
+    await client.writeFile('b', Buffer.from('b'));
+    const copy = hold(({ method }) => method === 'copy');
+    await assert.rejects(client.rename('a', 'b'), /Swift cannot be reached/);
+    await client.unlink('b');
+    copy.go();
+    await eventually('Swift is back', () => filestore.databases[0]?.state === 'serving');
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), ['a']);
+    assert.equal(await client.exists('b'), false);
+  });
+
+  it('what Swift has is not renamed to a name that Swift never has', async () => {
+    const client = await start();
+    const blob = makeBlob(1, 2000);
+    await client.mkdir('upload');
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile('a', Buffer.from('a'));
+    await client.writeFile(blob.name, blob.content);
+    await assert.rejects(client.rename('a', 'upload/a'), { kind: 'cross-device' });
+    await assert.rejects(client.rename(blob.name, `${blob.name}.__new`), { kind: 'cross-device' });
+    await assert.rejects(client.rename('a', `${blob.name}.__gc`), { kind: 'not-permitted' });
+    assert.equal((await client.readFile('a')).toString(), 'a');
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+  });
+
+  it('an alias left over from a blob that another node deleted does not hide the blob that it writes anew', async () => {
+    const client = await start({ nodes: 'many' });
+    const blob = makeBlob(1, 2000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await client.rename(blob.name, `${blob.name}.__gc`);
+    store.uproot(CONTAINER, blob.name);
+    await assert.rejects(client.rename(`${blob.name}.__gc`, blob.name), { kind: 'not-found' });
+    store.plant(CONTAINER, blob.name, blob.content);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+  });
+
+  it('a listing asks for what it did not show, so that what another node deleted ends in listings too', async () => {
+    const client = await start({ nodes: 'many' });
+    const blob = makeBlob(1, 2000);
+    const shard = blob.sha1.slice(0, 2);
+    await client.mkdir(shard);
+    await client.mkdir('docs');
+    await client.writeFile(blob.name, blob.content);
+    await client.writeFile('docs/one', Buffer.from('one'));
+    assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+    assert.deepEqual(await client.readdir('docs'), ['one']);
+    store.uproot(CONTAINER, blob.name);
+    store.uproot(CONTAINER, 'docs/one');
+    assert.deepEqual(await client.readdir(shard), []);
+    assert.deepEqual(await client.readdir('docs'), []);
+  });
 });
