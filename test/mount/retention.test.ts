@@ -103,7 +103,7 @@ describe('docs/DURABILITY.md: delete_retention', () => {
   });
 
   it('When the time is over it is too late, and `undelete` says so; what was written again meanwhile stays.', async () => {
-    const mount = await startMount({ swift, database: 'short', args: ['--delete-retention', '4s'] });
+    const mount = await startMount({ swift, database: 'short', args: ['--delete-retention', '12s'] });
     const [lost, rewritten, rescued] = [makeBlob(440), makeBlob(441), makeBlob(442)];
     for (const blob of [lost, rewritten, rescued]) {
       await write(mount, blob);
