@@ -1,6 +1,7 @@
 /**
- * Walks (`copytree`, `tar`, `zip`, `rsync`, a backup) over what is not in the cache: two cold opens in name order, which is also the order of our
- * listings, are taken for a walk, and what comes next in that order is fetched ahead, many at once, below interactive reads. A cold walk then runs at the rate of Swift rather than at a round trip a file.
+ * Walks (`copytree`, `tar`, `zip`, `rsync`, a backup) over what is not in the cache: three cold opens in name order, which is also the order of our
+ * listings, are taken for a walk, and what comes next in that order is fetched ahead, many at once, below interactive reads. A cold walk then
+ * runs at the rate of Swift rather than at a round trip a file. Two in that order happen by chance where a directory has few names.
  *
  * A guess that is wrong costs at most `WINDOW_BYTES` of downloads; nothing waits for it, and its failures are nobody's: who then opens the blob asks anew.
  */
@@ -13,6 +14,9 @@ const WINDOW_BYTES = 64 << 20;
 const LARGEST_BLOB_BYTES = 8 << 20;
 /** A walker may skip names that it has already, or that are not files. */
 const STRIDE = 8;
+/** Opens in a row, each after the one before it in the order, from which on it is a walk. */
+const STREAK_OF_A_WALK = 2;
+const LONGEST_STREAK = 4;
 const DIRECTORIES_REMEMBERED = 4;
 /** How old a remembered order may be. */
 const REMEMBERED_MS = 30_000;
@@ -60,12 +64,14 @@ export class WalkAhead {
     const follows = this.#follows(directory, index);
     this.#last = { directory, index };
     if (!follows) {
-      // Another reader beside the walk does not end it; a second stray in a row does.
-      if (this.#streak > 0) this.#streak--;
+      // Another reader beside the walk does not end it; more strays than there was streak do.
+      if (this.#next === undefined) this.#streak = 0;
+      else if (this.#streak > 0) this.#streak--;
       else this.#next = undefined;
       return;
     }
-    this.#streak = Math.min(this.#streak + 1, 4);
+    this.#streak = Math.min(this.#streak + 1, LONGEST_STREAK);
+    if (this.#next === undefined && this.#streak < STREAK_OF_A_WALK) return;
     if (cold) this.#window = Math.min(LARGEST_WINDOW, this.#window * 2);
     this.#next ??= { directory, index: index + 1 };
     this.#goOn();
