@@ -15,6 +15,10 @@ import type { Requester, Stat } from './filestore.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { mayLiveElsewhere } from './revival.js';
 
+/** How long a file that anybody may replace is believed to be as it was. */
+const OTHER_TRUST_MS = 60_000;
+/** How long the kernel may believe it. */
+const OTHER_VALID_MS = 1_000;
 const DIRECTORY_SHAPE = /^(?:[0-9a-f]{2,3}|upload)$/;
 
 export function lookup(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
@@ -94,9 +98,7 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
     if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(there.sizeBytes);
   }
   try {
-    const info = (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal))
-      ? undefined
-      : await headOf(db, path, requester.signal);
+    const info = (await isPlainlyAbsent(db, path, requester)) ? undefined : await headOf(db, path, requester.signal);
     if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(info.sizeBytes), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;
@@ -109,6 +111,12 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
   if (inOrigin?.kind === 'file' && !db.isBuried(path)) return db.blobStat(inOrigin.sizeBytes);
   db.absence.said(path);
   return undefined;
+}
+
+/** Whether a name can only be absent: it is not on the list of a container that holds just what is on the list. */
+async function isPlainlyAbsent(db: Database, path: string, requester: Requester): Promise<boolean> {
+  if (db.catalog.sizeOf(path) !== undefined) return false;
+  return (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal)) && db.catalog.sizeOf(path) === undefined;
 }
 
 /** Ruling 1. */
@@ -151,10 +159,8 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
 }
 
 async function lookupOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
-  const known = db.catalog.other(path);
-  const trustedMs = known === undefined ? 0 : known.checkedAtMs + Math.min(db.trustMs, 60_000) - Date.now();
-  if (known !== undefined && trustedMs > 0)
-    return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, Math.min(1_000, trustedMs));
+  const trusted = trustedOther(db, path);
+  if (trusted !== undefined) return trusted;
   if (db.catalog.hasBelow(path) || db.hasLocalBelow(path)) return db.directoryStat(path);
   if ((db.isBuried(path) && !mayLiveElsewhere(db, path)) || db.absence.isKnown(path)) return undefined;
   try {
@@ -167,12 +173,13 @@ async function lookupOther(db: Database, path: string, requester: Requester): Pr
     if (db.isBuried(path)) return undefined;
     const inOrigin = await statInOrigin(db, path);
     if (inOrigin !== undefined) return inOrigin;
+    const known = db.catalog.other(path);
     if (known !== undefined) return { ...db.fileStat(known.sizeBytes, known.mtimeMs, 0) };
     throw new FilestoreError('unavailable', `${displayName(path)}: not known here, and Swift cannot be asked (${messageOf(error)})`, {
       cause: error,
     });
   }
-  const meanwhile = lookupLocal(db, path);
+  const meanwhile = lookupLocal(db, path) ?? trustedOther(db, path);
   if (meanwhile !== undefined) return meanwhile;
   if (db.isBuried(path)) return undefined;
   const inOrigin = await statInOrigin(db, path);
@@ -180,8 +187,17 @@ async function lookupOther(db: Database, path: string, requester: Requester): Pr
   return inOrigin;
 }
 
+/** A file in Swift that is not content-named, as long as what we know of it is young enough. */
+function trustedOther(db: Database, path: string): Stat | undefined {
+  const known = db.catalog.other(path);
+  if (known === undefined) return undefined;
+  const trustedMs = known.checkedAtMs + Math.min(db.trustMs, OTHER_TRUST_MS) - Date.now();
+  if (trustedMs <= 0) return undefined;
+  return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, Math.min(OTHER_VALID_MS, trustedMs));
+}
+
 async function askForOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
-  if (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal)) return undefined;
+  if (await isPlainlyAbsent(db, path, requester)) return undefined;
   const info = await headOf(db, path, requester.signal);
   const learnt = db.catalog.other(path);
   if (info !== undefined && learnt !== undefined) return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, 1_000);

@@ -1,7 +1,7 @@
 /** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
@@ -70,6 +70,26 @@ describe('what may interleave', () => {
     return { held, go };
   };
   const drained = async (): Promise<void> => assert.equal(await filestore.drain(20_000), true);
+
+  it('what was written long ago is there, also in a container that holds only what this mount put there', async () => {
+    const client = await start({ nodes: 'one', negativeTtlMs: 1_000 });
+    const blob = makeBlob(7, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await client.writeFile('notes.txt', Buffer.from('old'));
+    await drained();
+    // An unknown name makes the mount count what is there.
+    await assert.rejects(client.stat('unknown.txt'), /no such file/);
+    mock.timers.enable({ apis: ['Date'], now: Date.now() + 1000 * 86_400_000 });
+    try {
+      assert.equal((await client.stat('notes.txt')).sizeBytes, 3);
+      assert.equal((await client.stat(blob.name)).sizeBytes, 1000);
+      await client.unlink('notes.txt');
+      await assert.rejects(client.stat('notes.txt'), /no such file/);
+    } finally {
+      mock.timers.reset();
+    }
+  });
 
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
     const client = await start();
