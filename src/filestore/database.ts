@@ -87,6 +87,8 @@ export class Database {
   readonly touched = new Set<string>();
   /** Blobs that are hidden behind an alias (`xx/SHA.__gc`). */
   readonly aliased = new Set<string>();
+  /** When a write was last answered from the spool, on the clock of `performance.now`. */
+  lastSealMs = -Infinity;
   /** Sealed files whose bytes were hashed in this life of the daemon, by sequence. */
   readonly verifiedSeals = new Set<number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
@@ -239,7 +241,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    this.names.close();
+    await this.names.close();
     try {
       await this.binding.leave();
     } catch (error) {

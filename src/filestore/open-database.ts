@@ -19,6 +19,7 @@ import { LocalArea } from './local-area.js';
 import { NamesFile } from './names-file.js';
 import { Publisher } from './publisher.js';
 import type { StoreHealth } from './store-health.js';
+import { sumOfWrites } from './owed.js';
 
 /** Whom to tell that a name changed by another hand than the kernel's. */
 export class Changes {
@@ -71,7 +72,7 @@ export class OpenDatabase {
 
   status(): DatabaseStatus {
     const { db } = this;
-    const { writes } = Publisher.owed(db);
+    const writes = sumOfWrites(db.spool);
     const problem = db.binding.refusal?.message ?? db.problem;
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
@@ -80,9 +81,9 @@ export class OpenDatabase {
       state: reason === undefined ? 'serving' : 'degraded',
       reason,
       degradedSinceMs: db.health.awaySinceMs,
-      pendingWrites: writes.length,
-      pendingBytes: writes.reduce((sum, p) => sum + p.sizeBytes, 0),
-      oldestPendingMs: writes.length === 0 ? undefined : Math.min(...writes.map((p) => p.sealedAtMs)),
+      pendingWrites: writes.count,
+      pendingBytes: writes.bytes,
+      oldestPendingMs: writes.oldestMs,
       pendingDeletes: [...db.spool.tombstones.values()].filter((t) => t.owedToSwift).length,
       tornFiles: db.spool.torn.count,
       knownNames: db.catalog.count,

@@ -165,6 +165,7 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
 export async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   await admit(db, digest.sizeBytes);
   const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
+  db.lastSealMs = performance.now();
   db.verifiedSeals.add(pending.sequence);
   db.absence.end(path);
   db.owedTimes.delete(path);

@@ -1,6 +1,7 @@
 /**
  * The background of one database: publishes what is pending, oldest first, tells Swift of deletes, renews the registration, and keeps the list of
- * names fresh. One loop, woken by work, by Swift's return and by the clock; readers and writers go before it (priority `background`).
+ * names fresh. One loop, woken by work, by Swift's return and by the clock; readers and writers go before it (priority `background`), and a
+ * burst of closes that are answered from the spool has the disk to itself for a moment (`#mustHold`).
  *
  * What may interleave: each PUT and DELETE re-checks, under the blob's lock, that its record is still the current one.
  */
@@ -9,14 +10,20 @@ import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
 import { learnInfo, refreshBelow } from './ask-swift.js';
 import type { Database } from './database.js';
-import { deleteOwed, isDue, settleDeleted } from './delete-path.js';
+import { deleteOwed, settleDeleted } from './delete-path.js';
 import { RENEW_MS } from './node-registry.js';
+import { owedDeletes, owedWrites, owesNothing } from './owed.js';
 import { kindOfPath } from './path-kind.js';
 import { RetrySchedule } from './retry-schedule.js';
 import { bodyOfFile, cacheKeyOf, learn, metadataOf, putObject } from './publish.js';
 import { openSealed } from './read-path.js';
 
-const PUBLISH_AT_ONCE = 4;
+/** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
+const PUBLISH_AT_ONCE = 12;
+/** What is pending goes out when nothing was sealed for this long, … */
+const QUIET_MS = 100;
+/** … and at the latest when it has been held back for this long. */
+const HELD_AT_MOST_MS = 1_000;
 /** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
 const DELETES_AT_ONCE = 100;
 const FEWEST_FOR_BULK = 8;
@@ -32,6 +39,9 @@ export class Publisher {
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
+  /** Since when what is pending is held back, on the clock of `performance.now`. */
+  #heldSinceMs: number | undefined;
+  #isDraining = false;
   readonly #retries = new RetrySchedule();
   #renewAtMs = Date.now() + RENEW_MS;
   #refreshAtMs = 0;
@@ -50,28 +60,22 @@ export class Publisher {
     this.#loop = this.#run();
   }
 
-  /** What is owed to Swift now: temporaries wait for their rename, some deletes for their grace. */
-  static owed(db: Database): { readonly writes: Pending[]; readonly deletes: Tombstone[] } {
-    return {
-      writes: [...db.spool.pending.values()].filter((p) => kindOfPath(p.path) !== 'temporary'),
-      deletes: [...db.spool.tombstones.values()].filter(isDue),
-    };
-  }
-
   /** Resolves when nothing is owed, or when the time is up. @returns whether nothing is owed */
   async drain(timeoutMs: number): Promise<boolean> {
     const until = Date.now() + timeoutMs;
+    this.#isDraining = true;
     while (!this.#owesNothing() && Date.now() < until) {
       this.#wake();
       // A timer, not a promise: while Swift is away a turn ends at once, and the loop must get to its other work.
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     }
+    this.#isDraining = false;
     return this.#owesNothing();
   }
 
   #owesNothing(): boolean {
-    const { writes, deletes } = Publisher.owed(this.#db);
-    return writes.length + deletes.length + this.#db.owedTimes.size + this.#db.touched.size === 0;
+    const { spool, owedTimes, touched } = this.#db;
+    return owedTimes.size + touched.size === 0 && owesNothing(spool);
   }
 
   async close(): Promise<void> {
@@ -92,7 +96,8 @@ export class Publisher {
   #sleep(): Promise<void> {
     return new Promise<void>((resolve) => {
       const next = Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#retries.nextMs);
-      const timer = setTimeout(resolve, Math.min(Math.max(50, next - Date.now()), RENEW_MS)).unref();
+      const longestMs = this.#heldSinceMs === undefined ? RENEW_MS : QUIET_MS;
+      const timer = setTimeout(resolve, Math.min(Math.max(50, next - Date.now()), longestMs)).unref();
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -114,7 +119,7 @@ export class Publisher {
     if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
     if (!db.dropped && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal))))) return;
-    await this.#publishAll();
+    if (!this.#mustHold()) await this.#publishAll();
     await this.#deleteAll();
     await this.#updateTimes();
     await this.#touch();
@@ -131,12 +136,23 @@ export class Publisher {
     }
   }
 
+  /** Whether writers are at it: a PUT takes disk and processor from the next close(), and gains nothing by going out in its midst. */
+  #mustHold(): boolean {
+    const nowMs = performance.now();
+    const isQuiet = nowMs - this.#db.lastSealMs >= QUIET_MS;
+    this.#heldSinceMs ??= nowMs;
+    if (!isQuiet && !this.#isDraining && nowMs - this.#heldSinceMs < HELD_AT_MOST_MS) return true;
+    this.#heldSinceMs = undefined;
+    return false;
+  }
+
   /** One that Swift refuses does not stop the others; an outage stops all. */
   async #publishAll(): Promise<void> {
-    const queue = Publisher.owed(this.#db).writes.sort((a, b) => a.sequence - b.sequence);
+    // As it stands now: what comes meanwhile is for the next turn, so that deletes have theirs.
+    const queue = [...owedWrites(this.#db.spool)].values();
     const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined && !this.#mustStop; next = queue.shift()) {
-        const pending = next;
+      for (const pending of queue) {
+        if (this.#mustStop) return;
         await this.#attempt(`publish ${pending.path}`, () => this.#publish(pending));
       }
     };
@@ -197,9 +213,7 @@ export class Publisher {
     const db = this.#db;
     // Another node that says "one" has it: what we think is garbage may be what it lives on.
     if (db.binding.refusal !== undefined) return;
-    const owed = Publisher.owed(db)
-      .deletes.filter(({ path }) => this.#retries.isDue(`delete ${path}`))
-      .sort((a, b) => a.sequence - b.sequence);
+    const owed = [...owedDeletes(db.spool)].filter(({ path }) => this.#retries.isDue(`delete ${path}`));
     while (owed.length > 0 && !this.#mustStop) {
       const batch = owed.splice(0, DELETES_AT_ONCE);
       if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one') await this.#attempt('deletes', () => this.#deleteMany(batch));

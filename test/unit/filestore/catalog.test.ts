@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, fstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -92,31 +92,31 @@ describe('the catalog', () => {
 });
 
 describe('the durable list of names', () => {
-  const inTemp = (work: (directory: string) => void): void => {
+  const inTemp = async (work: (directory: string) => Promise<void>): Promise<void> => {
     const directory = mkdtempSync(join(tmpdir(), 'odoo-swiftfs-names-'));
     try {
-      work(directory);
+      await work(directory);
     } finally {
       rmSync(directory, { recursive: true });
     }
   };
-  const load = (directory: string): { file: NamesFile; catalog: Catalog } => {
-    const [file, catalog] = [new NamesFile(directory, SILENT_LOG), new Catalog()];
+  const load = (directory: string, sync?: (fd: number) => Promise<void>): { file: NamesFile; catalog: Catalog } => {
+    const [file, catalog] = [new NamesFile(directory, SILENT_LOG, sync), new Catalog()];
     file.load(catalog);
     return { file, catalog };
   };
 
-  it('gives back what was added and not removed', () => {
-    inTemp((directory) => {
+  it('gives back what was added and not removed', async () => {
+    await inTemp(async (directory) => {
       const first = load(directory);
       for (let n = 0; n < 100; n++) first.file.added(blobPath(n), n);
       for (let n = 0; n < 50; n++) first.file.removed(blobPath(n));
       first.file.addedOther('ü.txt', { sizeBytes: 7, mtimeMs: 8, md5: 'abc', checkedAtMs: 9 });
       first.file.addedOther('gone.txt', { sizeBytes: 7, mtimeMs: 8, md5: undefined, checkedAtMs: 9 });
       first.file.removed('gone.txt');
-      first.file.close();
+      await first.file.close();
       const { catalog, file } = load(directory);
-      file.close();
+      await file.close();
       assert.equal(catalog.count, 51);
       assert.equal(catalog.sizeOf(blobPath(99)), 99);
       assert.equal(catalog.sizeOf(blobPath(1)), undefined);
@@ -124,40 +124,100 @@ describe('the durable list of names', () => {
     });
   });
 
-  it('cut at any byte, it gives back the whole records before the cut and goes on from there', () => {
-    inTemp((directory) => {
+  it('cut at any byte, it gives back the whole records before the cut and goes on from there', async () => {
+    await inTemp(async (directory) => {
       const { file } = load(directory);
       file.added(blobPath(1), 1);
       file.addedOther('o', { sizeBytes: 1, mtimeMs: 1, md5: undefined, checkedAtMs: 1 });
       file.added(blobPath(2), 2);
-      file.close();
+      await file.close();
       const whole = readFileSync(join(directory, 'names-1'));
       for (let cut = 0; cut <= whole.length; cut++) {
         writeFileSync(join(directory, 'names-1'), whole.subarray(0, cut));
         const again = load(directory);
         assert.equal(again.catalog.sizeOf(blobPath(2)), cut === whole.length ? 2 : undefined);
         again.file.added(blobPath(3), 3);
-        again.file.close();
+        await again.file.close();
         const last = load(directory);
-        last.file.close();
+        await last.file.close();
         assert.equal(last.catalog.sizeOf(blobPath(3)), 3);
         assert.equal(last.catalog.sizeOf(blobPath(1)), cut >= 29 ? 1 : undefined);
       }
     });
   });
 
-  it('is rewritten when it is mostly history', () => {
-    inTemp((directory) => {
+  it('is rewritten when it is mostly history', async () => {
+    await inTemp(async (directory) => {
       const { file } = load(directory);
       for (let n = 0; n < 3000; n++) {
         file.added(blobPath(n), n);
         if (n > 10) file.removed(blobPath(n));
       }
-      file.close();
+      await file.close();
       const { catalog, file: again } = load(directory);
-      again.close();
+      await again.close();
       assert.equal(catalog.count, 11);
       assert.equal(readFileSync(join(directory, 'names-1')).length, 11 * 29);
+    });
+  });
+
+  it('is synced in the background, once for many names, and no name waits for it', async () => {
+    await inTemp(async (directory) => {
+      const sizesAtSync: number[] = [];
+      const sync = (fd: number): Promise<void> => {
+        sizesAtSync.push(fstatSync(fd).size);
+        return Promise.resolve();
+      };
+      const { file } = load(directory, sync);
+      for (let n = 0; n < 10_000; n++) file.added(blobPath(n), n);
+      assert.deepEqual(sizesAtSync, []);
+      // its own timer keeps no process alive
+      while (sizesAtSync.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.deepEqual(sizesAtSync, [10_000 * 29]);
+      await file.sync();
+      await file.close();
+      assert.deepEqual(sizesAtSync, [10_000 * 29], 'nothing came since, so nothing is synced');
+    });
+  });
+
+  it('a file whose sync failed is not trusted again: it is written anew', async () => {
+    await inTemp(async (directory) => {
+      const outcomes = [Promise.reject(new Error('disk')), Promise.resolve(), Promise.resolve()];
+      outcomes[0]?.catch(() => undefined);
+      const { file, catalog } = load(directory, () => outcomes.shift() ?? Promise.resolve());
+      const inode = statSync(join(directory, 'names-1')).ino;
+      catalog.loadBlob(Buffer.from(blobPath(1).slice(3), 'hex'), 0, 1);
+      file.added(blobPath(1), 1);
+      await assert.rejects(file.sync(), /disk/);
+      await file.sync();
+      assert.notEqual(statSync(join(directory, 'names-1')).ino, inode);
+      await file.close();
+      const again = load(directory);
+      await again.file.close();
+      assert.equal(again.catalog.sizeOf(blobPath(1)), 1);
+    });
+  });
+
+  it('what is added while it is rewritten is in the new file, synced, before it takes the name', async () => {
+    await inTemp(async (directory) => {
+      const { file, catalog } = load(directory);
+      for (let n = 0; n < 3000; n++) {
+        file.added(blobPath(n), n);
+        if (n > 10) file.removed(blobPath(n));
+        else catalog.loadBlob(Buffer.from(blobPath(n).slice(3), 'hex'), 0, n);
+      }
+      file.compact(catalog);
+      file.added(blobPath(5000), 5000);
+      const synced = file.sync();
+      file.added(blobPath(5001), 5001);
+      await synced;
+      await file.sync();
+      assert.equal(readFileSync(join(directory, 'names-1')).length, 13 * 29);
+      assert.ok(!existsSync(join(directory, 'names-1.new')));
+      const again = load(directory);
+      await again.file.close();
+      await file.close();
+      assert.equal(again.catalog.sizeOf(blobPath(5001)), 5001);
     });
   });
 });
