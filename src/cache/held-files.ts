@@ -5,12 +5,14 @@
  *   verified ──► pinned ◄──open/close──► idle ──(more than the pool holds, or forgotten)──► closed
  */
 import { closeSync } from 'node:fs';
+import { openFileLimit } from '../base/open-file-limit.js';
 import type { CachedFile, CacheKey, HeldFile } from './cache.js';
 import type { Fingerprint } from './fingerprint.js';
 import { fingerprintOf, isSameFile } from './fingerprint.js';
 
-/** Descriptors that stay open although nobody uses them. */
-const IDLE_MAX = 512;
+/** Descriptors that stay open although nobody uses them: a few thousand hot blobs, and most of the process's limit for its other work. */
+const IDLE_MAX = 4096;
+const SHARE_OF_LIMIT = 4;
 
 interface Held {
   readonly key: CacheKey;
@@ -28,6 +30,7 @@ export class HeldFiles {
   /** In the order of their last use, oldest first. */
   readonly #idle = new Map<CacheKey, Held>();
   readonly #onUnpinned: () => void;
+  readonly #idleMax = Math.min(IDLE_MAX, Math.floor(openFileLimit() / SHARE_OF_LIMIT));
 
   /** @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it */
   constructor(onUnpinned: () => void) {
@@ -103,7 +106,7 @@ export class HeldFiles {
     else if (held.isAnonymous) this.drop(held.key);
     else {
       this.#idle.set(held.key, held);
-      const oldest = this.#idle.size > IDLE_MAX ? this.#idle.keys().next().value : undefined;
+      const oldest = this.#idle.size > this.#idleMax ? this.#idle.keys().next().value : undefined;
       if (oldest !== undefined) this.drop(oldest);
     }
     this.#onUnpinned();
