@@ -2,9 +2,11 @@
  * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away
  * (ruling 7) and to know that a dropped one stays dropped (ruling 18).
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
+import { DIRECTORY_MODE } from '../spool/disk-calls.js';
+import { makeDurableDirectory } from '../spool/durable-directory.js';
 
 const FORMAT = 1;
 
@@ -41,7 +43,7 @@ export function readRecord(file: string): DatabaseRecord | undefined {
 
 /** Durable when it returns. */
 export function writeRecord(file: string, record: DatabaseRecord): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makeDurableDirectory(dirname(file), DIRECTORY_MODE);
   const temporary = `${file}.new`;
   writeFileSync(temporary, JSON.stringify({ format: FORMAT, ...record }), { mode: 0o600, flush: true });
   renameSync(temporary, file);

@@ -48,12 +48,18 @@ export async function bury(db: Database, path: string, graceMs = 0): Promise<voi
   const temporary = kindOfPath(path) === 'temporary' || kindOfPath(path) === 'alias';
   const due = graceMs > 0 ? { dueAtMs: Date.now() + graceMs } : {};
   const tombstone = db.spool.bury(path, { owedToSwift: !temporary, ...due });
+  await forgetBuried(db, tombstone, md5);
+}
+
+/** What a tombstone that was just written leads to. @param md5 of the bytes that are gone, where they are not known to be in Swift */
+export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.catalog.other(tombstone.path)?.md5 ?? ''): Promise<void> {
+  const { path } = tombstone;
   db.unlearn(path);
   db.owedTimes.delete(path);
   db.touched.delete(path);
   db.live.get(path)?.unlink();
   db.cache.forget(cacheKeyOf(path, md5));
-  if (temporary) db.spool.markDeleted(tombstone, { keep: false });
+  if (!tombstone.owedToSwift) db.spool.markDeleted(tombstone, { keep: false });
   else if (db.settings.nodes === 'many' && !db.health.isAway && isDue(tombstone)) await deleteNow(db, path);
   db.wake();
 }

@@ -7,9 +7,11 @@
  * as dead, and another may take its place: when it is heard of again, it keeps its deletes back until one of the two is gone.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { DIRECTORY_MODE, fsyncDirectorySync } from '../spool/disk-calls.js';
+import { makeDurableDirectory } from '../spool/durable-directory.js';
 import type { ContainerInfo, Metadata } from '../store/object-store.js';
 
 export const RENEW_MS = 60_000;
@@ -32,9 +34,11 @@ export function nodeIdOf(spoolDirectory: string): string {
   } catch {
     // There is none yet.
   }
-  mkdirSync(spoolDirectory, { recursive: true, mode: 0o700 });
+  makeDurableDirectory(spoolDirectory, DIRECTORY_MODE);
   const id = randomBytes(6).toString('hex');
   writeFileSync(file, `${id}\n`, { mode: 0o600, flush: true });
+  // Its name too: with another id this machine would be a second one, and refused until it counts as dead itself.
+  fsyncDirectorySync(spoolDirectory);
   return id;
 }
 

@@ -1,10 +1,12 @@
 /** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
+import { DIRECTORY_MODE } from '../spool/disk-calls.js';
+import { makeDurableDirectory } from '../spool/durable-directory.js';
 import { openSpool } from '../spool/open-spool.js';
 import { SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -17,9 +19,9 @@ import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { LocalArea } from './local-area.js';
 import { NamesFile } from './names-file.js';
+import { sumOfWrites } from './owed.js';
 import { Publisher } from './publisher.js';
 import type { StoreHealth } from './store-health.js';
-import { sumOfWrites } from './owed.js';
 
 /** Whom to tell that a name changed by another hand than the kernel's. */
 export class Changes {
@@ -41,7 +43,7 @@ const RECORD = 'record.json';
 /** The databases that this machine has served, from their records. */
 export function recordedDatabases(settings: FilestoreSettings): string[] {
   const directory = join(settings.spoolDirectory, SPOOL_FORMAT);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDurableDirectory(directory, DIRECTORY_MODE);
   return readdirSync(directory).flatMap((folder) => readRecord(join(directory, folder, RECORD))?.database ?? []);
 }
 

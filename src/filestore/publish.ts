@@ -110,13 +110,10 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
           if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
           // Unlinked or replaced meanwhile: the tombstone or the pending file that stands there settles it.
           assertWanted(path, isWanted);
-          const buried = db.spool.tombstones.get(path);
-          if (buried !== undefined) {
-            db.spool.exhume(path);
-            // Else a power cut could bring back the order to delete what we now say is stored.
-            await db.spool.sync();
-          }
+          db.spool.exhume(path);
           learn(db, path, digest, mtimeMs);
+          // Else a power cut could bring back the order to delete what we now say is stored, or older bytes.
+          if (db.spool.mayRise(path)) await db.spool.sync();
         }),
       given.signal,
     );
@@ -164,12 +161,13 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
 /** Durable on this machine, owed to Swift. */
 export async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   await admit(db, digest.sizeBytes);
+  // Before the seal, whose sync covers it: an alias that comes back in a power cut would hide what was sealed.
+  endAlias(db, path);
   const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
-  db.lastSealMs = performance.now();
   db.verifiedSeals.add(pending.sequence);
+  db.lastSealMs = performance.now();
   db.absence.end(path);
   db.owedTimes.delete(path);
-  endAlias(db, path);
   db.wake();
 }
 

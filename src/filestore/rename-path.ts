@@ -11,7 +11,7 @@
 import { FilestoreError } from '../base/errors.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { Database } from './database.js';
-import { bury, unlink } from './delete-path.js';
+import { forgetBuried, unlink } from './delete-path.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
@@ -94,12 +94,13 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
     );
   }
   endAlias(db, to);
-  await db.spool.renamePending(from, to);
+  // A PUT of the old name may be on its way, or may have been carried out without our hearing of it.
+  await db.spool.renamePending(from, to, { bury: kindOfPath(from) !== 'temporary' });
   moveLive(db, from, to);
   const renamed = db.spool.pending.get(to);
   if (pending !== undefined && renamed !== undefined && db.verifiedSeals.has(pending.sequence)) db.verifiedSeals.add(renamed.sequence);
-  // A PUT of the old name may be on its way, or may have been carried out without our hearing of it.
-  if (kindOfPath(from) !== 'temporary') await bury(db, from);
+  const tombstone = db.spool.tombstones.get(from);
+  if (tombstone !== undefined) await forgetBuried(db, tombstone);
   db.absence.end(to);
   db.wake();
 }
@@ -134,11 +135,9 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     }
     moveLive(db, from, to);
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
-    if (db.isBuried(to)) {
-      db.spool.exhume(to);
-      await db.spool.sync();
-    }
+    db.spool.exhume(to);
     endAlias(db, to);
+    if (db.spool.mayRise(to)) await db.spool.sync();
     if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
     else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
   };

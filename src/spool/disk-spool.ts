@@ -60,6 +60,8 @@ export class DiskSpool implements Spool {
   #stagingNumber = 0;
   /** Sealed files that no record names any more; removed once that is durable. */
   #doomed: string[] = [];
+  /** Paths for which something was ended by a record that is not synced yet, with its sequence number. */
+  readonly #ended = new Map<string, number>();
   #lazySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -139,12 +141,12 @@ export class DiskSpool implements Spool {
     return pending;
   }
 
-  async renamePending(from: string, to: string): Promise<void> {
+  async renamePending(from: string, to: string, options: { bury: boolean }): Promise<void> {
     const old = this.#state.pending.get(from);
     if (old === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not pending`);
     if (from === to) return;
     const before = this.#state.pending.get(to);
-    const moved = this.#recordPending({ type: 'move', from, to, of: old.sequence });
+    const moved = this.#recordPending({ type: 'move', from, to, of: old.sequence, ...(options.bury ? { buriedAtMs: this.#nowMs() } : {}) });
     await this.#syncOrUndo(() => {
       if (this.#state.pending.get(to)?.sequence === moved.sequence && !this.#state.pending.has(from)) {
         this.#record({ type: 'move', from: to, to: from, of: moved.sequence });
@@ -226,8 +228,13 @@ export class DiskSpool implements Spool {
     this.#syncSoon();
   }
 
+  mayRise(path: string): boolean {
+    return this.#ended.has(path);
+  }
+
   async sync(): Promise<void> {
     const doomed = this.#doomed;
+    const ended = [...this.#ended];
     this.#doomed = [];
     try {
       await this.#journal.sync();
@@ -235,6 +242,7 @@ export class DiskSpool implements Spool {
       this.#doomed = [...doomed, ...this.#doomed];
       throw error;
     }
+    for (const [path, sequence] of ended) if (this.#ended.get(path) === sequence) this.#ended.delete(path);
     for (const file of doomed) unlink(file, () => undefined);
   }
 
@@ -254,11 +262,27 @@ export class DiskSpool implements Spool {
   #record(unnumbered: Unnumbered<SpoolRecord>, options: { keepFile: boolean } = { keepFile: false }): SpoolRecord {
     if (this.#isClosed) throw new FilestoreError('unavailable', 'the spool is closed');
     const record = { ...unnumbered, sequence: this.#state.nextSequence() } as SpoolRecord;
+    const endedPath = this.#endedBy(record);
     this.#journal.append(encodeRecord(record));
+    if (endedPath !== undefined) this.#ended.set(endedPath, record.sequence);
     const ended = this.#state.apply(record);
     if (ended !== undefined && !options.keepFile) this.#doomed.push(ended.file);
     this.#compactIfWorthIt();
     return record;
+  }
+
+  /** For which path a record ends something that Swift's word stands for from then on. */
+  #endedBy(record: SpoolRecord): string | undefined {
+    switch (record.type) {
+      case 'told':
+      case 'exhume':
+      case 'release':
+        return record.path;
+      case 'alias':
+        return this.#state.aliases.get(record.alias);
+      default:
+        return undefined;
+    }
   }
 
   #recordPending(unnumbered: Unnumbered<SealRecord | MoveRecord>): Pending {

@@ -29,6 +29,8 @@ export interface MoveRecord {
   readonly from: string;
   readonly to: string;
   readonly of: number;
+  /** `from` is deleted by the same record, and Swift is yet to be told: a kill must not show what Swift had under it before. */
+  readonly buriedAtMs?: number;
 }
 
 export interface BuryRecord {

@@ -1,8 +1,8 @@
 /** Where things lie below `SPOOL_DIR/v1/DATABASE/`. A change of the layout is a new version folder. */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DIRECTORY_MODE } from './disk-calls.js';
+import { makeDurableDirectory } from './durable-directory.js';
 
 export const SPOOL_FORMAT = 'v1';
 
@@ -48,9 +48,9 @@ export function spoolLayout(directory: string, database: string): SpoolLayout {
   };
 }
 
-/** Makes what is missing, readable by nobody else. */
+/** Makes what is missing, durably, readable by nobody else. */
 export function makeLayout(layout: SpoolLayout): void {
   for (const path of [layout.root, layout.staging, layout.sealed, layout.torn, layout.local]) {
-    mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+    makeDurableDirectory(path, DIRECTORY_MODE);
   }
 }

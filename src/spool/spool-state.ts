@@ -51,6 +51,10 @@ export class RecordedState implements SpoolState {
         const moved = this.pending.get(record.from);
         if (moved?.sequence !== record.of) return undefined;
         this.#dropPending(record.from);
+        if (record.buriedAtMs !== undefined) {
+          const { from: path, buriedAtMs: deletedAtMs, sequence } = record;
+          this.tombstones.set(path, { path, deletedAtMs, owedToSwift: true, sequence });
+        }
         return this.#setPending({ ...moved, path: record.to, sequence: record.sequence });
       }
       case 'release':

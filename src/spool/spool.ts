@@ -70,8 +70,11 @@ export interface Spool extends SpoolState {
    * @param isWanted asked in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
    */
   seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted?: () => boolean): Promise<Pending>;
-  /** The pending object moves to another name, durably, without its bytes. */
-  renamePending(from: string, to: string): Promise<void>;
+  /**
+   * The pending object moves to another name, durably, without its bytes.
+   * @param options.bury the old name is deleted by the same record, and Swift is owed that
+   */
+  renamePending(from: string, to: string, options: { bury: boolean }): Promise<void>;
   /** Swift has it. @returns false when a later seal or delete of the path has superseded `pending`: then nothing changes. */
   markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean>;
   /** Not content-true: keeps the bytes under `torn/` for a human. */
@@ -90,6 +93,11 @@ export interface Spool extends SpoolState {
   addAlias(alias: string, path: string): void;
   removeAlias(alias: string): void;
 
+  /**
+   * Whether a power cut could still bring back what a record has ended for this path: a tombstone, something pending, an alias in front of it.
+   * Who answers that Swift has the path syncs first, else a delete or older bytes come back over it.
+   */
+  mayRise(path: string): boolean;
   /** Everything recorded so far survives a power cut. */
   sync(): Promise<void>;
   /** `local/`: markers of the checklist live here as plain files. */

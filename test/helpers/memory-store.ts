@@ -127,6 +127,13 @@ export class MemoryStore implements ObjectStore {
     paused?.resume();
   }
 
+  /** Another store that holds what this one holds now. */
+  clone(): MemoryStore {
+    const copy = new MemoryStore({ clock: this.#clock, pageSize: this.#pageSize });
+    for (const [name, { objects, metadata }] of this.#containers) copy.#containers.set(name, { objects: new Map(objects), metadata });
+    return copy;
+  }
+
   /** For tests that look behind the port: the stored bytes, without a request. */
   peek(container: string, name: string): Buffer | undefined {
     return this.#containers.get(container)?.objects.get(name)?.bytes;

@@ -196,6 +196,9 @@ class Run {
   async #call(call: Call): Promise<void> {
     const { client } = this.#at(call.machine);
     const reference = this.#reference;
+    // What another machine changed is as it was when it was last asked for, as long as Swift does not answer.
+    const names = 'name' in call ? [call.name] : 'names' in call ? call.names : [];
+    if (!this.#isWell && call.op !== 'write' && names.some((name) => !reference.knows(call.machine, name))) return;
     switch (call.op) {
       case 'write': {
         const bytes = bytesFor(call.name, call.content);
@@ -253,12 +256,12 @@ class Run {
         return;
       }
       case 'rmdir': {
-        const may = reference.rmdir(call.machine, call.directory);
+        const may = [...reference.rmdir(call.machine, call.directory), ...(this.#isWell ? [] : ['done'])];
         await this.#may(call.machine, client.rmdir(call.directory), may, () => reference.removed(call.machine, call.directory));
         return;
       }
       case 'rename-directory': {
-        const may = reference.renameDirectory(call.machine, call.directory, call.to);
+        const may = [...reference.renameDirectory(call.machine, call.directory, call.to), ...(this.#isWell ? [] : ['done'])];
         await this.#may(call.machine, client.rename(call.directory, call.to), may, () => {
           reference.removed(call.machine, call.directory);
           reference.made(call.machine, call.to);
@@ -372,6 +375,7 @@ class Run {
   async #sameContent(machine: number, name: string): Promise<void> {
     const wanted = this.#reference.read(machine, name);
     const { client } = this.#at(machine);
+    if (!this.#isWell && !this.#reference.knows(machine, name)) return;
     const read = client.readFile(name);
     const outcome = await this.#may(machine, read, [wanted === undefined ? 'not-found' : 'done']);
     if (outcome !== 'done') return;

@@ -8,9 +8,9 @@ import type { BlobCache } from '../../src/cache/cache.js';
 import type { FilestoreSettings, RunningFilestore } from '../../src/filestore/filestore-options.js';
 import { openFilestore } from '../../src/filestore/open-filestore.js';
 import { createMemoryDriver, type MemoryMount } from '../../src/fuse/memory-driver.js';
+import type { ObjectStore } from '../../src/store/object-store.js';
 import { createVfs } from '../../src/vfs/vfs.js';
 import { filestoreSettings } from '../helpers/filestore-settings.js';
-import type { MemoryStore } from '../helpers/memory-store.js';
 import { eventually } from '../helpers/processes.js';
 
 interface Running {
@@ -20,12 +20,12 @@ interface Running {
 }
 
 export class Machine {
-  readonly #store: MemoryStore;
+  readonly #store: ObjectStore;
   readonly #directory: string;
   readonly #settings: Partial<FilestoreSettings>;
   #running: Running | undefined;
 
-  constructor(store: MemoryStore, directory: string, settings: Partial<FilestoreSettings>) {
+  constructor(store: ObjectStore, directory: string, settings: Partial<FilestoreSettings>) {
     this.#store = store;
     this.#directory = directory;
     this.#settings = settings;
@@ -55,6 +55,10 @@ export class Machine {
   get client(): MemoryMount['client'] {
     assert.ok(this.#running !== undefined);
     return this.#running.mount.client;
+  }
+
+  get pendingWrites(): number {
+    return (this.#running?.filestore.databases ?? []).reduce((sum, { pendingWrites }) => sum + pendingWrites, 0);
   }
 
   /** Waits until Swift is known to be back, and for what is pending then. */

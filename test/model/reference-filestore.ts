@@ -25,6 +25,8 @@ export function isTemporary(name: string): boolean {
 export class ReferenceFilestore {
   readonly files = new Map<string, Buffer>();
   readonly #own: readonly Own[];
+  /** The machine that last wrote or deleted a name. */
+  readonly #changedBy = new Map<string, number>();
 
   constructor(machines: number) {
     this.#own = Array.from({ length: machines }, () => ({ directories: new Set(), temporaries: new Map(), aliases: new Map() }));
@@ -43,11 +45,17 @@ export class ReferenceFilestore {
     return aliases.get(name + ALIAS) === true ? undefined : this.files.get(name);
   }
 
+  /** Whether a machine knows the name as it is without asking: it was the last that changed it. */
+  knows(machine: number, name: string): boolean {
+    return (this.#changedBy.get(name.endsWith(ALIAS) ? blobOfAlias(name) : name) ?? machine) === machine;
+  }
+
   /** A close() of a whole file; bytes that do not hash to a content name are set aside. */
   write(machine: number, name: string, content: Buffer): void {
     const sha1 = contentSha1(name);
     if (sha1 !== undefined && blobOf(content).sha1 !== sha1) return;
     const { temporaries, aliases } = this.#of(machine);
+    this.#changedBy.set(name, machine);
     if (isTemporary(name)) temporaries.set(name, content);
     else this.files.set(name, content);
     if (aliases.has(name + ALIAS)) aliases.set(name + ALIAS, false);
@@ -56,6 +64,7 @@ export class ReferenceFilestore {
   unlink(machine: number, name: string): Outcome {
     if (this.read(machine, name) === undefined) return 'not-found';
     const { aliases, temporaries } = this.#of(machine);
+    this.#changedBy.set(name.endsWith(ALIAS) ? blobOfAlias(name) : name, machine);
     if (name.endsWith(ALIAS)) {
       if (aliases.get(name) === true) this.files.delete(blobOfAlias(name));
       aliases.delete(name);

@@ -82,14 +82,53 @@ test('A pending object moves to another name without its bytes, and ends a tombs
   const spool = await open(directory);
   const pending = await sealBlob(spool, makeBlob(1), 'a.__new');
   spool.bury('a', { owedToSwift: true });
-  await spool.renamePending('a.__new', 'a');
-  await assert.rejects(spool.renamePending('nothing', 'b'), { kind: 'not-found' });
+  await spool.renamePending('a.__new', 'a', { bury: false });
+  await assert.rejects(spool.renamePending('nothing', 'b', { bury: false }), { kind: 'not-found' });
   await spool.close();
   const again = await open(directory);
   assert.deepEqual([...again.pending.keys()], ['a']);
   assert.equal(again.pending.get('a')?.file, pending.file);
   assert.equal(again.tombstones.size, 0);
   await again.close();
+});
+
+test('A pending object that is renamed leaves a tombstone under its old name, in the same record.', async () => {
+  const directory = tempDir('spool');
+  const spool = await open(directory);
+  await sealBlob(spool, makeBlob(1), 'a');
+  await spool.renamePending('a', 'b', { bury: true });
+  const { sequence, path, owedToSwift } = spool.tombstones.get('a') ?? assert.fail();
+  assert.deepEqual([path, owedToSwift], ['a', true]);
+  assert.equal(spool.pending.get('b')?.sequence, sequence, 'one record says both');
+  await spool.renamePending('b', 'a', { bury: false });
+  assert.equal(spool.tombstones.size, 0);
+  await spool.close();
+});
+
+test('What a record has ended may rise in a power cut until the next sync.', async () => {
+  const spool = await open(tempDir('spool'));
+  const told = spool.bury('told', { owedToSwift: true });
+  spool.bury('exhumed', { owedToSwift: true });
+  const pending = await sealBlob(spool, makeBlob(1), 'published');
+  spool.addAlias('blob.__gc', 'blob');
+  await spool.sync();
+  spool.markDeleted(told, { keep: false });
+  spool.exhume('exhumed');
+  await spool.markPublished(pending, { keepFile: true });
+  spool.addAlias('blob.__gc', '');
+  const names = ['told', 'exhumed', 'published', 'blob', 'never'];
+  assert.deepEqual(
+    names.filter((name) => spool.mayRise(name)),
+    names.slice(0, 4),
+  );
+  const syncing = spool.sync();
+  assert.equal(spool.mayRise('told'), true, 'a sync that has not ended is none');
+  await syncing;
+  assert.deepEqual(
+    names.filter((name) => spool.mayRise(name)),
+    [],
+  );
+  await spool.close();
 });
 
 test('Directories and aliases survive a restart; a renamed directory takes those below it along.', async () => {
