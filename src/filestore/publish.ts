@@ -112,6 +112,7 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
           assertWanted(path, isWanted);
           db.spool.exhume(path);
           learn(db, path, digest, mtimeMs);
+          endAlias(db, path);
           // Else a power cut could bring back the order to delete what we now say is stored, or older bytes.
           if (db.spool.mayRise(path)) await db.spool.sync();
         }),
@@ -155,7 +156,6 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
     db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
   else db.learnBlob(path, digest.sizeBytes);
   db.owedTimes.delete(path);
-  endAlias(db, path);
 }
 
 /** Durable on this machine, owed to Swift. */
@@ -164,6 +164,8 @@ export async function sealNow(db: Database, { path, staging, digest, mtimeMs, is
   // Before the seal, whose sync covers it: an alias that comes back in a power cut would hide what was sealed.
   endAlias(db, path);
   const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
+  // Renamed away while it was being sealed: this write ends later, so it is what counts.
+  if (endAlias(db, path)) await db.spool.sync();
   db.verifiedSeals.add(pending.sequence);
   db.lastSealMs = performance.now();
   db.absence.end(path);
@@ -171,10 +173,15 @@ export async function sealNow(db: Database, { path, staging, digest, mtimeMs, is
   db.wake();
 }
 
-/** The name was written anew while its old self waits behind `.__gc`: the alias is then a name only, and its unlink deletes nothing. */
-export function endAlias(db: Database, path: string): void {
-  if (!db.aliased.delete(path)) return;
+/**
+ * The name was written anew while its old self waits behind `.__gc`: the alias is then a name only, and its unlink deletes nothing. For a write
+ * only: a PUT that ends later, of what was sealed before the rename, is that old self's.
+ * @returns whether there was an alias; its end is recorded, not synced
+ */
+export function endAlias(db: Database, path: string): boolean {
+  if (!db.aliased.delete(path)) return false;
   for (const [alias, target] of db.spool.aliases) if (target === path) db.spool.addAlias(alias, '');
+  return true;
 }
 
 function assertWanted(path: string, isWanted: () => boolean): void {

@@ -124,6 +124,29 @@ describe('what may interleave', () => {
     assert.deepEqual(store.names(CONTAINER), [blob.name]);
   });
 
+  it('a blob whose PUT was still owed when it was renamed to `.__gc` stays behind that name, and goes with it', async () => {
+    const client = await start({ writeMode: 'back' });
+    const [gone, back] = [makeBlob(1, 2000), makeBlob(2, 2000)] as const;
+    for (const blob of [gone, back]) {
+      const put = hold(({ method, name }) => method === 'put' && name === blob.name);
+      await client.mkdir(blob.sha1.slice(0, 2));
+      await client.writeFile(blob.name, blob.content);
+      await put.held;
+      await client.rename(blob.name, `${blob.name}.__gc`);
+      put.go();
+      await drained();
+      assert.equal(await client.exists(blob.name), false);
+      assert.deepEqual(await client.readdir(blob.sha1.slice(0, 2)), [`${blob.sha1}.__gc`]);
+      assert.deepEqual(await client.readFile(`${blob.name}.__gc`), blob.content);
+    }
+    await client.unlink(`${gone.name}.__gc`);
+    await client.rename(`${back.name}.__gc`, back.name);
+    await drained();
+    assert.equal(await client.exists(gone.name), false);
+    assert.deepEqual(await client.readFile(back.name), back.content);
+    assert.deepEqual(store.names(CONTAINER), [back.name]);
+  });
+
   it('a complete listing keeps what is not `xx/SHA`: old three-digit names, flat names, other files', async () => {
     const [three, flat, canonical] = [blobOf('three'), blobOf('flat'), blobOf('canonical')];
     store.plant(CONTAINER, `${three.sha1.slice(0, 3)}/${three.sha1}`, three.content);
@@ -286,5 +309,27 @@ describe('what may interleave', () => {
     store.uproot(CONTAINER, 'docs/one');
     assert.deepEqual(await client.readdir(shard), []);
     assert.deepEqual(await client.readdir('docs'), []);
+  });
+
+  it('a blob whose HEAD is not answered while others are is there when a listing shows it', async () => {
+    const client = await start({ nodes: 'many', lookupWaitMs: 300 });
+    const [there, absent] = [makeBlob(1, 2000), makeBlob(2, 2000)];
+    await eventually('the first listing', () => (store.counts.list ?? 0) > 0);
+    for (const { sha1 } of [there, absent]) await client.mkdir(sha1.slice(0, 2));
+    store.plant(CONTAINER, there.name, there.content);
+    const slow = new Promise<void>((resolve) => setTimeout(resolve, 5_000));
+    store.before = ({ method, name }) => (method === 'head' && name.endsWith(there.sha1) ? slow : undefined);
+    let asking = true;
+    const others = (async () => {
+      while (asking) {
+        await client.exists(absent.name);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })();
+    assert.equal((await client.stat(there.name)).sizeBytes, there.content.length);
+    asking = false;
+    await others;
+    assert.equal(filestore.databases[0]?.state, 'serving', 'it was no outage');
+    await slow;
   });
 });
