@@ -2,8 +2,8 @@
  * What may be asked of Swift about names, and what its answers teach. Every answer is held against what happened here while it travelled: a
  * delete or a write of ours is newer than an answer that was on its way.
  */
-import { joinPath, objectNameOf, pathOfObject } from '../base/names.js';
-import { FilestoreError, kindOf } from '../base/errors.js';
+import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { ListedObject, ObjectInfo } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
@@ -96,6 +96,23 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
     signal,
     lookupPatienceMs(db),
   );
+}
+
+/**
+ * The second door to a name whose HEAD was not answered although Swift answers others (one slow disk): its row in a listing comes from other
+ * servers. What it shows is learnt; that it shows nothing is no proof. Throws only when the question was given up.
+ */
+export async function askListing(db: Database, path: string, signal: AbortSignal): Promise<void> {
+  const startedMs = Date.now();
+  const ask = async (): Promise<void> => {
+    for await (const page of db.store.list(db.container, { prefix: objectNameOf(path), limit: 1 })) return merge(db, page, startedMs);
+  };
+  try {
+    await db.health.answerOrAway(ask, signal, 2 * db.settings.lookupWaitMs);
+  } catch (error) {
+    if (!isDontKnow(error)) throw error;
+    db.log.debug('lookup.not-listed', { path: displayName(path), reason: messageOf(error) });
+  }
 }
 
 /** Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent. */

@@ -8,7 +8,7 @@
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
-import { hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from './ask-swift.js';
+import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from './ask-swift.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
@@ -102,7 +102,7 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
     if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(info.sizeBytes), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;
-    return blobWithoutSwift(db, path, error);
+    return blobWithoutSwift(db, path, error, requester);
   }
   const meanwhile = knownBlob(db, path);
   if (meanwhile !== undefined) return meanwhile;
@@ -120,7 +120,8 @@ async function isPlainlyAbsent(db: Database, path: string, requester: Requester)
 }
 
 /** Ruling 1. */
-async function blobWithoutSwift(db: Database, path: string, error: unknown): Promise<Stat | undefined> {
+async function blobWithoutSwift(db: Database, path: string, error: unknown, requester: Requester): Promise<Stat | undefined> {
+  if (!db.health.isAway) await askListing(db, path, requester.signal);
   const meanwhile = knownBlob(db, path);
   if (meanwhile !== undefined) return meanwhile;
   if (db.isBuried(path)) return undefined;
