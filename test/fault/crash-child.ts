@@ -1,11 +1,12 @@
 /**
  * A filestore in a process that kills itself with SIGKILL at a named step, the n-th time it comes there. Before that it checks what its
- * predecessors have acknowledged. Run by crash-steps.test.ts with a {@link CrashPlan} as JSON; nothing of the product is changed for it:
- * the calls of node:fs and of the object store are wrapped before the product is loaded.
+ * predecessors have acknowledged. Run by crash-steps.test.ts and crash-hundreds.test.ts with a {@link CrashPlan} as JSON; nothing of the product
+ * is changed for it: the calls of node:fs and of the object store are wrapped before the product is loaded.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
+import type { Log } from '../../src/base/log.js';
 import type { FilestoreSettings } from '../../src/filestore/filestore-options.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
 import { filestoreSettings } from '../helpers/filestore-settings.js';
@@ -27,15 +28,18 @@ export type Step = (typeof STEPS)[number];
 
 export interface CrashPlan {
   readonly directory: string;
-  readonly authUrl: string;
+  /** Of a real Swift; undefined: the store is the parent's (store-over-ipc.ts). */
+  readonly authUrl: string | undefined;
   readonly database: string;
   readonly manifest: string;
   readonly seed: number;
   readonly writeMode: 'through' | 'back';
-  /** Undefined: check and drain, then end. */
-  readonly step: Step | undefined;
+  /** `any moment`: the parent kills. Undefined: check and drain, then end. */
+  readonly step: Step | 'any moment' | undefined;
   readonly when: 'before' | 'after';
   readonly nth: number;
+  /** Of what was acknowledged only the latest so many names are checked at the start, and as many others; the last life checks all. */
+  readonly checkAtMost?: number;
 }
 
 /** Ends with this when the step did not come. */
@@ -152,29 +156,44 @@ function settingsOf(plan: CrashPlan): FilestoreSettings {
   });
 }
 
+async function storeOf({ authUrl }: CrashPlan, log: Log): Promise<ObjectStore> {
+  if (authUrl === undefined) return (await import('./store-over-ipc.js')).storeOfParent();
+  const [{ createSwiftStore }, { tempauthSettings }] = await Promise.all([
+    import('../../src/swift/swift-store.js'),
+    import('../helpers/swift-settings.js'),
+  ]);
+  return createSwiftStore(tempauthSettings(authUrl), { log, userAgent: 'crash-child' });
+}
+
+/** Tells the parent that the checks are over, and waits for its word. */
+async function checked(): Promise<void> {
+  if (process.send === undefined) return;
+  const go = new Promise<void>((resolve) => process.once('message', () => resolve()));
+  process.send('checked');
+  await go;
+}
+
 async function main(plan: CrashPlan): Promise<number> {
   const fuse = new Fuse(plan);
   wrapDisk(fuse);
   // only now: modules take their functions of node:fs when they are loaded
-  const [{ createLog }, { openCache }, { openFilestore }, { createMemoryDriver }, { createVfs }, { createSwiftStore }] = await Promise.all([
+  const [{ createLog }, { openCache }, { openFilestore }, { createMemoryDriver }, { createVfs }] = await Promise.all([
     import('../../src/base/log.js'),
     import('../../src/cache/blob-cache.js'),
     import('../../src/filestore/open-filestore.js'),
     import('../../src/fuse/memory-driver.js'),
     import('../../src/vfs/vfs.js'),
-    import('../../src/swift/swift-store.js'),
   ]);
-  const [{ blobOf, bytesOf }, { differences, readManifest }, { tempauthSettings }] = await Promise.all([
+  const [{ blobOf, bytesOf }, { differences, readManifest, someOf }] = await Promise.all([
     import('../helpers/blobs.js'),
     import('../helpers/manifest.js'),
-    import('../helpers/swift-settings.js'),
   ]);
   const { kindOf } = await import('../../src/base/errors.js');
 
   const log = createLog('warn', (line) => {
     console.error(line);
   });
-  const swift = createSwiftStore(tempauthSettings(plan.authUrl), { log, userAgent: 'crash-child' });
+  const swift = await storeOf(plan, log);
   const cache = await openCache({ directory: path.join(plan.directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
   const filestore = await openFilestore(settingsOf(plan), { store: wrapStore(swift, fuse), cache, origin: undefined, log });
   const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
@@ -182,7 +201,7 @@ async function main(plan: CrashPlan): Promise<number> {
   vfs.attach(mount);
   const { client } = mount;
 
-  const wrong = await differences(readManifest(plan.manifest), (name) =>
+  const wrong = await differences(someOf(readManifest(plan.manifest), plan.checkAtMost ?? Infinity), (name) =>
     client.readFile(name).catch((error: unknown) => {
       if (kindOf(error) === 'not-found') return undefined;
       throw error;
@@ -194,9 +213,13 @@ async function main(plan: CrashPlan): Promise<number> {
   }
 
   if (plan.step !== undefined) {
+    await checked();
     fuse.armed = true;
     const manifest = fs.openSync(plan.manifest, 'a', 0o600);
-    const tell = (word: string, name: string): void => void fs.writeSync(manifest, `${word} ${name}\n`);
+    const tell = (word: string, name: string): void => {
+      fs.writeSync(manifest, `${word} ${name}\n`);
+      process.send?.('told');
+    };
     const writer = async (index: number): Promise<void> => {
       const mine: string[] = [];
       for (let round = 0; round < MOST_WRITES / WRITERS; round += 1) {

@@ -1,7 +1,8 @@
 /**
  * Nothing acknowledged is lost, whenever the daemon dies. Writers and deleters work over the real mount and note outside of it what was
  * answered; the daemon is killed with SIGKILL, at random and at what it is seen to do; the next one must show all of it, and in the end so
- * must one with an empty cache. Each kind of death comes once, and again while there is time; `OSF_KILLS=n` kills n times.
+ * must one with an empty cache. Each kind of death comes once, and again while there is time; `OSF_KILLS=n` kills n times. A kill with the kernel's
+ * mount and a real Swift takes seconds: the hundreds are in crash-hundreds.test.ts, without these two.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

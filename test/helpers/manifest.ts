@@ -26,6 +26,17 @@ export function readManifest(file: string): Acknowledged {
   return { written, deleted };
 }
 
+/** The latest names, and as many of the others, others each time. */
+export function someOf({ written, deleted }: Acknowledged, most: number): Acknowledged {
+  const some = (names: ReadonlySet<string>): ReadonlySet<string> => {
+    if (names.size <= 2 * most) return names;
+    const all = [...names];
+    const older = Array.from({ length: most }, () => all[Math.floor(Math.random() * (all.length - most))] ?? '');
+    return new Set([...older, ...all.slice(-most)]);
+  };
+  return { written: some(written), deleted: some(deleted) };
+}
+
 /** @param read the bytes of a name; undefined when it is not there. @returns what is wrong, in words */
 export async function differences(
   { written, deleted }: Acknowledged,
