@@ -118,6 +118,7 @@ export function storeOfParent(): ObjectStore {
     head: 2,
     createContainer: 2,
     updateContainer: 2,
+    account: 0,
     probe: 0,
   };
   return new Proxy(given as unknown as ObjectStore, {
