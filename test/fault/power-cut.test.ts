@@ -284,6 +284,23 @@ async function recover(disk: RecordedDisk, moment: number, leaving: Leaving, see
   }
 }
 
+/** All calls were recorded: what they lead to is what is there. */
+function assertComplete(disk: RecordedDisk, directory: string): void {
+  const replayed = tempDir('power-cut-all');
+  try {
+    disk.cut(disk.log.length, 'all', Math.random, replayed);
+    const files = (root: string): [string, string][] =>
+      fs
+        .readdirSync(root, { recursive: true, encoding: 'utf8' })
+        .sort()
+        .filter((name) => fs.statSync(path.join(root, name)).isFile())
+        .map((name) => [name, blobOf(fs.readFileSync(path.join(root, name))).sha1]);
+    assert.deepEqual(files(replayed), files(directory), 'a call to the disk was not recorded');
+  } finally {
+    removeDir(replayed);
+  }
+}
+
 async function readOrAbsent(machine: Machine, name: string): Promise<Buffer | undefined> {
   const { kindOf } = await import('../../src/base/errors.js');
   try {
@@ -309,6 +326,7 @@ test(
       const disk = new RecordedDisk(directory);
       disk.install();
       await new Life(disk, directory).live();
+      assertComplete(disk, directory);
       const moments = disk.moments();
       const random = randomOf(SEED);
       const cuts: { readonly moment: number; readonly leaving: Leaving }[] = [];

@@ -185,7 +185,7 @@ export class RecordedDisk {
     ] as const) {
       for (const name of names) this.#wrap(of, name, (args) => this.#renamed(String(args[0]), String(args[1])));
     }
-    for (const name of ['unlinkSync', 'unlink', 'rmdirSync']) this.#wrap(table, name, (args) => this.#unlinked(String(args[0])));
+    for (const name of ['unlinkSync', 'unlink', 'rmdirSync', 'rmSync']) this.#wrap(table, name, (args) => this.#unlinked(String(args[0])));
     this.#wrap(promises, 'unlink', (args) => this.#unlinked(String(args[0])));
     this.#wrap(table, 'mkdirSync', (args) => this.#made(String(args[0])));
     this.#wrap(table, 'copyFileSync', (args) => this.#copied(String(args[1])));
