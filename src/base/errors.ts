@@ -45,6 +45,17 @@ export class FilestoreError extends Error {
   }
 }
 
+/**
+ * `unavailable` for what was asked, although the store answers: one container is missing, or Swift limits our rate. It is no outage, so that
+ * nobody else is kept waiting for it.
+ */
+export class StoreAnswered extends FilestoreError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('unavailable', message, options);
+    this.name = 'StoreAnswered';
+  }
+}
+
 /** @returns the kind of any thrown value; what is not ours is `internal`. */
 export function kindOf(error: unknown): ErrorKind {
   if (error instanceof FilestoreError) return error.kind;

@@ -5,11 +5,13 @@
  *    up ──(a request fails as `unavailable`; or a waiter has waited `stallMs` and no request got a byte as long)──► away
  *    away ──(any answer, also the probe's)──► up
  *
+ * A rate limit and a missing container are answers (`StoreAnswered`): who asked goes without, and nothing is away.
+ *
  * A waiting LOOKUP holds its directory's lock (ruling 2), so `answerOrAway` gives up at the turn to `away`; a request that already runs
  * goes on and its success brings us back.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ObjectStore } from '../store/object-store.js';
 
@@ -81,8 +83,11 @@ export class StoreHealth {
       this.#up();
       return result;
     } catch (error) {
-      if (AWAY_KINDS.has(kindOf(error))) this.#away(messageOf(error), 'loud');
-      else if (kindOf(error) !== 'interrupted') this.#up();
+      if (AWAY_KINDS.has(kindOf(error)) && !(error instanceof StoreAnswered)) this.#away(messageOf(error), 'loud');
+      else if (kindOf(error) !== 'interrupted') {
+        if (error instanceof StoreAnswered) this.#lastAnswerMs = Date.now();
+        this.#up();
+      }
       throw error;
     }
   }

@@ -114,6 +114,11 @@ export interface ObjectStore {
   /** Names of the account's containers with this prefix, paged until an empty page. */
   listContainers(prefix: string, options?: RequestOptions): AsyncIterable<readonly string[]>;
 
+  /**
+   * Which account this is: the same text after each login to it, another one elsewhere, where containers of the same names are others. Asks
+   * for a login at most.
+   */
+  account(options?: RequestOptions): Promise<string>;
   /** Resolves when the store answers at all: any HTTP answer of Swift to a cheap request with our token. Throws as the others do. */
   probe(options?: RequestOptions): Promise<void>;
   /**

@@ -183,6 +183,11 @@ class UndiciSwiftStore implements SwiftStore {
     return listContainerNames(this.#requester, prefix, options);
   }
 
+  /** The path of the storage URL: the same by whichever name or address the server is reached. */
+  async account(): Promise<string> {
+    return new URL((await this.#sessions.session()).storageUrl).pathname.replace(/\/+$/, '');
+  }
+
   async probe(options: RequestOptions = {}): Promise<void> {
     const timeoutMs = options.timeoutMs ?? this.#settings.headersTimeoutMs;
     // Even a refusal says that Swift is there. 5xx is Swift's only with a transaction id; a balancer in front answers without.

@@ -34,7 +34,7 @@ const serve: http.RequestListener = (request, response) => {
       `{"name":"${nameOf(n)}","bytes":${n % 5000},"hash":"d41d8cd98f00b204e9800998ecf8427e","last_modified":"2024-01-01T00:00:00.000000"}`,
     );
   }
-  response.writeHead(200, { 'content-type': 'application/json' }).end(`[${rows.join(',')}]`);
+  response.writeHead(200, { 'content-type': 'application/json', 'x-trans-id': 'tx1' }).end(`[${rows.join(',')}]`);
 };
 
 void test('a million names are listed in flat memory, each once and in order, until an empty page', async () => {

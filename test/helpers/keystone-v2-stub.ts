@@ -10,6 +10,8 @@ export interface StubAnswer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
+  /** Without the transaction id that every answer of Swift has. */
+  readonly stranger?: true;
 }
 
 export interface StubRequest {
@@ -64,8 +66,10 @@ export class LoginStub {
       body: Buffer.concat(parts).toString(),
     };
     this.seen.push(seen);
-    const { status, headers, json, text } = this.#answer(seen);
-    response.writeHead(status, headers).end(json === undefined ? text : JSON.stringify(json));
+    const { status, headers, json, text, stranger } = this.#answer(seen);
+    response
+      .writeHead(status, { ...(stranger === true ? {} : { 'x-trans-id': 'stub' }), ...headers })
+      .end(json === undefined ? text : JSON.stringify(json));
   }
 }
 

@@ -70,6 +70,8 @@ interface StoredContainer {
 const BODY_CHUNK_BYTES = 64 * 1024;
 
 export class MemoryStore implements ObjectStore {
+  /** What `account` says. */
+  accountName = '/v1/AUTH_memory';
   down = false;
   /** Called with each request before it is carried out; what it throws, the call throws. */
   before: ((request: StoreRequest) => Promise<void> | void) | undefined;
@@ -300,6 +302,12 @@ export class MemoryStore implements ObjectStore {
 
   probe(options: RequestOptions = {}): Promise<void> {
     return this.#request({ method: 'probe', container: '', name: '' }, options, () => undefined);
+  }
+
+  /** No request: it takes a login at most. */
+  account(): Promise<string> {
+    if (this.down) return Promise.reject(new FilestoreError('unavailable', 'memory store: down'));
+    return Promise.resolve(this.accountName);
   }
 
   get stalledMs(): number {

@@ -18,6 +18,7 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { AnswerBody } from './answer-body.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Deadline } from './deadline.js';
+import { isSwiftsOwn, strangerMessage } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay, retryAfterMs } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
@@ -241,6 +242,7 @@ export class Requester {
     const out = this.#open(call, moved);
     let answer: WireAnswer;
     let text: string;
+    let isOwn: boolean;
     try {
       answer = await exchange(this.#parts.dispatcher, {
         method: call.method,
@@ -252,18 +254,20 @@ export class Requester {
         headersTimeoutMs: call.longWorkMs,
       });
       moved();
-      if (at.streamed && answer.status >= 200 && answer.status < 300) {
+      isOwn = isSwiftsOwn(call, answer.status, answer.headers);
+      if (isOwn && at.streamed && answer.status >= 200 && answer.status < 300) {
         this.#served();
         deadline.stopClock();
         const body = this.#bodyOf(answer, trace, running, call, leave);
         return { answer: { status: answer.status, headers: answer.headers, text: '', repeated: false, body } };
       }
-      text = await readText(answer.body, answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
+      text = await readText(answer.body, isOwn && answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
     } catch (error) {
       out?.dispose();
       return this.#broken(error, out, trace, at, this.#parts.clock.nowMs() - startedMs);
     }
     const { status, headers } = answer;
+    if (!isOwn) return { failure: this.#stranger(call, trace, status) };
     if (status < 300 && call.refusesToken?.(text) === true) {
       return { failure: this.#refused(trace, session, 401, headers, '', at.mayLogIn) };
     }
@@ -343,6 +347,14 @@ export class Requester {
         lost: failure.reason === 'lost' ? 'unanswered' : 'no',
       },
     };
+  }
+
+  /** Something else answered: once or twice it may be a proxy that is being reloaded. */
+  #stranger(call: Call, trace: AttemptTrace, status: number): Failure {
+    const message = strangerMessage(call, trace.where, status);
+    this.breaker.failed(message, false);
+    const error = new FilestoreError('unavailable', message);
+    return { error, again: trace.attempt < FEW_ATTEMPTS, afterMs: 0, lost: 'maybe' };
   }
 
   /** Swift answered, but not what was asked for. */

@@ -1,5 +1,5 @@
 /** What an HTTP status of Swift means for the call. The one place where status codes become kinds and retries. */
-import { FilestoreError, type ErrorKind } from '../../base/errors.js';
+import { FilestoreError, StoreAnswered, type ErrorKind } from '../../base/errors.js';
 
 /**
  * - `retry`: repeat within the call's time
@@ -34,6 +34,9 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
   507: alive('retry-few', 'no-space', 'the disks of the Swift cluster are full'),
 };
 
+/** Who limits us is there. */
+const RATE_LIMITS: ReadonlySet<number> = new Set([429, 498]);
+
 /** @param text the answer's body, which tells a quota from a limit and a long name from other mistakes */
 export function verdictOf(status: number, text: string): Verdict {
   if ((status === 413 || status === 403) && /quota/i.test(text)) {
@@ -66,7 +69,8 @@ export function statusError(
   const parts = [transactionId === undefined ? undefined : `transaction ${transactionId}`, `attempt ${trace.attempt}`];
   const remedy = verdict.remedy === '' ? '' : `: ${verdict.remedy}`;
   const details = `${said === '' ? '' : ` "${said}"`} (${parts.filter((p) => p !== undefined).join(', ')})`;
-  return new FilestoreError(verdict.kind, `${trace.method} ${trace.where} answered ${status}${details}${remedy}`);
+  const message = `${trace.method} ${trace.where} answered ${status}${details}${remedy}`;
+  return RATE_LIMITS.has(status) ? new StoreAnswered(message) : new FilestoreError(verdict.kind, message);
 }
 
 /** Swift's error pages are small HTML; their text is worth a line. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FilestoreError } from '../../../src/base/errors.js';
+import { FilestoreError, StoreAnswered } from '../../../src/base/errors.js';
 import { SILENT_LOG } from '../../../src/base/log.js';
 import { StoreHealth } from '../../../src/filestore/store-health.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
@@ -18,6 +18,19 @@ void describe('health of the store', () => {
       }
       await eventually('the probe has found it', () => !health.isAway, 20_000);
       assert.equal(store.counts.probe, 1);
+    } finally {
+      health.close();
+    }
+  });
+
+  void test('a rate limit, and a container that is missing, are no outage', async () => {
+    const health = new StoreHealth(new MemoryStore(), 60_000, SILENT_LOG);
+    try {
+      await assert.rejects(health.watch(Promise.reject(new StoreAnswered('answered 429'))), { kind: 'unavailable' });
+      assert.equal(health.isAway, false);
+      await assert.rejects(health.watch(Promise.reject(new FilestoreError('unavailable', 'a reset'))));
+      await assert.rejects(health.watch(Promise.reject(new StoreAnswered('answered 429'))));
+      assert.equal(health.isAway, false);
     } finally {
       health.close();
     }

@@ -19,7 +19,7 @@ import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 const answer: http.RequestListener = (request, response) => {
   const url = `${(request.socket as { encrypted?: boolean }).encrypted === true ? 'https' : 'http'}://${request.headers.host ?? ''}`;
   if (request.url === '/auth/v1.0') response.writeHead(200, { 'x-storage-url': `${url}/v1/AUTH_a`, 'x-auth-token': 't' }).end();
-  else response.writeHead(204).end();
+  else response.writeHead(204, { 'x-trans-id': 'tx1' }).end();
 };
 
 void describe('connections', () => {

@@ -1,0 +1,47 @@
+/**
+ * Whether an answer is Swift's own. What stands in between (a load balancer without a server behind it, a maintenance page, a captive portal)
+ * answers 404, 200 or 204 to everything as well, and to believe it would be to call documents absent, or deletes done.
+ *
+ * - Swift puts X-Trans-Id and X-Openstack-Request-Id on every answer (its middleware `catch_errors`, without which its proxy does not start);
+ *   so does Ceph (rgw_rest.cc, `dump_trans_id`).
+ * - Where a proxy takes those away, the headers that nobody else sends stand in for them.
+ * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long), a container that is there its count.
+ *
+ * Held against it are a 404 and the 2xx, which say something of an object; errors are no statements about one, whoever sends them.
+ */
+import { header, type Headers, type HttpMethod } from './wire.js';
+
+export interface Asked {
+  readonly method: HttpMethod;
+  /** Below the storage URL: '', '/CONTAINER' or '/CONTAINER/OBJECT', percent-encoded. */
+  readonly path: string;
+}
+
+const has = (headers: Headers, name: string): boolean => header(headers, name) !== undefined;
+
+/** @returns false for an answer that something else must have given */
+export function isSwiftsOwn({ method, path }: Asked, status: number, headers: Headers): boolean {
+  const isTraced = has(headers, 'x-trans-id') || has(headers, 'x-openstack-request-id');
+  if (status === 404) return isTraced;
+  if (status < 200 || status >= 300) return true;
+  const isRead = method === 'HEAD' || method === 'GET';
+  switch (kindOfTarget(path)) {
+    case 'account':
+      return isTraced || has(headers, 'x-account-container-count');
+    case 'container':
+      return method === 'HEAD' ? has(headers, 'x-container-object-count') : isTraced || has(headers, 'x-container-object-count');
+    case 'object':
+      if (!isRead) return isTraced;
+      return (isTraced || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
+  }
+}
+
+function kindOfTarget(path: string): 'account' | 'container' | 'object' {
+  if (path === '') return 'account';
+  return path.includes('/', 1) ? 'object' : 'container';
+}
+
+/** @param where the URL that was asked, without its scheme */
+export function strangerMessage({ method }: Asked, where: string, status: number): string {
+  return `${method} ${where} answered ${status}, but not as Swift does (no X-Trans-Id, or not what describes it): something else answered in Swift's place; check proxies, load balancers and storage_url`;
+}
