@@ -38,8 +38,20 @@ export class PriorityLimiter {
    * @throws FilestoreError interrupted when the signal fires first
    */
   async enter(priority: Priority, signal?: AbortSignal): Promise<() => void> {
-    if (!this.#hasRoom(priority) || this.#isBehind(priority)) await this.#wait(priority, signal);
-    else this.#take(priority);
+    const now = this.enterNow(priority);
+    if (now !== undefined) return now;
+    await this.#wait(priority, signal);
+    return this.#leaving(priority);
+  }
+
+  /** @returns as {@link enter}, when a place is free and nobody waits for it; else undefined */
+  enterNow(priority: Priority): (() => void) | undefined {
+    if (!this.#hasRoom(priority) || this.#isBehind(priority)) return undefined;
+    this.#take(priority);
+    return this.#leaving(priority);
+  }
+
+  #leaving(priority: Priority): () => void {
     let given = false;
     return () => {
       if (given) return;

@@ -5,7 +5,7 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.js';
 import { field, listField, parseJson, textField } from './login/login-request.js';
-import { exchange, readText } from './requests/wire.js';
+import { exchange, readText, stopOf } from './requests/wire.js';
 
 export interface SwiftInfo {
   /** Undefined when it is not said (Ceph names it differently). */
@@ -69,7 +69,7 @@ export class Capabilities {
         origin: url.origin,
         path,
         headers: { 'user-agent': this.#userAgent },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        stop: stopOf(AbortSignal.timeout(TIMEOUT_MS)),
       });
       const text = await readText(body, INFO_LIMIT_BYTES);
       const parsed = status === 200 ? parseJson(text) : undefined;

@@ -37,7 +37,7 @@ import { getObject, headObject } from './objects/get-object.js';
 import { SEGMENTS_MARK, segmentsContainer } from './objects/large-object.js';
 import { LargeObjects, type ObjectAt } from './objects/large-objects.js';
 import { listContainerNames, listObjects } from './objects/listing.js';
-import { putObject } from './objects/put-object.js';
+import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
 import { SegmentsKnown } from './objects/segments-known.js';
 import { updateMetadata } from './objects/update-metadata.js';
 import { createAgent } from './requests/agent.js';
@@ -60,6 +60,11 @@ export interface StoreHealth {
 }
 
 export interface SwiftStore extends ObjectStore {
+  /**
+   * PUT of bytes that are read once and hashed on their way.
+   * @returns their MD5, which is that of what was stored; undefined when this Swift does not take so many bytes in one object: use `put`
+   */
+  putUnhashed(container: string, name: string, body: UnhashedBody, options?: PutOptions): Promise<string | undefined>;
   /** Logs in, or uses the login there is, and says what it is. @throws FilestoreError bad-credentials, bad-config, unavailable */
   login(): Promise<LoginReport>;
   /** What /info says; never throws (the least is assumed). */
@@ -126,6 +131,14 @@ class UndiciSwiftStore implements SwiftStore {
       await this.#large.put(container, name, body, options);
     }
     await this.#large.remove(replaced);
+  }
+
+  async putUnhashed(container: string, name: string, body: UnhashedBody, options: PutOptions = {}): Promise<string | undefined> {
+    if (body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes) return undefined;
+    const replaced = await this.#segmentsReplaced(container, name, options);
+    const md5 = await putUnhashed(this.#requester, container, name, body, options);
+    if (md5 !== undefined) await this.#large.remove(replaced);
+    return md5;
   }
 
   get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {

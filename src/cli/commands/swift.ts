@@ -1,11 +1,11 @@
 /** What the `swift` commands do. Listings are streamed: a container of a million objects prints as it comes. */
-import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, unlink } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { FilestoreError } from '../../base/errors.js';
-import { digestFile } from '../../base/file-digest.js';
 import { formatSize } from '../../config/units.js';
 import type { ObjectStore } from '../../store/object-store.js';
+import { saveObject } from '../../swift/files/save-object.js';
+import { sendFile } from '../../swift/files/send-file.js';
 import type { SwiftStore } from '../../swift/swift-store.js';
 import { columns, print } from '../output.js';
 
@@ -70,7 +70,7 @@ async function get(store: ObjectStore, { container = '', object = '', file }: Sw
   if (file === undefined || file === '-') return pipeline(read.body, process.stdout, { end: false });
   const partial = `${file}.partial-${process.pid}`;
   try {
-    await pipeline(read.body, createWriteStream(partial, { flags: 'wx' }));
+    await saveObject(read, partial, 'wx');
     await rename(partial, file);
   } catch (error) {
     await unlink(partial).catch(() => undefined);
@@ -78,12 +78,9 @@ async function get(store: ObjectStore, { container = '', object = '', file }: Sw
   }
 }
 
-async function put(store: ObjectStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
-  const { md5, sha1, sizeBytes } = await digestFile(file);
-  const read = (start: number, end: number): ReturnType<typeof createReadStream> | Uint8Array =>
-    end <= start ? new Uint8Array() : createReadStream(file, { start, end: end - 1 });
+async function put(store: SwiftStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
   if ((await store.headContainer(container)) === undefined) throw noContainer(container);
-  await store.put(container, object, { sizeBytes, md5, read });
+  const { md5, sha1 = '', sizeBytes } = await sendFile(store, container, object, file, 'sha1');
   print(
     columns([
       ['object', `${container}/${object}`],

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
-import { exchange, header, readText, WireFailure, wireFailureOf, type Headers, type HttpMethod } from '../requests/wire.js';
+import { exchange, header, readText, stopOf, WireFailure, wireFailureOf, type Headers, type HttpMethod } from '../requests/wire.js';
 
 const ANSWER_LIMIT_BYTES = 4 << 20;
 
@@ -75,7 +75,7 @@ export async function askLogin(
 async function askWire(context: LoginContext, what: string, request: Parameters<typeof exchange>[1]): Promise<LoginAnswer> {
   const signal = AbortSignal.timeout(context.timeoutMs);
   try {
-    const { status, headers, body } = await exchange(context.dispatcher, { ...request, signal });
+    const { status, headers, body } = await exchange(context.dispatcher, { ...request, stop: stopOf(signal) });
     return { status, headers, text: await readText(body, ANSWER_LIMIT_BYTES) };
   } catch (error) {
     const reason = signal.aborted ? `no answer within ${context.timeoutMs} ms` : wireFailureOf(error).message;

@@ -1,5 +1,5 @@
 /** Deletes: of one object with its segments, and of many, in bulk where Swift offers it. */
-import { FilestoreError, messageOf } from '../../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
@@ -180,11 +180,16 @@ async function segmentsOf(
 ): Promise<{ name: string; owner: string }[]> {
   const wanted = new Map(names.map((name) => [segmentStem(name), name]));
   const found: { name: string; owner: string }[] = [];
-  for await (const page of listObjects(requester, segmentsContainer(container), { ...options })) {
-    for (const { name } of page) {
-      const owner = wanted.get(stemOfSegment(name) ?? '');
-      if (owner !== undefined) found.push({ name, owner });
+  try {
+    for await (const page of listObjects(requester, segmentsContainer(container), { ...options })) {
+      for (const { name } of page) {
+        const owner = wanted.get(stemOfSegment(name) ?? '');
+        if (owner !== undefined) found.push({ name, owner });
+      }
     }
+  } catch (error) {
+    // Another node has removed it with the last of its segments.
+    if (kindOf(error) !== 'not-found') throw error;
   }
   return found;
 }

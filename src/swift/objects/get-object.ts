@@ -4,8 +4,9 @@ import { FilestoreError } from '../../base/errors.js';
 import type { GetOptions, ObjectInfo, ObjectRead, RequestOptions } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
-import { objectInfoOf } from './metadata-headers.js';
+import { md5Of, objectInfoOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
 
 /** @returns undefined when it is not there */
 export async function headObject(
@@ -41,7 +42,35 @@ export async function getObject(
     const what = `GET ${container}/${name}: asked for bytes from ${range.start}, got ${answer.status}`;
     throw new FilestoreError('unavailable', `${what}; something between us and Swift does not honour ranges`);
   }
-  return { info: objectInfoOf(answer.headers), body: answer.body };
+  const info = objectInfoOf(answer.headers);
+  if (range !== undefined || info.md5 === undefined || info.sizeBytes < RANGES_FROM_BYTES) return { info, body: answer.body };
+  return { info, body: inRanges(requester, container, name, { info, first: answer.body, options }) };
+}
+
+interface BegunRead {
+  readonly info: ObjectInfo;
+  readonly first: Readable;
+  readonly options: GetOptions;
+}
+
+function inRanges(requester: Requester, container: string, name: string, { info, first, options }: BegunRead): Readable {
+  const path = objectPath(container, name);
+  const open = async (start: number, end: number, signal: AbortSignal): Promise<Readable> => {
+    const either = options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
+    const headers = { range: `bytes=${start}-${end - 1}`, 'if-match': `"${info.md5 ?? ''}"` };
+    const answer = await requester.stream({
+      method: 'GET',
+      path,
+      headers,
+      accept: [404, 412, 416],
+      options: { ...options, signal: either },
+    });
+    const isSame = md5Of(answer.headers) === info.md5 && answersRange(answer.status, header(answer.headers, 'content-range'), start);
+    if (answer.body !== undefined && isSame) return answer.body;
+    answer.body?.on('error', () => undefined).destroy();
+    throw new FilestoreError('unavailable', `GET ${path}: the object was replaced or removed while it was read (${answer.status})`);
+  };
+  return new RangesBody({ first, totalBytes: info.sizeBytes, open });
 }
 
 function answersRange(status: number, contentRange: string | undefined, start: number): boolean {

@@ -12,7 +12,7 @@ import { containerPath, query } from './paths.js';
 const PAGE_NAMES = 10_000;
 const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
 
-/** No page when the container is not there. */
+/** @throws FilestoreError not-found when the container is not there */
 export async function* listObjects(requester: Requester, container: string, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
   const limit = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
   let marker = options.marker;
@@ -51,6 +51,7 @@ async function page(
   options: RequestOptions,
 ): Promise<readonly unknown[]> {
   const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
+  if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `GET ${path}: there is no such container`);
   if (answer.status === 404 || answer.status === 204) return [];
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) {

@@ -1,10 +1,20 @@
 /** PUT of one object that fits into one: length and MD5 go ahead, the answer's ETag is believed only when it is the MD5 sent. */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call, Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+
+/** Bytes whose MD5 nobody knows yet: it is taken while they leave, and held against the ETag of what was stored. */
+export interface UnhashedBody {
+  readonly sizeBytes: number;
+  read(): Readable;
+  /** Called once an attempt; gets its bytes too. */
+  readonly beside?: () => { update(bytes: Uint8Array): void };
+}
 
 /** Odoo's files have no type worth guessing; without one Swift guesses from the name. */
 const CONTENT_TYPE = 'application/octet-stream';
@@ -61,6 +71,49 @@ export async function putObject(
     await checkStored(requester, path, answer, body.md5, options);
     return { stored: true };
   }
+}
+
+/**
+ * As {@link putObject}, in one reading of the bytes. Swift cannot refuse bytes that were spoilt on their way, as it does when it is told the
+ * MD5 before; the wrong object is removed again.
+ * @returns the MD5; undefined for 413
+ */
+export async function putUnhashed(
+  requester: Requester,
+  container: string,
+  name: string,
+  { sizeBytes, read, beside }: UnhashedBody,
+  options: PutOptions,
+): Promise<string | undefined> {
+  const path = objectPath(container, name);
+  let hash = createHash('md5');
+  let other = beside?.();
+  let sentBytes = 0;
+  const open = (): Readable => {
+    if (sentBytes > 0) [hash, other] = [createHash('md5'), beside?.()];
+    sentBytes = 0;
+    return read();
+  };
+  const onBytes = (bytes: Uint8Array): void => {
+    hash.update(bytes);
+    other?.update(bytes);
+    sentBytes += bytes.length;
+    options.onProgress?.();
+  };
+  const answer = await requester.call({
+    method: 'PUT',
+    path,
+    headers: { 'content-type': options.contentType ?? CONTENT_TYPE, ...metadataHeaders('object', options.metadata ?? {}) },
+    body: { sizeBytes, open, onBytes },
+    accept: [404, 413],
+    options,
+  });
+  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+  if (answer.status === 413 && !/quota/i.test(answer.text)) return undefined;
+  if (answer.status === 413) throw new FilestoreError('no-space', `PUT ${path}: the account's or container's quota is used up (413)`);
+  const md5 = hash.digest('hex');
+  await checkStored(requester, path, answer, md5, options);
+  return md5;
 }
 
 /** A lost answer: if the bytes are there, they need not go out again. */

@@ -4,9 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
+import { loadAgent, loadProxyAgent } from './undici-parts.js';
 
 const IDLE_MS = 30_000;
 const IDLE_MAX_MS = 50_000;
@@ -53,10 +54,10 @@ export function createAgent(settings: SwiftSettings): Dispatcher {
     connect: { timeout: settings.connectTimeoutMs, ...tls },
   };
   const { httpProxy, httpsProxy, noProxy } = settings;
-  if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options);
+  if (httpProxy === undefined && httpsProxy === undefined) return new (loadAgent())(options);
   try {
     // Empty strings, not absence: where a value is absent undici would read the environment by itself.
-    return new EnvHttpProxyAgent({
+    return new (loadProxyAgent())({
       ...options,
       httpProxy: httpProxy ?? '',
       httpsProxy: httpsProxy ?? '',

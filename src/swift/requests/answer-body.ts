@@ -4,11 +4,12 @@
  */
 import { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
+import type { IncomingBody } from './incoming-body.js';
 import type { RunningRequest } from './running-requests.js';
 import { wireFailureOf } from './wire.js';
 
 export interface AnswerBodySource {
-  readonly stream: Readable;
+  readonly incoming: IncomingBody;
   /** For messages: method, place, transaction. */
   readonly what: string;
   readonly expectedBytes: number | undefined;
@@ -27,35 +28,31 @@ export class AnswerBody extends Readable {
   constructor(source: AnswerBodySource) {
     super({ highWaterMark: 256 * 1024 });
     this.#source = source;
-    const { stream } = source;
-    stream.on('data', (chunk: Buffer) => this.#take(chunk));
-    stream.on('end', () => this.#end());
-    stream.on('error', (error) => this.#fail(error));
-    stream.on('close', () => {
-      if (!this.#ended && !this.destroyed) this.#fail(new Error('the answer was cut short'));
-    });
+    source.incoming.into({ data: (chunk) => this.#take(chunk), end: () => this.#end(), error: (error) => this.#fail(error) });
   }
 
   override _read(): void {
     // Who waits for a slow reader is not stalled.
     this.#source.running.moved();
-    this.#source.stream.resume();
+    this.#source.incoming.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    if (!this.#ended) this.#source.stream.destroy();
+    if (!this.#ended) this.#source.incoming.giveUp();
     this.#release();
     callback(error);
   }
 
   #take(chunk: Buffer): void {
+    if (this.destroyed) return;
     this.#receivedBytes += chunk.length;
     this.#source.running.moved();
-    if (!this.push(chunk)) this.#source.stream.pause();
+    if (!this.push(chunk)) this.#source.incoming.pause();
   }
 
   #end(): void {
     this.#ended = true;
+    if (this.destroyed) return;
     const { expectedBytes } = this.#source;
     if (expectedBytes !== undefined && expectedBytes !== this.#receivedBytes) {
       this.#fail(new Error(`${this.#receivedBytes} of ${expectedBytes} bytes came`));

@@ -5,15 +5,20 @@
 import { setMaxListeners } from 'node:events';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
+import type { Stop } from './wire.js';
 
-export class Deadline {
+export class Deadline implements Stop {
   readonly #clock: Clock;
   readonly #endMs: number;
   readonly #graceMs: number;
   readonly #totalMs: number;
   readonly #callerSignal: AbortSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #onAbort = (): void => this.#controller.abort();
+  /** Made when somebody asks for the signal: most calls are answered before. */
+  #controller: AbortController | undefined;
+  readonly #onCallerAbort = (): void => this.#abort();
+  #aborted = false;
+  /** What runs now and is to be ended with the call. */
+  onAbort: (() => void) | undefined;
   #progressMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
@@ -27,13 +32,20 @@ export class Deadline {
     if (callerSignal === undefined) return;
     // Any number of calls may run under one signal (a job's, the publisher's), and each leaves it in close(): more than ten are no leak.
     setMaxListeners(0, callerSignal);
-    if (callerSignal.aborted) this.#onAbort();
-    else callerSignal.addEventListener('abort', this.#onAbort, { once: true });
+    if (callerSignal.aborted) this.#abort();
+    else callerSignal.addEventListener('abort', this.#onCallerAbort, { once: true });
   }
 
   /** Fires when the time is over or the caller gives up. */
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted) this.#controller.abort();
     return this.#controller.signal;
+  }
+
+  /** Whether the signal has fired. */
+  get aborted(): boolean {
+    return this.#aborted;
   }
 
   get remainingMs(): number {
@@ -59,12 +71,18 @@ export class Deadline {
 
   close(): void {
     this.stopClock();
-    this.#callerSignal?.removeEventListener('abort', this.#onAbort);
+    this.#callerSignal?.removeEventListener('abort', this.#onCallerAbort);
   }
 
   #strike(): void {
     const quietMs = this.#clock.nowMs() - this.#progressMs;
-    if (quietMs >= this.#graceMs) this.#controller.abort();
+    if (quietMs >= this.#graceMs) this.#abort();
     else this.#timer = setTimeout(() => this.#strike(), this.#graceMs - quietMs);
+  }
+  #abort(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#controller?.abort();
+    this.onAbort?.();
   }
 }

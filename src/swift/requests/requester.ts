@@ -7,6 +7,7 @@
  * INVARIANT: a place in the limiter is held from before an attempt until the last byte of its answer, and the place is given back on
  * every way out.
  */
+import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, messageOf } from '../../base/errors.js';
@@ -68,7 +69,7 @@ export interface Call {
 
 export interface CallBody {
   readonly sizeBytes: number;
-  readonly open: () => ConstructorParameters<typeof AnswerBody>[0]['stream'] | Uint8Array | string;
+  readonly open: () => Readable | Uint8Array | string;
   readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
@@ -115,11 +116,19 @@ interface AttemptAt {
 
 type Outcome = { readonly answer: StreamedAnswer } | { readonly failure: Failure };
 
+interface StorageUrl {
+  readonly session: Session;
+  readonly origin: string;
+  readonly host: string;
+  readonly pathname: string;
+}
+
 export class Requester {
   readonly #parts: RequesterParts;
   readonly breaker: CircuitBreaker;
   #forbiddenLoginMs = -Infinity;
   #everServed = false;
+  #url: StorageUrl | undefined;
 
   constructor(parts: RequesterParts) {
     this.#parts = parts;
@@ -209,8 +218,11 @@ export class Requester {
   }
 
   async #enterLimiter(priority: Priority, deadline: Deadline, call: Call, last: string | undefined): Promise<() => void> {
+    const { limiter } = this.#parts;
+    const now = deadline.aborted ? undefined : limiter.enterNow(priority);
+    if (now !== undefined) return now;
     try {
-      return await this.#parts.limiter.enter(priority, deadline.signal);
+      return await limiter.enter(priority, deadline.signal);
     } catch {
       throw deadline.error(this.#what(call), last ?? 'every connection was in use');
     }
@@ -222,7 +234,7 @@ export class Requester {
       const found = sessions.session();
       return { session: found instanceof Promise ? await untilAborted(found, deadline.signal) : found };
     } catch (error) {
-      if (deadline.signal.aborted) throw deadline.error(this.#what(call), last ?? 'the login is not done');
+      if (deadline.aborted) throw deadline.error(this.#what(call), last ?? 'the login is not done');
       const known = error instanceof FilestoreError ? error : new FilestoreError('internal', messageOf(error), { cause: error });
       // One hiccup of the login service is waited out; a login that goes on failing is an outage, told at once.
       const again = known.kind === 'unavailable' && sessions.failures < 2;
@@ -232,8 +244,8 @@ export class Requester {
 
   async #send(call: Call, session: Session, running: RunningRequest, leave: () => void, at: AttemptAt): Promise<Outcome> {
     const { deadline } = at;
-    const url = new URL(session.storageUrl);
-    const trace: AttemptTrace = { method: call.method, where: `${url.host}${url.pathname}${call.path}`, attempt: at.attempt };
+    const { origin, host, pathname } = this.#urlOf(session);
+    const trace: AttemptTrace = { method: call.method, where: `${host}${pathname}${call.path}`, attempt: at.attempt };
     const moved = (): void => {
       running.moved();
       deadline.progress();
@@ -246,11 +258,11 @@ export class Requester {
     try {
       answer = await exchange(this.#parts.dispatcher, {
         method: call.method,
-        origin: url.origin,
-        path: `${url.pathname}${call.path}${call.query === undefined ? '' : `?${call.query}`}`,
+        origin,
+        path: `${pathname}${call.path}${call.query === undefined ? '' : `?${call.query}`}`,
         headers: this.#headers(call, session),
         body: out?.body,
-        signal: deadline.signal,
+        stop: deadline,
         headersTimeoutMs: call.longWorkMs,
       });
       moved();
@@ -277,6 +289,15 @@ export class Requester {
       return { answer: { status, headers, text, repeated: false, body: undefined } };
     }
     return { failure: this.#refused(trace, session, status, headers, text, at.mayLogIn) };
+  }
+
+  /** Parsed once a login. */
+  #urlOf(session: Session): StorageUrl {
+    if (this.#url?.session !== session) {
+      const { origin, host, pathname } = new URL(session.storageUrl);
+      this.#url = { session, origin, host, pathname };
+    }
+    return this.#url;
   }
 
   #open(call: Call, moved: () => void): OutgoingBody | undefined {
@@ -306,7 +327,7 @@ export class Requester {
     const length = header(answer.headers, 'content-length');
     const transaction = header(answer.headers, 'x-trans-id');
     return new AnswerBody({
-      stream: answer.body,
+      incoming: answer.body,
       what: `${trace.method} ${trace.where} (${transaction === undefined ? '' : `transaction ${transaction}, `}attempt ${trace.attempt})`,
       expectedBytes: length === undefined ? undefined : Number(length),
       running,
@@ -329,7 +350,7 @@ export class Requester {
       throw sourceError;
     }
     const what = `${trace.method} ${trace.where}`;
-    if (at.deadline.signal.aborted) {
+    if (at.deadline.aborted) {
       const given = at.deadline.error(what, at.last);
       if (given.kind === 'interrupted' || tookMs < SILENCE_MS) this.breaker.abandoned();
       else this.breaker.failed(given.message, false);

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../../base/errors.js';
+import { IncomingBody } from './incoming-body.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'COPY';
 
@@ -13,7 +14,8 @@ export interface WireRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Readable | Uint8Array | string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  /** Ends the exchange, its body included. */
+  readonly stop?: Stop | undefined;
   /** Longest wait for the head of the answer; the agent's default without it. */
   readonly headersTimeoutMs?: number | undefined;
 }
@@ -23,7 +25,25 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 export interface WireAnswer {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: Dispatcher.ResponseData['body'];
+  /** Has to be read, or given up. */
+  readonly body: IncomingBody;
+}
+
+/** What may end an exchange. An AbortSignal would do, but one a request costs more than the rest of our part in it. */
+export interface Stop {
+  readonly aborted: boolean;
+  /** Called once, when it strikes; one listener, which the next exchange replaces. */
+  onAbort: (() => void) | undefined;
+}
+
+export function stopOf(signal: AbortSignal): Stop {
+  const stop: { aborted: boolean; onAbort: (() => void) | undefined } = { aborted: signal.aborted, onAbort: undefined };
+  const strike = (): void => {
+    stop.aborted = true;
+    stop.onAbort?.();
+  };
+  signal.addEventListener('abort', strike, { once: true });
+  return stop;
 }
 
 /**
@@ -88,26 +108,51 @@ function codeOf(error: unknown): string {
   return cause === undefined ? '' : codeOf(cause);
 }
 
-/** @throws WireFailure, or the signal's reason */
-export async function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<WireAnswer> {
-  try {
-    const { statusCode, headers, body } = await dispatcher.request({
+/**
+ * undici's lowest call: no stream is made of an answer unless somebody wants one.
+ * @throws WireFailure, or the error of an exchange that was stopped
+ */
+export function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<WireAnswer> {
+  const { stop } = request;
+  return new Promise<WireAnswer>((resolve, reject) => {
+    const body = new IncomingBody();
+    let answered = false;
+    const fail = (error: unknown): void => {
+      if (answered) body.fail(error);
+      else reject(stop?.aborted === true && error instanceof Error ? error : wireFailureOf(error));
+    };
+    const options: Dispatcher.DispatchOptions = {
       origin: request.origin,
       path: request.path,
       method: request.method,
       headers: request.headers,
       body: request.body ?? null,
-      signal: request.signal ?? null,
       // undici closes the connection after each HEAD otherwise, for the sake of servers that send a body with it. Swift behind Keystone does
       // so with a 401 (the end of a chunked body): that connection breaks, and who is on it then repeats his call.
       reset: false,
       ...(request.headersTimeoutMs === undefined ? {} : { headersTimeout: request.headersTimeoutMs }),
-    });
-    return { status: statusCode, headers, body };
-  } catch (error) {
-    if (request.signal?.aborted) throw error;
-    throw wireFailureOf(error);
-  }
+    };
+    try {
+      dispatcher.dispatch(options, {
+        onRequestStart: (controller) => {
+          body.from(controller);
+          if (stop === undefined) return;
+          if (stop.aborted) controller.abort(new Error('given up'));
+          else stop.onAbort = () => controller.abort(new Error('given up'));
+        },
+        onResponseStart: (_controller, status, headers) => {
+          if (status < 200) return;
+          answered = true;
+          resolve({ status, headers, body });
+        },
+        onResponseData: (_controller, chunk) => body.take(chunk),
+        onResponseEnd: () => body.end(),
+        onResponseError: (_controller, error) => fail(error),
+      });
+    } catch (error) {
+      fail(error);
+    }
+  });
 }
 
 /** @returns a header's value; of several the first. @param name in lower case */
@@ -117,16 +162,17 @@ export function header(headers: Headers, name: string): string | undefined {
 }
 
 /** Reads a short body whole. Past `limitBytes` the rest is thrown away. @throws WireFailure */
-export async function readText(body: WireAnswer['body'], limitBytes: number): Promise<string> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body) {
-      if (bytes < limitBytes) parts.push(chunk as Buffer);
-      bytes += (chunk as Buffer).length;
-    }
-  } catch (error) {
-    throw wireFailureOf(error);
-  }
-  return Buffer.concat(parts).toString('utf8');
+export function readText(body: IncomingBody, limitBytes: number): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    body.into({
+      data: (chunk) => {
+        if (bytes < limitBytes) parts.push(chunk);
+        bytes += chunk.length;
+      },
+      end: () => resolve(parts.length === 0 ? '' : Buffer.concat(parts).toString('utf8')),
+      error: (error) => reject(wireFailureOf(error)),
+    });
+  });
 }

@@ -1,0 +1,26 @@
+/**
+ * The parts of undici that are needed, and no more: its front door loads fetch, WebSocket, caches and mocks too, which is half of what the
+ * start of a command costs (docs/decisions/0008). Where its inside has moved, the front door serves.
+ */
+import { createRequire } from 'node:module';
+import type * as Undici from 'undici';
+
+const require = createRequire(import.meta.url);
+
+export const AGENT_MODULE = 'undici/lib/dispatcher/agent.js';
+
+export function loadAgent(): typeof Undici.Agent {
+  try {
+    return require(AGENT_MODULE) as typeof Undici.Agent;
+  } catch {
+    return loadUndici().Agent;
+  }
+}
+
+export function loadProxyAgent(): typeof Undici.EnvHttpProxyAgent {
+  return loadUndici().EnvHttpProxyAgent;
+}
+
+function loadUndici(): typeof Undici {
+  return require('undici') as typeof Undici;
+}

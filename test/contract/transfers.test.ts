@@ -1,0 +1,84 @@
+/** Files to objects and back, small and large, against a real Swift. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { createLog } from '../../src/base/log.js';
+import { saveObject } from '../../src/swift/files/save-object.js';
+import { sendFile } from '../../src/swift/files/send-file.js';
+import { RANGES_FROM_BYTES } from '../../src/swift/objects/ranges-body.js';
+import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
+import { bytesOf } from '../helpers/blobs.js';
+import { tempauthSettings } from '../helpers/swift-settings.js';
+import { removeDir, tempDir } from '../helpers/temp-dir.js';
+import { withSwift, type Swift } from '../helpers/with-swift.js';
+
+const CONTAINER = 'transfers';
+
+void describe('transfers of files', () => {
+  let swift: Swift;
+  let store: SwiftStore;
+  let directory: string;
+
+  before(async () => {
+    swift = await withSwift();
+    directory = tempDir('transfers');
+    store = createSwiftStore(tempauthSettings(swift.authUrl), { log: createLog('warn', console.error), userAgent: 'test' });
+    await store.createContainer(CONTAINER);
+  });
+
+  after(async () => {
+    await store.close();
+    await swift.stop();
+    removeDir(directory);
+  });
+
+  for (const sizeBytes of [0, 20_000, (1 << 20) + 1, RANGES_FROM_BYTES - 1, RANGES_FROM_BYTES, RANGES_FROM_BYTES + (8 << 20) + 7]) {
+    void test(`a file of ${sizeBytes} bytes comes back as it was`, async () => {
+      const bytes = bytesOf(sizeBytes + 1, sizeBytes);
+      const file = path.join(directory, `up-${sizeBytes}`);
+      fs.writeFileSync(file, bytes);
+      const sent = await sendFile(store, CONTAINER, `o-${sizeBytes}`, file, 'sha1');
+      const sum = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
+      assert.deepEqual(sent, { sizeBytes, md5: sum('md5'), sha1: sum('sha1') });
+      assert.equal((await store.head(CONTAINER, `o-${sizeBytes}`))?.md5, sent.md5);
+
+      const read = await store.get(CONTAINER, `o-${sizeBytes}`);
+      assert.ok(read);
+      const back = path.join(directory, `down-${sizeBytes}`);
+      await saveObject(read, back);
+      assert.ok(fs.readFileSync(back).equals(bytes));
+    });
+  }
+
+  void test('a large object that is replaced while it is read is never a mixture of both', async () => {
+    const sizeBytes = RANGES_FROM_BYTES + (40 << 20);
+    const put = (seed: number) => {
+      const bytes = bytesOf(seed, sizeBytes);
+      const md5 = createHash('md5').update(bytes).digest('hex');
+      return store.put(CONTAINER, 'replaced', { sizeBytes, md5, read: (start, end) => bytes.subarray(start, end) });
+    };
+    await put(11);
+    const read = await store.get(CONTAINER, 'replaced');
+    assert.ok(read);
+    await put(12);
+    await assert.rejects(saveObject(read, path.join(directory, 'mixed')), { kind: 'unavailable' });
+  });
+
+  void test('a large read that is given up leaves no request behind', async () => {
+    const before = await store.get(CONTAINER, 'replaced');
+    assert.ok(before);
+    const closed = new Promise((resolve) => before.body.once('close', resolve));
+    before.body.destroy();
+    await closed;
+    assert.ok(await store.head(CONTAINER, 'replaced'));
+  });
+
+  void test('bytes that are not those of the ETag are told', async () => {
+    const info = { sizeBytes: 3, md5: '0'.repeat(32), lastModifiedMs: 0, metadata: {} };
+    const body = Readable.from([Buffer.from('abc')], { objectMode: false });
+    await assert.rejects(saveObject({ info, body }, path.join(directory, 'wrong')), { kind: 'corrupt' });
+  });
+});
