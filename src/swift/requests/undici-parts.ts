@@ -1,6 +1,6 @@
 /**
- * The parts of undici that are needed, and no more: its front door loads fetch, WebSocket, caches and mocks too, which is half of what the
- * start of a command costs (docs/decisions/0008). Where its inside has moved, the front door serves.
+ * The parts of undici that are needed, and no more: its front door loads fetch, WebSocket, caches and mocks too, which is a third of what
+ * loading this client costs (docs/decisions/0008). Where its inside has moved, the front door serves.
  */
 import { createRequire } from 'node:module';
 import type * as Undici from 'undici';
