@@ -2,6 +2,7 @@
  * A content-named file being written: hidden from everybody else until its bytes hash to its name (ruling 3).
  *
  *    writing ──FLUSH, hash = name──► published or sealed         ──RELEASE, hash ≠ name──► torn: set aside, the name is free
+ *                                                                            └─ a write was refused ──► discarded: its writer knows
  *
  * A FLUSH whose hash differs is no error: a fork closes the descriptor in the child while the parent still writes. Only RELEASE, the
  * last close of all, says that the file is torn.
@@ -28,6 +29,8 @@ export class ContentWriter implements OpenFile {
   readonly #sha1: string;
   readonly #draft: Draft;
   #published = -1;
+  /** A write failed, and its writer was told. */
+  #isRefused = false;
   #flushing: Promise<void> = Promise.resolve();
   #hidden = true;
 
@@ -49,11 +52,11 @@ export class ContentWriter implements OpenFile {
   }
 
   write(offset: number, data: Uint8Array): Answer<number> {
-    return this.#draft.write(offset, data);
+    return this.#change(() => this.#draft.write(offset, data));
   }
 
   truncate(sizeBytes: number): Answer<void> {
-    return this.#draft.truncate(sizeBytes);
+    return this.#change(() => this.#draft.truncate(sizeBytes));
   }
 
   setTimes(): void {
@@ -96,9 +99,23 @@ export class ContentWriter implements OpenFile {
     this.#unhide();
   }
 
+  #change<T>(change: () => Answer<T>): Answer<T> {
+    const refused = (error: unknown): never => {
+      this.#isRefused = true;
+      throw error;
+    };
+    try {
+      const answer = change();
+      return answer instanceof Promise ? answer.catch(refused) : answer;
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
   async #setAside(): Promise<void> {
     const { staging } = this.#draft;
-    if (staging === undefined || staging.sizeBytes === 0) return;
+    // What was refused for want of room must give back the room it took.
+    if (this.#isRefused || staging === undefined || staging.sizeBytes === 0) return;
     const file = await this.#db.spool.setAside(staging, this.#path, await staging.digest());
     this.#db.log.warn('write.torn', {
       database: displayName(this.#db.name),

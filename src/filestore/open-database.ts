@@ -21,6 +21,7 @@ import { LocalArea } from './local-area.js';
 import { NamesFile } from './names-file.js';
 import { sumOfWrites } from './owed.js';
 import { Publisher } from './publisher.js';
+import { spoolProblem } from './spool-problem.js';
 import type { StoreHealth } from './store-health.js';
 
 /** Whom to tell that a name changed by another hand than the kernel's. */
@@ -75,7 +76,7 @@ export class OpenDatabase {
   status(): DatabaseStatus {
     const { db } = this;
     const writes = sumOfWrites(db.spool);
-    const problem = db.binding.refusal?.message ?? db.problem;
+    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db);
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
       database: displayName(db.name),

@@ -8,13 +8,13 @@
  * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
  */
 import { readSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
+import { freeBytesOf } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
@@ -195,11 +195,12 @@ function assertWanted(path: string, isWanted: () => boolean): void {
 async function admit(db: Database, sizeBytes: number): Promise<void> {
   const { maxPendingBytes, spoolFloorBytes } = db.settings;
   if (spoolFloorBytes > 0) {
-    const { bavail, bsize } = await statfs(db.settings.spoolDirectory);
-    if (bavail * bsize < spoolFloorBytes) {
+    let freeBytes = 0;
+    const isRoom = (): boolean => (freeBytes = freeBytesOf(db.settings.spoolDirectory)) >= spoolFloorBytes;
+    if (!db.spool.makeRoom(isRoom)) {
       throw new FilestoreError(
         'no-space',
-        `the disk of spool_dir has ${bavail * bsize} bytes left, less than spool_floor, and Swift has not taken the file; make room or bring Swift back`,
+        `the disk of spool_dir has ${freeBytes} bytes left, less than spool_floor, and Swift has not taken the file; make room or bring Swift back`,
       );
     }
   }

@@ -1,5 +1,5 @@
 /** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
-import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ErrorKind } from '../base/errors.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -25,6 +25,12 @@ export function writeAllSync(fd: number, data: Uint8Array, position: number | nu
   while (done < data.length) {
     done += writeSync(fd, data, done, data.length - done, position === null ? null : position + done);
   }
+}
+
+/** What a disk has left for us, in bytes. */
+export function freeBytesOf(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }
 
 /** Makes the names of a directory survive a power cut. */

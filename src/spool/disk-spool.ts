@@ -10,7 +10,7 @@
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
  * without its bytes.
  */
-import { copyFile } from 'node:fs/promises';
+import { copyFile, stat } from 'node:fs/promises';
 import { constants, statSync, unlink } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FilestoreError, messageOf } from '../base/errors.js';
@@ -18,6 +18,7 @@ import type { FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
 import { diskError, fsyncDirectory } from './disk-calls.js';
+import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
 import type { MoveRecord, SealRecord, SpoolRecord } from './records.js';
@@ -26,6 +27,7 @@ import type { Pending, Spool, StagingFile, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
 import { DiskStagingFile } from './staging-file.js';
+import type { TornFiles } from './torn-files.js';
 
 /** Records nobody waits for are synced this long after the first of them: 100 ms (ruling 11) with the sync itself. */
 const LAZY_SYNC_MS = 50;
@@ -37,7 +39,7 @@ export interface DiskSpoolParts {
   readonly layout: SpoolLayout;
   readonly state: RecordedState;
   readonly journal: Journal;
-  readonly torn: { count: number; bytes: number };
+  readonly torn: TornFiles;
   /** Makes names under `sealed/` and `torn/` unique over restarts. */
   readonly firstFileNumber: number;
   readonly log: Log;
@@ -51,7 +53,8 @@ export class DiskSpool implements Spool {
   readonly #layout: SpoolLayout;
   readonly #state: RecordedState;
   readonly #journal: Journal;
-  readonly #torn: { count: number; bytes: number };
+  readonly #torn: TornFiles;
+  readonly #room: DiskRoom;
   readonly #log: Log;
   readonly #nowMs: () => number;
   readonly #sealedNames: GroupSync;
@@ -70,6 +73,7 @@ export class DiskSpool implements Spool {
     this.#state = parts.state;
     this.#journal = parts.journal;
     this.#torn = parts.torn;
+    this.#room = new DiskRoom(parts.layout.root, (isRoom) => parts.torn.makeRoom(isRoom));
     this.#fileNumber = parts.firstFileNumber;
     this.#log = parts.log;
     this.#nowMs = parts.nowMs;
@@ -98,7 +102,19 @@ export class DiskSpool implements Spool {
   }
 
   get torn(): { readonly count: number; readonly bytes: number } {
-    return this.#torn;
+    return this.#torn.measure();
+  }
+
+  get tornDirectory(): string {
+    return this.#layout.torn;
+  }
+
+  get isFull(): boolean {
+    return this.#room.isFull;
+  }
+
+  makeRoom(isRoom: () => boolean): boolean {
+    return this.#torn.makeRoom(isRoom);
   }
 
   get localDirectory(): string {
@@ -106,14 +122,15 @@ export class DiskSpool implements Spool {
   }
 
   createStaging(): StagingFile {
-    return new DiskStagingFile(this.#nextStagingPath);
+    return new DiskStagingFile(this.#nextStagingPath, this.#room);
   }
 
   async createStagingFrom(file: string): Promise<StagingFile> {
     const path = this.#nextStagingPath();
     try {
+      this.#room.take((await stat(file)).size);
       await copyFile(file, path, constants.COPYFILE_FICLONE);
-      return new DiskStagingFile(this.#nextStagingPath, { path, sizeBytes: statSync(path).size });
+      return new DiskStagingFile(this.#nextStagingPath, this.#room, { path, sizeBytes: statSync(path).size });
     } catch (error) {
       unlink(path, () => undefined);
       throw diskError(error, `cannot copy ${file} to write on it`);
@@ -164,10 +181,9 @@ export class DiskSpool implements Spool {
 
   async setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string> {
     const file = this.#own(staging);
-    const target = join(this.#layout.torn, this.#fileName(digest));
+    const target = this.#torn.pathFor(this.#fileName(digest));
     file.setAsideAs(target);
-    this.#torn.count++;
-    this.#torn.bytes += digest.sizeBytes;
+    this.#torn.trim();
     this.#log.debug('spool.torn', { path: displayName(path), file: target, bytes: digest.sizeBytes });
     return target;
   }

@@ -20,6 +20,7 @@ import type { Spool } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import { makeLayout, spoolLayout } from './spool-layout.js';
 import { RecordedState } from './spool-state.js';
+import { TornFiles } from './torn-files.js';
 
 export interface SpoolOptions {
   /** `spool_dir`. */
@@ -52,7 +53,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       layout,
       state,
       journal,
-      torn: await measure(layout.torn),
+      torn: new TornFiles(layout.torn, options.log),
       firstFileNumber: highestFile,
       log: options.log,
       nowMs,
@@ -146,13 +147,4 @@ function openJournal(layout: SpoolLayout, replay: Replay | undefined): number {
     for (const directory of [layout.root, dirname(layout.root), dirname(dirname(layout.root))]) fsyncDirectorySync(directory);
   }
   return fd;
-}
-
-async function measure(directory: string): Promise<{ count: number; bytes: number }> {
-  const measured = { count: 0, bytes: 0 };
-  for (const name of await readdir(directory)) {
-    measured.count++;
-    measured.bytes += (await stat(join(directory, name))).size;
-  }
-  return measured;
 }

@@ -58,8 +58,11 @@ export interface SpoolState {
 
 export interface Spool extends SpoolState {
   readonly pendingBytes: number;
-  /** Bytes of torn files set aside, and how many. */
+  /** Bytes of files set aside under `torn/`, and how many. */
   readonly torn: { readonly count: number; readonly bytes: number };
+  readonly tornDirectory: string;
+  /** The disk has no room but the little that is kept for the journal: nothing can be written. */
+  readonly isFull: boolean;
 
   createStaging(): StagingFile;
   /** A staging file filled with the bytes of another file (copy of a local file, by reflink where the disk can). */
@@ -77,8 +80,10 @@ export interface Spool extends SpoolState {
   renamePending(from: string, to: string, options: { bury: boolean }): Promise<void>;
   /** Swift has it. @returns false when a later seal or delete of the path has superseded `pending`: then nothing changes. */
   markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean>;
-  /** Not content-true: keeps the bytes under `torn/` for a human. */
+  /** Not content-true: keeps the bytes under `torn/` for a human, while there is room. */
   setAside(staging: StagingFile, path: string, digest: FileDigest): Promise<string>;
+  /** Removes what was set aside, oldest first, until `isRoom`. @returns whether there is room */
+  makeRoom(isRoom: () => boolean): boolean;
 
   /** Records a delete: written before the return, fsynced within 100 ms. Drops what was pending of that path. */
   bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone;

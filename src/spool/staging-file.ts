@@ -9,10 +9,12 @@ import type { FileDigest } from '../base/file-digest.js';
 import { digestFile, RunningDigest } from '../base/file-digest.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { diskError, FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import type { DiskRoom } from './disk-room.js';
 import type { StagingFile } from './spool.js';
 
 export class DiskStagingFile implements StagingFile {
   readonly #nextPath: () => string;
+  readonly #room: DiskRoom;
   #path: string;
   #fd: number;
   #sizeBytes: number;
@@ -28,11 +30,13 @@ export class DiskStagingFile implements StagingFile {
 
   /**
    * @param nextPath gives a path under `staging/` that nobody has
+   * @param room what it may take of the disk
    * @param filled size of a file that is there already; undefined makes an empty one
    * @throws FilestoreError no-space, unavailable
    */
-  constructor(nextPath: () => string, filled?: { path: string; sizeBytes: number }) {
+  constructor(nextPath: () => string, room: DiskRoom, filled?: { path: string; sizeBytes: number }) {
     this.#nextPath = nextPath;
+    this.#room = room;
     this.#path = filled?.path ?? nextPath();
     this.#sizeBytes = filled?.sizeBytes ?? 0;
     this.#running = filled === undefined ? new RunningDigest() : undefined;
@@ -57,10 +61,12 @@ export class DiskStagingFile implements StagingFile {
 
   write(offset: number, data: Uint8Array): number {
     this.#beforeChange();
+    this.#room.take(data.length);
     try {
       writeAllSync(this.#fd, data, offset);
     } catch (error) {
       this.#running = undefined;
+      this.#cutBack();
       throw diskError(error, `cannot write ${this.#path}`);
     }
     if (this.#running?.sizeBytes === offset) this.#running.update(data);
@@ -153,10 +159,20 @@ export class DiskStagingFile implements StagingFile {
     if (this.#isSealed) this.#detach();
   }
 
+  /** Part of a write that failed may be in the file. */
+  #cutBack(): void {
+    try {
+      ftruncateSync(this.#fd, this.#sizeBytes);
+    } catch {
+      // Its digest is then that of a longer file, which no seal takes.
+    }
+  }
+
   /** Goes on with a copy of the sealed bytes (a reflink where the disk can). */
   #detach(): void {
     const copy = this.#nextPath();
     try {
+      this.#room.take(this.#sizeBytes);
       copyFileSync(`/proc/self/fd/${this.#fd}`, copy, constants.COPYFILE_FICLONE);
       const fd = openSync(copy, 'r+');
       closeSync(this.#fd);

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { makeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
-import { runOk } from '../helpers/processes.js';
+import { eventually, runOk } from '../helpers/processes.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
@@ -115,6 +115,77 @@ describe('a disk that fails', () => {
         assert.ok(bavail * bsize >= 6 * MIB - SIZE_BYTES - MIB / 2, `${bavail * bsize} bytes are free`);
         await proxy.up();
         await assertStored(mount, 'floor', [makeBlob(300, SIZE_BYTES), ...acknowledged]);
+      }),
+    ));
+
+  it('A write that is refused for want of room gives the room back.', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMount({ database: 'refused', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN request-failed operation=write kind=no-space/);
+        const [small, large] = [makeBlob(800, SIZE_BYTES), makeBlob(801, 12 * MIB)] as const;
+        await assert.rejects(write(mount, large), { code: 'ENOSPC' });
+        await assert.rejects(fs.stat(mount.file(large.name)), { code: 'ENOENT' });
+        const { bavail, bsize } = nodeFs.statfsSync(spool);
+        assert.ok(bavail * bsize > 7 * MIB, `${bavail * bsize} bytes are free`);
+        assert.equal((await mount.status()).state, 'serving');
+        await write(mount, small);
+        await assertStored(mount, 'refused', [small]);
+      }),
+    ));
+
+  it('The last of the disk of `spool_dir` is kept for the journal: deletes go on when writes are refused, and `status` says `degraded`.', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMount({ database: 'reserve', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR write\.not-stored/);
+        const client = await swift.client();
+        const isDeleted = ({ name }: Blob): Promise<unknown> =>
+          eventually(`${name} is deleted`, async () => (await client.get('odoo-reserve', name)) === undefined);
+        const known = makeBlob(810, SIZE_BYTES);
+        await write(mount, known);
+        await proxy.down();
+        const { acknowledged, code } = await fill(mount, 811);
+        assert.equal(code, 'ENOSPC');
+        await fs.unlink(mount.file(known.name));
+        await proxy.up();
+        await isDeleted(known);
+        await assertStored(mount, 'reserve', acknowledged);
+        const filler = path.join(spool, 'filler');
+        const { bavail, bsize } = nodeFs.statfsSync(spool);
+        await fs.writeFile(filler, Buffer.alloc(bavail * bsize - MIB / 4));
+        assert.equal((await mount.status()).state, 'degraded');
+        assert.match((await mount.status()).databases[0]?.reason ?? '', /spool_dir .* is full: writes are refused; make room/);
+        await assert.rejects(write(mount, known), { code: 'ENOSPC' });
+        const gone = acknowledged.shift() ?? assert.fail('nothing was acknowledged');
+        await fs.unlink(mount.file(gone.name));
+        await isDeleted(gone);
+        await fs.unlink(filler);
+        await write(mount, known);
+        assert.equal((await mount.status()).state, 'serving');
+        await assertStored(mount, 'reserve', [known, ...acknowledged]);
+      }),
+    ));
+
+  it('Torn files make room, the oldest first, before a write is refused.', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMount({ database: 'torn', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN (write\.torn|spool\.torn-dropped)/);
+        const blob = makeBlob(820, 4 * MIB);
+        for (const seed of [821, 822]) {
+          const { name, content } = makeBlob(seed, 3 * MIB);
+          await write(mount, { ...blob, name, content: content.subarray(0, content.length - 1) });
+          await mount.log.waitFor(new RegExp(`^WARN write\\.torn .*${name}`));
+        }
+        const status = await mount.status();
+        assert.equal(status.databases[0]?.tornFiles, 2);
+        assert.equal(status.state, 'degraded');
+        assert.match(status.databases[0].reason ?? '', /2 files \(\d+ bytes\) were set aside in .*torn: look at them and remove them/);
+        const torn = path.join(spool, 'v1/torn/torn');
+        const newest = (await fs.readdir(torn)).sort().at(-1);
+        await write(mount, blob);
+        assert.deepEqual(await fs.readdir(torn), [newest]);
+        await fs.rm(path.join(torn, newest ?? ''));
+        assert.equal((await mount.status()).state, 'serving');
+        await assertStored(mount, 'torn', [blob]);
       }),
     ));
 

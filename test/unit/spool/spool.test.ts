@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { databaseFolder, databaseOfFolder } from '../../../src/spool/spool-layout.js';
+import type { Spool } from '../../../src/spool/spool.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { tempDir } from '../../helpers/temp-dir.js';
@@ -240,6 +241,39 @@ test('Bytes that are not what their name says are kept under torn/ and counted.'
   assert.equal(readFileSync(file, 'utf8'), 'torn');
   assert.deepEqual(spool.torn, { count: 1, bytes: 4 });
   await spool.close();
+});
+
+test('What was set aside makes room, the oldest first; a sealed file that lost its record does not.', async () => {
+  const directory = tempDir('spool');
+  const log = new LogGuard();
+  log.expect(/spool\.torn-dropped/);
+  const torn = join(rootOf(directory), 'torn');
+  const first = await open(directory, log.log());
+  writeFileSync(join(torn, `000000000000-${makeBlob(1).sha1}`), 'unnamed');
+  const setAside = async (spool: Spool, content: string): Promise<string> => {
+    const staging = spool.createStaging();
+    staging.write(0, Buffer.from(content));
+    const file = await spool.setAside(staging, 'ab/name', await staging.digest());
+    await staging.discard();
+    return basename(file);
+  };
+  const oldest = await setAside(first, 'one');
+  await first.close();
+  const spool = await open(directory, log.log());
+  const newer = await setAside(spool, 'two');
+  assert.equal(
+    spool.makeRoom(() => !existsSync(join(torn, oldest))),
+    true,
+  );
+  assert.ok(existsSync(join(torn, newer)));
+  assert.deepEqual(spool.torn, { count: 2, bytes: 10 });
+  assert.equal(
+    spool.makeRoom(() => false),
+    false,
+  );
+  assert.deepEqual(readdirSync(torn), [`000000000000-${makeBlob(1).sha1}`]);
+  await spool.close();
+  log.assertQuiet();
 });
 
 test('Nobody else may read the spool.', async () => {
