@@ -99,6 +99,11 @@ export function pathOfObject(objectName: string): string {
   return ASCII.test(objectName) ? objectName : fromUtf8(objectName);
 }
 
+/** Whether a path of an object's name is one: every part of it can stand in a directory. */
+export function isPath(path: string): boolean {
+  return path.split('/').every((name) => name !== '' && name !== '.' && name !== '..' && name.length <= NAME_MAX_BYTES);
+}
+
 /**
  * @throws FilestoreError when a name cannot stand in a directory: empty, '.', '..', with '/' or NUL, over 255 bytes
  */

@@ -7,7 +7,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { ListedObject, ObjectInfo } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
-import { kindOfPath } from './path-kind.js';
+import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
 
 const PAGE = 10_000;
@@ -89,7 +89,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
       const startedMs = Date.now();
       for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
         merge(db, page, startedMs);
-        if (page.some((object) => !db.isBuried(pathOfObject(object.name)))) return true;
+        if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
       }
       return false;
     },
@@ -189,6 +189,8 @@ function merge(db: Database, page: readonly ListedObject[], startedMs: number): 
     }
     const known = db.catalog.other(path);
     if (known !== undefined && known.checkedAtMs >= startedMs) continue;
+    // The second: an empty object in a shard's place is how `swift upload` keeps an empty directory.
+    if (!isFileInSwift(path) || (known === undefined && object.sizeBytes === 0 && isOdooDirectory(path))) continue;
     // A listing does not tell mtime and MD5 of our other files: a HEAD will, at the first stat.
     db.learnOther(path, {
       sizeBytes: object.sizeBytes ?? 0,

@@ -3,6 +3,7 @@
  * Blobs (`xx/SHA`) live in 256 compact tables; the few other files in a map with an index of their directories.
  */
 import { contentSha1, joinPath, splitPath } from '../base/names.js';
+import { isFileInSwift } from './path-kind.js';
 import { ShardTable } from './shard-table.js';
 
 /** An object that is not a canonical blob. */
@@ -91,7 +92,9 @@ export class Catalog {
     this.#blobs += table.count - before;
   }
 
+  /** Does nothing for an object that is no file of the database. */
   setOther(path: string, known: KnownObject): void {
+    if (!isFileInSwift(path)) return;
     this.#others.set(path, known);
     this.#index(path, 'file');
   }

@@ -12,14 +12,13 @@ import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from '.
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
-import { blobOfAlias, kindOfPath } from './path-kind.js';
+import { blobOfAlias, isOdooDirectory, kindOfPath } from './path-kind.js';
 import { mayLiveElsewhere } from './revival.js';
 
 /** How long a file that anybody may replace is believed to be as it was. */
 const OTHER_TRUST_MS = 60_000;
 /** How long the kernel may believe it. */
 const OTHER_VALID_MS = 1_000;
-const DIRECTORY_SHAPE = /^(?:[0-9a-f]{2,3}|upload)$/;
 
 export function lookup(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
   if (path === '') return db.directoryStat('');
@@ -35,7 +34,7 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
     case 'other':
       return (
         lookupLocal(db, path) ??
-        (DIRECTORY_SHAPE.test(path) && db.catalog.other(path) === undefined
+        (isOdooDirectory(path) && db.catalog.other(path) === undefined
           ? lookupDirectory(db, path, requester)
           : lookupOther(db, path, requester))
       );

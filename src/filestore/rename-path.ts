@@ -60,6 +60,14 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   }
 }
 
+/** A time that was set and is not in Swift yet goes along; that of a content name is a function of the name. */
+function moveTimes(db: Database, from: string, to: string): void {
+  const mtimeMs = db.owedTimes.get(from);
+  db.owedTimes.delete(from);
+  if (mtimeMs === undefined || contentSha1(to) !== undefined) db.owedTimes.delete(to);
+  else db.owedTimes.set(to, mtimeMs);
+}
+
 /** The new name is the file's from this turn of the loop on. Who has the replaced file open keeps its bytes; the name is no longer theirs. */
 function moveLive(db: Database, from: string, to: string): void {
   db.live.get(to)?.unlink();
@@ -99,6 +107,7 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
   moveLive(db, from, to);
   const renamed = db.spool.pending.get(to);
   if (pending !== undefined && renamed !== undefined && db.verifiedSeals.has(pending.sequence)) db.verifiedSeals.add(renamed.sequence);
+  moveTimes(db, from, to);
   const tombstone = db.spool.tombstones.get(from);
   if (tombstone !== undefined) await forgetBuried(db, tombstone);
   db.absence.end(to);
@@ -140,6 +149,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     if (db.spool.mayRise(to)) await db.spool.sync();
     if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
     else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
+    moveTimes(db, from, to);
   };
   try {
     await db.health.answerOrAway(() => db.locks.runBoth(from, to, copy), requester.signal);

@@ -124,7 +124,7 @@ describe('what may interleave', () => {
     assert.deepEqual(store.names(CONTAINER), [blob.name]);
   });
 
-  it('a blob whose PUT was still owed when it was renamed to `.__gc` stays behind that name, and goes with it', async () => {
+  it('A blob whose PUT was still owed when it was renamed to `.__gc` stays behind that name, and goes with it.', async () => {
     const client = await start({ writeMode: 'back' });
     const [gone, back] = [makeBlob(1, 2000), makeBlob(2, 2000)] as const;
     for (const blob of [gone, back]) {
@@ -145,6 +145,76 @@ describe('what may interleave', () => {
     assert.equal(await client.exists(gone.name), false);
     assert.deepEqual(await client.readFile(back.name), back.content);
     assert.deepEqual(store.names(CONTAINER), [back.name]);
+  });
+
+  it('Objects that are no files of the database, as other tools leave them, are not shown and hold nothing up.', async () => {
+    const blob = makeBlob(1, 2000);
+    const shard = blob.sha1.slice(0, 2);
+    store.plant(CONTAINER, blob.name, blob.content);
+    const others = [`${shard}/`, `${shard}//x`, 'docs/', 'a/../b', 'n'.repeat(300), `${blob.name}.__gc`, `${blob.name}.__new`];
+    const copies = ['upload/t', 'checklist', `checklist/${blob.name}`, `${shard}/.${blob.sha1}.aB3xYz`];
+    for (const name of [...others, ...copies]) store.plant(CONTAINER, name, Buffer.from('x'));
+    for (const name of [shard, 'upload']) store.plant(CONTAINER, name, Buffer.alloc(0));
+    const client = await start();
+    await eventually('the list is complete', () => filestore.databases[0]?.knownNames === 1);
+    assert.deepEqual(await client.readdir(''), [shard]);
+    assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    for (const name of ['docs', 'a', 'upload', 'checklist', `${blob.name}.__gc`]) assert.equal(await client.exists(name), false, name);
+    for (const name of ['docs', 'upload']) {
+      await client.mkdir(name);
+      await client.rmdir(name);
+    }
+    await client.unlink(blob.name);
+    await client.rmdir(shard);
+    assert.deepEqual(await client.readdir(''), []);
+  });
+
+  it('What rsync writes beside a content name (`xx/.SHA.XXXXXX`) reaches Swift under that name alone.', async () => {
+    const client = await start();
+    const [blob, torn] = [makeBlob(1, 2000), makeBlob(2, 2000)] as const;
+    const shard = blob.sha1.slice(0, 2);
+    await client.mkdir(shard);
+    await eventually('the list is complete', () => (store.counts.list ?? 0) > 0);
+    store.clearRequests();
+    const temporary = `${shard}/.${blob.sha1}.aB3xYz`;
+    await client.writeFile(temporary, blob.content);
+    await client.utimes(temporary, 1_000_000_000, 1_000_000_000);
+    assert.deepEqual(await client.readdir(shard), [`.${blob.sha1}.aB3xYz`]);
+    await client.rename(temporary, blob.name);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    await drained();
+    assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+    assert.deepEqual(store.names(CONTAINER), [blob.name]);
+    const { put, copy, delete: deleted, updateMetadata } = store.counts;
+    assert.deepEqual({ put, copy, deleted, updateMetadata }, { put: 1, copy: undefined, deleted: undefined, updateMetadata: undefined });
+    await client.writeFile(temporary, torn.content);
+    await assert.rejects(client.rename(temporary, blob.name), { kind: 'corrupt' });
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    // What only looks like it is a file like any other.
+    for (const name of [`.${blob.sha1}.aB3xYz`, `zz/.${blob.sha1}.aB3xYz`, `${shard}/.${blob.sha1}.aB3xY`]) {
+      if (name.startsWith('zz')) await client.mkdir('zz');
+      await client.writeFile(name, Buffer.from(name));
+      await drained();
+      assert.equal(store.peek(CONTAINER, name)?.toString(), name === `.${blob.sha1}.aB3xYz` ? undefined : name, name);
+    }
+  });
+
+  it('A time that was set goes along with a rename and reaches Swift.', async () => {
+    const client = await start({ writeMode: 'back' });
+    const timeMs = 1_000_000_000_000;
+    for (const state of ['pending', 'stored'] as const) {
+      const put = hold(({ method, name }) => method === 'put' && name === '.cfg.aB3xYz' && state === 'pending');
+      await client.writeFile('.cfg.aB3xYz', Buffer.from(state));
+      if (state === 'stored') await drained();
+      await client.utimes('.cfg.aB3xYz', timeMs, timeMs);
+      await client.rename('.cfg.aB3xYz', 'cfg');
+      put.go();
+      assert.equal((await client.stat('cfg')).mtimeMs, timeMs, state);
+      await drained();
+      assert.equal((await client.stat('cfg')).mtimeMs, timeMs, state);
+      assert.equal((await store.head(CONTAINER, 'cfg'))?.metadata['mtime'], String(timeMs), state);
+    }
   });
 
   it('a complete listing keeps what is not `xx/SHA`: old three-digit names, flat names, other files', async () => {
