@@ -2,14 +2,14 @@
 import { openCache } from '../cache/blob-cache.js';
 import { packageVersion } from '../config/version.js';
 import { openFilestore } from '../filestore/open-filestore.js';
-import { openOrigin } from '../origins/directory-origin.js';
+import { openOriginNow } from '../origins/directory-origin.js';
 import { createSwiftStore } from '../swift/swift-store.js';
 import { createVfs } from '../vfs/vfs.js';
 import { createDriver } from './create-driver.js';
 import type { PartMakers } from './start-mount.js';
 
 export const partMakers: PartMakers = {
-  openOrigin,
+  openOrigin: openOriginNow,
   createStore: (settings, log) => {
     const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
     return { store, counts: () => store.requestCounts };
@@ -17,6 +17,16 @@ export const partMakers: PartMakers = {
   openCache: (settings, log) =>
     openCache({ directory: settings.cacheDirectory, budgetBytes: settings.cacheBudgetBytes, floorBytes: settings.cacheFloorBytes, log }),
   openFilestore,
-  createVfs: (filestore, owner, log) => createVfs(filestore, { ...owner, log }),
+  createVfs: (filestore, owner, log) =>
+    createVfs(filestore, {
+      // Not a copy: below a dead mount the owner is learnt when the new one is made.
+      get uid() {
+        return owner.uid;
+      },
+      get gid() {
+        return owner.gid;
+      },
+      log,
+    }),
   createDriver: (settings) => createDriver(settings.driver),
 };

@@ -1,11 +1,12 @@
 /**
  * The composition of a mount, in the one order that is right: locks (nobody else works there), the origin (opened before the mount hides
  * it), the store, the cache, the filestore (refuses a first mount it cannot serve), the file system, the kernel, the control socket.
- * What fails undoes what was done before it, so a refused start leaves nothing behind.
+ * What fails undoes what was done before it, so a refused start leaves nothing behind; the dead mount of a killed daemon stays until
+ * everything that may fail or take long is done.
  */
 import { opendir, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { fromUtf8 } from '../base/names.js';
 import type { BlobCache } from '../cache/cache.js';
@@ -19,20 +20,23 @@ import { ensureControlDirectory, socketPath } from '../control/socket-path.js';
 import { containerName } from '../filestore/container-name.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from '../filestore/filestore-options.js';
 import type { FuseDriver } from '../fuse/driver.js';
-import { canonicalMountPoint, prepareMountPoint } from '../fuse/mount-point.js';
+import { lookBelow } from '../fuse/below-dead-mounts.js';
+import { canonicalMountPoint, checkMountPoint } from '../fuse/mount-point.js';
 import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Owner } from '../vfs/attributes.js';
 import type { Vfs } from '../vfs/vfs.js';
 import { lockDirectory } from './directory-lock.js';
+import { HeldBackLog } from './held-back-log.js';
 import { isInherited, namedMountPoint } from './inherited-mount-point.js';
 import { filestoreSettings, mountSource } from './part-settings.js';
-import { rememberErrors } from './recent-errors.js';
+import { rememberErrors, type RecentError } from './recent-errors.js';
 import { RunningMount } from './running-mount.js';
+import { MountGround } from './mount-ground.js';
 
 /** How each part is made; tests put others in. */
 export interface PartMakers {
-  openOrigin(directory: string): Origin | Promise<Origin>;
+  openOrigin(directory: string): Origin;
   createStore(settings: Settings, log: Log): StoreWithCounts;
   openCache(settings: Settings, log: Log): Promise<BlobCache>;
   openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
@@ -85,37 +89,48 @@ class Undo {
 export async function startMount(request: MountRequest, makers: PartMakers): Promise<RunningMount> {
   const { database, containerPrefix } = request.settings;
   checkLogin(request.settings);
+  checkPrefix(containerPrefix);
   // Throws for a name that can be no container, before anybody is asked.
   if (database !== undefined) containerName(containerPrefix, fromUtf8(database));
+  const { log, recent } = rememberErrors(request.log, () => request.clock.nowMs());
+  const ground = await readyMountPoint(request, log);
   const undo = new Undo();
   try {
-    return await compose(request, makers, undo);
+    return await compose({ ...request, log }, recent, ground, makers, undo);
   } catch (error) {
     await undo.run().catch((failed: unknown) => request.log.warn('start-not-undone', { reason: String(failed) }));
-    throw error;
+    if (!(await ground.isDeadStill())) throw error;
+    const stays = `${request.mountPoint} stays the dead mount of the daemon that was killed (ENOTCONN for programs) until a start succeeds`;
+    throw new FilestoreError(kindOf(error), `${messageOf(error)}; ${stays}`, { cause: error });
   }
 }
 
-async function compose(request: MountRequest, makers: PartMakers, undo: Undo): Promise<RunningMount> {
-  const { settings, clock } = request;
-  const { log, recent } = rememberErrors(request.log, () => clock.nowMs());
-  await readyMountPoint(request, log);
-  const owner = await ownerOf(request);
+async function compose(
+  request: MountRequest,
+  recent: readonly RecentError[],
+  ground: MountGround,
+  makers: PartMakers,
+  undo: Undo,
+): Promise<RunningMount> {
+  const { settings, clock, log } = request;
   const mountPoint = await namedMountPoint(request.mountPoint, [controlDirectory(request.host)]);
 
   for (const [directory, option] of lockedDirectories(settings)) {
     const lock = lockDirectory(directory, option);
     undo.add(() => lock.release());
   }
-  const origin = settings.origin === undefined ? undefined : await makers.openOrigin(settings.origin);
+  const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, makers.openOrigin);
   if (origin !== undefined) undo.add(() => origin.close());
-  const { store, counts } = makers.createStore(settings, log);
+  // A start that is refused says why once: that Swift is away is no second thing to be told.
+  const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
+  const { store, counts } = makers.createStore(settings, held);
   undo.add(() => store.close());
   const cache = await makers.openCache(settings, log);
   undo.add(() => cache.close());
-  const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log });
+  const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log: held });
   undo.add(() => filestore.close());
-  const vfs = makers.createVfs(filestore, owner, log);
+  held.release();
+  const vfs = makers.createVfs(filestore, ground.owner, log);
   const driver = await makers.createDriver(settings);
   const mounted = await driver.mount(vfs, {
     mountPoint: request.mountPoint,
@@ -125,6 +140,7 @@ async function compose(request: MountRequest, makers: PartMakers, undo: Undo): P
     defaultPermissions: settings.defaultPermissions,
     requestDeadlineMs: settings.requestDeadlineMs,
     log,
+    ...ground.mountOptions,
   });
   undo.add(() => mounted.unmount('detach'));
   vfs.attach(mounted);
@@ -148,35 +164,48 @@ class LateMount {
   }
 }
 
-/**
- * Refuses a place where we serve already, clears one where a daemon died (before the origin is opened, which may be the same place), warns
- * of files that nobody will see.
- */
-async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<void> {
-  if (isInherited(mountPoint)) return;
+/** A slash would end the container's name; any database shows whether the rest of it leaves room. */
+function checkPrefix(prefix: string): void {
+  if (prefix.includes('/'))
+    throw new FilestoreError('bad-config', `container_prefix ${prefix}: a container's name has no slash; use a dash`);
+  containerName(prefix, 'x');
+}
+
+/** Refuses a place where we serve already, and warns of files that nobody will see. Changes nothing there. */
+async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log: Log): Promise<MountGround> {
+  // A device that was handed to us hides whose the mount point is: then ours.
+  if (isInherited(mountPoint)) return MountGround.inherited(settings, host);
   const there = await findMountAt([controlDirectory(host)], mountPoint);
   if (there !== undefined && there.state !== 'dead') {
     const who = there.state === 'alive' ? `pid ${there.status.pid}` : there.reason;
     throw new FilestoreError('busy', `${mountPoint} is mounted already by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
   }
-  await prepareMountPoint(await canonicalMountPoint(mountPoint), SUBTYPE, log);
-  if (settings.origin === undefined && (await hasFiles(mountPoint))) {
-    log.warn('mount-hides-files', { mountPoint, remedy: `to read them through the mount, start it with --origin ${mountPoint}` });
+  const path = await canonicalMountPoint(mountPoint);
+  const deadMounts = await checkMountPoint(path, SUBTYPE);
+  const below = deadMounts === 0 ? await lookAt(path) : await lookBelow(path, deadMounts);
+  if (settings.origin === undefined && below?.isEmpty === false) {
+    log.warn('mount-hides-files', {
+      mountPoint,
+      cause: 'an older filestore, or written while nothing was mounted there',
+      remedy: `to read them through the mount, start it with --origin ${mountPoint}; a mount point that only root may write to (and uid=, gid=) stays empty`,
+    });
   }
+  return new MountGround(path, deadMounts > 0, below, settings);
 }
 
-/** Whose the files on the mount are, where it is not said: whose the mount point is. A device that was handed to us hides that: then ours. */
-async function ownerOf({ settings, mountPoint, host }: MountRequest): Promise<Owner> {
-  const { uid, gid } = isInherited(mountPoint) ? host : await stat(mountPoint);
-  return { uid: settings.uid ?? uid, gid: settings.gid ?? gid };
+async function lookAt(directory: string): Promise<{ uid: number; gid: number; isEmpty: boolean }> {
+  const { uid, gid } = await stat(directory);
+  return { uid, gid, isEmpty: !(await hasFiles(directory)) };
 }
 
+/** A directory that may not be read is no reason to refuse. */
 async function hasFiles(directory: string): Promise<boolean> {
-  const entries = await opendir(directory);
   try {
-    return (await entries.read()) !== null;
-  } finally {
-    await entries.close();
+    const entries = await opendir(directory);
+    return (await entries.read().finally(() => entries.close())) !== null;
+  } catch (error) {
+    if (kindOf(error) === 'forbidden') return false;
+    throw error;
   }
 }
 

@@ -29,6 +29,12 @@ export interface MountOptions {
   /** Each request is answered within this time, in ms, if need be with EIO. */
   readonly requestDeadlineMs: number;
   readonly log: Log;
+  /**
+   * Needs the directory itself (to open it as the origin, to see its owner): called right before the mount is made, when nothing lies on it
+   * any more. Left out: a dead mount is covered by the new one and stays below it until the end, so that the directory is never bare.
+   * Must not wait. What it throws ends the start.
+   */
+  readonly onUncovered?: () => void;
   /** Called once for each failed request, for counters: operation name (`lookup`, …) and the error. */
   readonly onError?: (operation: string, error: FilestoreError) => void;
 }

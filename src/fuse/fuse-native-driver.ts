@@ -13,7 +13,7 @@ import type { Caller, FileSystem } from './file-system.js';
 import type { NativeFuse, NativeFuseClass, NativeOperations } from './fuse-native-module.js';
 import { loadFuseNative } from './fuse-native-module.js';
 import { busyError } from './mount-holders.js';
-import { canonicalMountPoint, prepareMountPoint } from './mount-point.js';
+import { canonicalMountPoint, checkMountPoint, clearDeadMounts } from './mount-point.js';
 import { mountAt } from './mount-table.js';
 import { unmountByCommand } from './mounting.js';
 import { loadDevice } from './device.js';
@@ -33,7 +33,12 @@ export function createFuseNativeDriver(): FuseDriver {
     mount: async (fileSystem, options) => {
       const Fuse = loadFuseNative();
       const path = await canonicalMountPoint(options.mountPoint);
-      await prepareMountPoint(path, options.subtype, options.log);
+      if ((await checkMountPoint(path, options.subtype)) > 0) {
+        options.log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; it is mounted anew' });
+        // libfuse takes no directory that does not answer.
+        await clearDeadMounts(path, options.subtype, 0);
+      }
+      options.onUncovered?.();
       return mountNative(Fuse, fileSystem, options, path);
     },
   };

@@ -3,7 +3,7 @@
  * INVARIANT: this process never makes a synchronous call on its own mount; it would wait for itself.
  */
 import { writeFile } from 'node:fs/promises';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, messageOf } from '../base/errors.js';
 import { AddonTransport } from './addon-transport.js';
 import type { FuseDevice } from './device.js';
 import { loadDevice } from './device.js';
@@ -11,7 +11,7 @@ import type { FuseDriver, Mounted, MountOptions } from './driver.js';
 import type { FileSystem } from './file-system.js';
 import { endMountAtExit } from './exit-hook.js';
 import { busyError } from './mount-holders.js';
-import { canonicalMountPoint, prepareMountPoint } from './mount-point.js';
+import { canonicalMountPoint, checkMountPoint, clearCovered } from './mount-point.js';
 import { mountAt } from './mount-table.js';
 import type { MountedDevice } from './mounting.js';
 import { inheritedDescriptor, mountDevice } from './mounting.js';
@@ -38,8 +38,11 @@ export function createKernelDriver(options: KernelDriverOptions = {}): FuseDrive
       if (inherited !== undefined)
         return serve(fileSystem, mountOptions, device, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
       const path = await canonicalMountPoint(mountOptions.mountPoint);
-      const rootMode = await prepareMountPoint(path, mountOptions.subtype, mountOptions.log);
-      return serve(fileSystem, mountOptions, device, path, await mountDevice(device, path, rootMode, mountOptions));
+      const dead = await checkMountPoint(path, mountOptions.subtype);
+      const mounted = await mountDevice(device, path, mountOptions);
+      if (dead > 0)
+        mountOptions.log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; it is mounted anew' });
+      return serve(fileSystem, mountOptions, device, path, mounted);
     },
   };
 }
@@ -71,9 +74,13 @@ async function serve(
   const onExit = (): void => endMountAtExit({ device, fd: mounted.fd, path: isOurMount ? path : undefined, deviceNumber: own?.device });
   process.on('exit', onExit);
   const notifications = new Notifications(transport);
-  const ended = session.ended.then(() => {
+  let clearing: Promise<void> | undefined;
+  // Once: a second time might find what lay below.
+  const clearBelow = (): Promise<void> => (clearing ??= clearCoveredMount(path, mounted, options));
+  const ended = session.ended.then(async () => {
     process.off('exit', onExit);
     notifications.close();
+    await clearBelow();
   });
   session.start();
   try {
@@ -99,7 +106,10 @@ async function serve(
       return session.activeRequests;
     },
     ended,
-    unmount: (how) => unmount(path, mounted, session, ended, how),
+    unmount: async (how) => {
+      await unmount(path, mounted, session, ended, how);
+      await clearBelow();
+    },
   };
 }
 
@@ -122,6 +132,13 @@ async function unmount(
   // Detached with files open, the mount lives on until they are closed.
   else if (how === 'detach') return;
   await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted, but the kernel keeps its device open`));
+}
+
+async function clearCoveredMount(path: string, { covered }: MountedDevice, { log }: MountOptions): Promise<void> {
+  if (covered === undefined) return;
+  await clearCovered(path, covered).catch((error: unknown) =>
+    log.warn('dead-mount-left', { mountPoint: path, reason: messageOf(error), remedy: `run: umount -l ${path}` }),
+  );
 }
 
 async function within<T>(promise: Promise<T>, limitMs: number, late: () => FilestoreError): Promise<T> {

@@ -1,16 +1,21 @@
 /**
- * Is a directory fit to be mounted on? A daemon that was killed leaves a dead mount (ENOTCONN), which is cleared here; one that serves is
- * left alone.
+ * Is a directory fit to be mounted on? A daemon that was killed leaves a dead mount (ENOTCONN).
+ *
+ *   [directory]                    free
+ *   [directory][dead]              covered by the new mount, or taken away right before it
+ *   [directory][dead][dead]…       a daemon that covered one was killed too: all but the lowest are taken away first
+ *
+ * INVARIANT: the directory itself is never bare while a mount is being made, but for the moment in which somebody has to look at it
+ * (`MountOptions.onUncovered`, fusermount3). Programs would take its emptiness for "no such file", and what they write there would be hidden
+ * by the mount that follows. Behind a dead mount they get ENOTCONN.
  */
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
-import type { Log } from '../base/log.js';
-import { mountAt } from './mount-table.js';
+import { mountAt, mountsAt } from './mount-table.js';
 import { runCommand } from './run-command.js';
 
 const ANSWER_MS = 5_000;
-const MAX_DEAD_MOUNTS = 16;
 const COMMAND_MS = 10_000;
 
 /** @returns the path without symbolic links, as the mount table shows it; the last name is not asked, a dead mount would fail it */
@@ -38,44 +43,58 @@ function missing(path: string, cause: unknown): FilestoreError {
 }
 
 /**
+ * Looks and changes nothing.
  * @param path canonical
- * @returns st_mode's type bits in octal, for `rootmode=`
+ * @returns how many mounts of killed daemons lie there; 0: the directory is free
  * @throws FilestoreError bad-config, busy, not-permitted
  */
-export async function prepareMountPoint(path: string, subtype: string, log: Log): Promise<string> {
-  for (let cleared = 0; cleared <= MAX_DEAD_MOUNTS; cleared++) {
-    const above = await mountAt(path);
-    const isOurs = above !== undefined && (above.type === `fuse.${subtype}` || above.type === 'fuse');
-    const state = await stateOf(path);
-    switch (state) {
-      case 'dead':
-        log.warn('dead-mount-cleared', {
-          mountPoint: path,
-          reason: 'a daemon that served it was killed; its mount is detached and made anew',
-        });
-        await detach(path);
-        continue;
-      case 'directory':
-        if (isOurs && above.type !== 'fuse') {
-          throw new FilestoreError('busy', `${path} is mounted already (${above.source}); unmount it first: odoo-swiftfs unmount ${path}`);
-        }
-        return '40000';
-      case 'other':
-        throw new FilestoreError('bad-config', `mount point ${path} is not a directory`);
-      case 'missing':
-        throw missing(path, undefined);
-      case 'forbidden':
-        throw isOurs
-          ? new FilestoreError('busy', `${path} is mounted already by another user (${above.source})`)
-          : new FilestoreError('not-permitted', `mount point ${path} may not be entered by this user`);
-      case 'silent':
-        throw new FilestoreError(
-          'busy',
-          `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`,
-        );
+export async function checkMountPoint(path: string, subtype: string): Promise<number> {
+  const mounts = await mountsAt(path);
+  const above = mounts.at(-1);
+  const isOurs = above !== undefined && (above.type === `fuse.${subtype}` || above.type === 'fuse');
+  const state = await stateOf(path);
+  switch (state) {
+    case 'dead': {
+      const lowest = mounts.findLastIndex(({ type }, index) => index < mounts.length - 1 && type !== `fuse.${subtype}`);
+      return Math.max(1, mounts.length - 1 - lowest);
     }
+    case 'directory':
+      if (isOurs && above.type !== 'fuse') {
+        throw new FilestoreError('busy', `${path} is mounted already (${above.source}); unmount it first: odoo-swiftfs unmount ${path}`);
+      }
+      return 0;
+    case 'other':
+      throw new FilestoreError('bad-config', `mount point ${path} is not a directory`);
+    case 'missing':
+      throw missing(path, undefined);
+    case 'forbidden':
+      throw isOurs
+        ? new FilestoreError('busy', `${path} is mounted already by another user (${above.source})`)
+        : new FilestoreError('not-permitted', `mount point ${path} may not be entered by this user`);
+    case 'silent':
+      throw new FilestoreError(
+        'busy',
+        `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`,
+      );
   }
-  throw new FilestoreError('busy', `${path} has more than ${MAX_DEAD_MOUNTS} dead mounts; run: umount -l ${path}`);
+}
+
+/**
+ * Takes away dead mounts until at most so many are left.
+ * @returns how many are left
+ * @throws FilestoreError not-permitted; busy, when one that serves came to light
+ */
+export async function clearDeadMounts(path: string, subtype: string, left: number): Promise<number> {
+  for (;;) {
+    const dead = await checkMountPoint(path, subtype);
+    if (dead <= left) return dead;
+    await detach(path);
+  }
+}
+
+/** Takes away the dead mount that ours had covered, if it is still what lies there. @param device `major:minor` of the dead mount */
+export async function clearCovered(path: string, device: string): Promise<void> {
+  if ((await mountAt(path))?.device === device) await detach(path);
 }
 
 type PointState = 'directory' | 'other' | 'missing' | 'dead' | 'forbidden' | 'silent';

@@ -32,7 +32,12 @@ export function parseMountInfo(text: string): MountEntry[] {
   return entries;
 }
 
+/** @returns the mounts at exactly this path, the uppermost last */
+export async function mountsAt(path: string): Promise<MountEntry[]> {
+  return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8')).filter((entry) => entry.mountPoint === path);
+}
+
 /** @returns the uppermost mount at exactly this path, or undefined */
 export async function mountAt(path: string): Promise<MountEntry | undefined> {
-  return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8')).findLast((entry) => entry.mountPoint === path);
+  return (await mountsAt(path)).at(-1);
 }

@@ -12,6 +12,8 @@ import { FilestoreError } from '../base/errors.js';
 import type { FuseDevice } from './device.js';
 import type { MountOptions } from './driver.js';
 import { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EPERM } from './errno.js';
+import { clearDeadMounts } from './mount-point.js';
+import { mountAt } from './mount-table.js';
 import { runCommand } from './run-command.js';
 
 const MS_NOSUID = 2;
@@ -21,6 +23,8 @@ const UMOUNT_NOFOLLOW = 8;
 const COMMAND_MS = 15_000;
 const UNMOUNT_MS = 60_000;
 const CAP_SYS_ADMIN_BIT = 1n << 21n;
+/** st_mode's type bits of a directory in octal, for `rootmode=`. */
+const ROOT_MODE = '40000';
 
 export type UnmountOutcome = 'done' | 'busy' | 'not-mounted';
 
@@ -29,6 +33,8 @@ export interface MountedDevice {
   readonly fd: number;
   /** Undefined when the mount is not ours to end. */
   readonly unmount: ((how: 'clean' | 'detach') => Promise<UnmountOutcome>) | undefined;
+  /** `major:minor` of a dead mount that lies below this one and has to be taken away after it. */
+  readonly covered?: string | undefined;
 }
 
 /** @returns N of `/dev/fd/N`, or undefined for an ordinary path */
@@ -37,14 +43,23 @@ export function inheritedDescriptor(mountPoint: string): number | undefined {
   return found === null ? undefined : Number(found[1]);
 }
 
-export async function mountDevice(
-  device: FuseDevice | undefined,
-  path: string,
-  rootMode: string,
-  options: MountOptions,
-): Promise<MountedDevice> {
+/**
+ * Mounts on a directory that `checkMountPoint` found fit. Between the end of a dead mount there and the new one lies as little as can be:
+ *
+ *   nobody looks below it         it is covered: nothing lies between
+ *   the addon, as root            umount2(2), the look, mount(2) in one turn of the loop: under a millisecond
+ *   otherwise                     two commands: umount or fusermount3, the look, mount or fusermount3
+ *
+ * @param path canonical
+ * @throws FilestoreError busy, not-permitted, unavailable; what `onUncovered` throws
+ */
+export async function mountDevice(device: FuseDevice | undefined, path: string, options: MountOptions): Promise<MountedDevice> {
   if (await mayMount()) {
-    return device === undefined ? mountByCommand(path, rootMode, options) : mountBySystemCall(device, path, rootMode, options);
+    const isDead = (await clearDeadMounts(path, options.subtype, 1)) > 0;
+    const covered = isDead && options.onUncovered === undefined ? (await mountAt(path))?.device : undefined;
+    if (device !== undefined) return { ...mountBySystemCall(device, path, isDead && covered === undefined, options), covered };
+    if (covered === undefined) await clearDeadMounts(path, options.subtype, 0);
+    return { ...(await mountByCommand(path, options)), covered };
   }
   if (device === undefined) {
     throw new FilestoreError(
@@ -61,8 +76,8 @@ async function mayMount(): Promise<boolean> {
 }
 
 /** The data of mount(2): Documentation/filesystems/fuse.rst. */
-function mountData(fd: number, rootMode: string, options: MountOptions): string {
-  const parts = [`fd=${fd}`, `rootmode=${rootMode}`, `user_id=${process.geteuid?.() ?? 0}`, `group_id=${process.getegid?.() ?? 0}`];
+function mountData(fd: number, options: MountOptions): string {
+  const parts = [`fd=${fd}`, `rootmode=${ROOT_MODE}`, `user_id=${process.geteuid?.() ?? 0}`, `group_id=${process.getegid?.() ?? 0}`];
   if (options.allowOther) parts.push('allow_other');
   if (options.defaultPermissions) parts.push('default_permissions');
   return parts.join(',');
@@ -92,10 +107,25 @@ function cannotMount(path: string, errno: number, detail = ''): FilestoreError {
   );
 }
 
-function mountBySystemCall(device: FuseDevice, path: string, rootMode: string, options: MountOptions): MountedDevice {
+/** In one turn of the loop. @param hasToClear a dead mount has to go first */
+function mountBySystemCall(device: FuseDevice, path: string, hasToClear: boolean, options: MountOptions): MountedDevice {
   const fd = device.openDevice();
   if (fd < 0) throw cannotOpenDevice(-fd);
-  const mounted = device.mount(options.source, path, `fuse.${options.subtype}`, MS_NOSUID | MS_NODEV, mountData(fd, rootMode, options));
+  try {
+    if (hasToClear) {
+      const cleared = device.detachNow(path);
+      if (cleared < 0)
+        throw new FilestoreError(
+          'not-permitted',
+          `the dead mount at ${path} cannot be cleared (errno ${-cleared}); run: umount -l ${path}`,
+        );
+    }
+    options.onUncovered?.();
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  const mounted = device.mount(options.source, path, `fuse.${options.subtype}`, MS_NOSUID | MS_NODEV, mountData(fd, options));
   if (mounted < 0) {
     closeSync(fd);
     throw cannotMount(path, -mounted);
@@ -115,15 +145,16 @@ async function unmountBySystemCall(device: FuseDevice, path: string, how: 'clean
   throw new FilestoreError('not-permitted', `${path} cannot be unmounted (errno ${-result}); run as root: umount ${path}`);
 }
 
-async function mountByCommand(path: string, rootMode: string, options: MountOptions): Promise<MountedDevice> {
+async function mountByCommand(path: string, options: MountOptions): Promise<MountedDevice> {
   let fd: number;
   try {
     fd = openSync('/dev/fuse', constants.O_RDWR);
   } catch (error) {
     throw cannotOpenDevice(Math.abs((error as NodeJS.ErrnoException).errno ?? 0), error);
   }
-  const args = ['-i', '-t', `fuse.${options.subtype}`, '-o', `nosuid,nodev,${mountData(3, rootMode, options)}`, '--', options.source, path];
+  const args = ['-i', '-t', `fuse.${options.subtype}`, '-o', `nosuid,nodev,${mountData(3, options)}`, '--', options.source, path];
   try {
+    options.onUncovered?.();
     const outcome = await runCommand('mount', args, COMMAND_MS, [fd]);
     if (outcome.exitCode !== 0) throw new FilestoreError('unavailable', `${path} cannot be mounted: ${outcome.standardError}`);
   } catch (error) {
@@ -154,6 +185,9 @@ async function mountByFusermount(device: FuseDevice, path: string, options: Moun
   const [ours, theirs] = sockets as unknown as [number, number];
   try {
     // env(1) sets the variable by which fusermount3 learns the socket, on top of what the process has.
+    // fusermount3 takes no directory that does not answer.
+    await clearDeadMounts(path, options.subtype, 0);
+    options.onUncovered?.();
     const args = ['_FUSE_COMMFD=3', 'fusermount3', '-o', parts.join(','), '--', path];
     const outcome = await runCommand('env', args, COMMAND_MS, [theirs]);
     if (outcome.exitCode !== 0) {

@@ -33,7 +33,7 @@ import { OpenFiles } from './open-files.js';
 import { setAttributes } from './set-attributes.js';
 
 export interface VfsOptions {
-  /** Owner of everything below the mount. */
+  /** Owner of everything below the mount; read at each answer. */
   readonly uid: number;
   readonly gid: number;
   readonly log: Log;
@@ -49,7 +49,7 @@ export interface Vfs extends FileSystem {
 }
 
 export function createVfs(filestore: Filestore, options: VfsOptions): Vfs {
-  return new FilestoreVfs(createContext(filestore, { uid: options.uid, gid: options.gid }, options.log));
+  return new FilestoreVfs(createContext(filestore, options, options.log));
 }
 
 const STATFS_BLOCK_BYTES = 4096;

@@ -47,6 +47,27 @@ echo close >&9; exec 9>&-; wait $daemon; tail -n 1 log; ! grep '${path}' /proc/s
   assert.equal(outcome.code, 0);
 });
 
+test('an ordinary user mounts anew where a killed daemon left a dead mount', async (t) => {
+  const { directory, server } = readableCopy(t);
+  const path = freshDirectory(t);
+  const script = `
+set -e
+chown ${NOBODY} '${path}'; cd '${directory}'
+mknod -m 666 device c 10 229; echo user_allow_other > conf; touch /etc/fuse.conf
+mount --bind device /dev/fuse; mount --bind conf /etc/fuse.conf; mkfifo commands
+as_user() { exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' addon; }
+await() { for i in $(seq 600); do grep -qE "$1" log && break; sleep 0.05; done; }
+(as_user) < commands > log & daemon=$!
+exec 9> commands; await '^(mounted|refused)'; kill -9 $daemon; exec 9>&-; wait $daemon || true
+cat '${path}/hello' 2>&1 || true
+(as_user) < commands > log & daemon=$!
+exec 9> commands; await '^(mounted|refused)'; grep -E '^(mounted|refused)' log; cat '${path}/hello'
+echo unmount >&9; await '^(unmounted|failed)'; echo close >&9; exec 9>&-; wait $daemon; ! grep '${path}' /proc/self/mounts`;
+  const outcome = await run('unshare', ['-m', '--propagation', 'private', 'bash', '-c', script], 120_000);
+  assert.match(outcome.out, /not connected\nmounted kernel \(addon\)[^\n]*\nhello, world\n/);
+  assert.equal(outcome.code, 0);
+});
+
 test('mount.fuse3 with drop_privileges hands its device to a daemon without rights, which ends with umount', async (t) => {
   const { directory, server } = readableCopy(t);
   const path = freshDirectory(t);
