@@ -69,7 +69,7 @@ function createProgram(args: readonly string[]): Argv {
     .fail((message: string | null, error: Error | undefined) => {
       // yargs' own errors are about the command line; all others are a command's, and are told as they are.
       if (error !== undefined && error.name !== 'YError') throw error;
-      throw usageError(message ?? error?.message ?? 'not understood');
+      throw usageError(message ?? error?.message ?? 'not understood', args);
     });
 }
 
@@ -119,7 +119,23 @@ function loginOptions(command: Argv): Argv {
   );
 }
 
-function usageError(message: string): FilestoreError {
+/** What stands after a command's words, for the message that it is missing. */
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  mount: 'MOUNTPOINT',
+  unmount: 'MOUNTPOINT',
+  undelete: 'DB',
+  'swift stat': 'CONTAINER [OBJECT]',
+  'swift get': 'CONTAINER OBJECT [FILE]',
+  'swift put': 'CONTAINER OBJECT FILE',
+  'swift rm': 'CONTAINER [OBJECT]',
+};
+
+function usageError(message: string, args: readonly string[]): FilestoreError {
+  if (message.startsWith('Not enough non-option arguments')) {
+    const command = args[0] === 'swift' ? args.slice(0, 2).join(' ') : (args[0] ?? '');
+    const wanted = ARGUMENTS[command];
+    if (wanted !== undefined) return new FilestoreError('invalid-argument', `missing argument; give: odoo-swiftfs ${command} ${wanted}`);
+  }
   const unknown = /^Unknown arguments?: (\S+?)(?:,|$)/.exec(message)?.[1];
   if (unknown === undefined) return new FilestoreError('invalid-argument', `${message}; see odoo-swiftfs --help`);
   const flags = [

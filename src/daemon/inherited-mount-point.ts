@@ -4,6 +4,7 @@
  * (`status`, `unmount`); serving does not need it.
  */
 import { findMounts } from '../control/find-mounts.js';
+import { readMountTable } from '../control/mount-table.js';
 
 export function isInherited(mountPoint: string): boolean {
   return /^\/dev\/fd\/\d+$/.test(mountPoint);
@@ -12,6 +13,10 @@ export function isInherited(mountPoint: string): boolean {
 /** @returns the path as given when it cannot be told */
 export async function namedMountPoint(mountPoint: string, controlDirectories: readonly string[]): Promise<string> {
   if (!isInherited(mountPoint)) return mountPoint;
-  const unserved = (await findMounts(controlDirectories)).flatMap((mount) => (mount.state === 'dead' ? [mount.mountPoint] : []));
+  // Not asked itself: it answers nothing before we serve it.
+  const nobodyTells = (): Promise<'dead'> => Promise.resolve('dead');
+  const unserved = (await findMounts(controlDirectories, readMountTable(), nobodyTells)).flatMap((mount) =>
+    mount.state === 'dead' ? [mount.mountPoint] : [],
+  );
   return unserved.at(-1) ?? mountPoint;
 }

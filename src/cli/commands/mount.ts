@@ -21,8 +21,10 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
     print(`${mountPoint}: mounted, pid ${pid}`);
     return;
   }
-  const log = createLog(settings.logLevel, writeLine);
   const isDaemon = process.send !== undefined;
+  const log = createLog(settings.logLevel, isDaemon ? writeDatedLine : writeLine);
+  // A full disk under the log is no reason to stop serving: the line is lost.
+  process.stderr.on('error', () => undefined);
   const inbox = new SignalInbox(isDaemon ? ['SIGHUP'] : []);
   try {
     const [{ startMount }, { partMakers }, { serveUntilEnded }] = await Promise.all([
@@ -43,6 +45,11 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
 
 function writeLine(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/** A file has nobody who adds the time, as journald does. */
+function writeDatedLine(line: string): void {
+  writeLine(`${new Date().toISOString()} ${line}`);
 }
 
 /** The parent prints the reason; the daemon's own log should have it too. */

@@ -3,7 +3,6 @@ import { thisHost } from '../../config/host.js';
 import { formatSize } from '../../config/units.js';
 import { findMountAt, findMounts, type FoundMount } from '../../control/find-mounts.js';
 import { controlDirectories } from '../../control/socket-path.js';
-import { displayName } from '../../base/names.js';
 import type { DatabaseStatus, MountStatus } from '../../filestore/mount-status.js';
 import { EXIT_NO_MOUNT } from '../exit-codes.js';
 import { mountPointPath } from '../mount-point-path.js';
@@ -36,7 +35,7 @@ export function describeMount(mount: FoundMount, nowMs: number): string {
     case 'dead':
       return `${mount.mountPoint}\n  dead: its daemon is gone and every access fails; run: odoo-swiftfs unmount ${mount.mountPoint}`;
     case 'silent':
-      return `${mount.socket}\n  a daemon that does not tell: ${mount.reason}`;
+      return `${mount.mountPoint ?? 'a mount'}\n  ${mount.reason}`;
     case 'alive':
       return describeStatus(mount.status, nowMs);
   }
@@ -85,7 +84,7 @@ function databaseRow(database: DatabaseStatus, nowMs: number): readonly string[]
   const since = database.degradedSinceMs === undefined ? '' : ` for ${age(nowMs - database.degradedSinceMs)}`;
   const why = database.reason === undefined ? '' : `: ${database.reason}`;
   const torn = database.tornFiles === 0 ? '' : `, ${database.tornFiles} torn files set aside`;
-  return [displayName(database.database), database.container, `${database.state}${since}${why}${torn}`];
+  return [database.database, database.container, `${database.state}${since}${why}${torn}`];
 }
 
 function indented(text: string): string {

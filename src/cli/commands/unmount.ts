@@ -12,12 +12,16 @@ import { print } from '../output.js';
 export async function unmountCommand(given: string, detach: boolean): Promise<void> {
   const host = thisHost();
   const mountPoint = mountPointPath(given);
+  // A command that stands below the mount would hold it busy itself.
+  process.chdir('/');
   const found = await findMountAt(controlDirectories(host), mountPoint);
   switch (found?.state) {
     case undefined:
       throw new FilestoreError('not-found', `${mountPoint}: no mount of odoo-swiftfs is there; see odoo-swiftfs status`);
     case 'dead':
-      await clearDeadMount(mountPoint, isRoot(host));
+      // A daemon that covered the dead mount of another may have been killed too.
+      do await clearDeadMount(mountPoint, isRoot(host));
+      while ((await findMountAt(controlDirectories(host), mountPoint))?.state === 'dead');
       print(`${mountPoint}: its daemon was dead; unmounted. The next start publishes what its spool holds.`);
       return;
     case 'silent':

@@ -18,7 +18,8 @@ async function refused(...args: string[]): Promise<FilestoreError> {
 test('a command line that is not understood is refused with what was meant', async () => {
   assert.equal((await refused('mount', '/x', '--cach-dir', '/y')).message, 'unknown argument cach-dir; did you mean cache-dir?');
   assert.equal((await refused('sttus')).message, 'unknown argument sttus; did you mean status?');
-  assert.match((await refused('mount')).message, /Not enough non-option arguments/);
+  assert.equal((await refused('mount')).message, 'missing argument; give: odoo-swiftfs mount MOUNTPOINT');
+  assert.match((await refused('swift', 'get', 'c')).message, /give: odoo-swiftfs swift get CONTAINER OBJECT/);
   assert.match((await refused()).message, /^a command is needed: mount, unmount, status/);
   assert.match((await refused('config')).message, /^config needs a command: show/);
   assert.match((await refused('mount', '/x', '--region')).message, /Not enough arguments following: region/);

@@ -29,6 +29,10 @@ test('a degraded mount says why, since when, what pends and how old it is', () =
   assert.match(text, /prod +odoo-prod +degraded for 3 min: Swift does not answer/);
 });
 
+test('a database with an umlaut is shown as it is written', () => {
+  assert.match(describeStatus(mountStatus({ databases: [databaseStatus({ database: 'müller' })] }), 0), /müller +odoo-prod/);
+});
+
 test('a mount without its daemon is called dead, with the remedy', () => {
   assert.match(describeMount({ state: 'dead', mountPoint: '/mnt' }, 0), /dead: .* run: odoo-swiftfs unmount \/mnt$/);
 });

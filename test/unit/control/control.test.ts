@@ -98,15 +98,38 @@ test('mounts are found; sockets of dead daemons are removed; what the kernel lis
   await staleSocket(stale);
   writeFileSync(`${directory}/notes.txt`, 'not a socket');
   const table = ['/alive', '/killed'].map((mountPoint) => ({ mountPoint, type: 'fuse.odoo-swiftfs', source: 'swift:odoo' }));
-  const found = await findMounts([directory], [...table, { mountPoint: '/other', type: 'ext4', source: '/dev/sda1' }]);
+  const probe = (): Promise<'dead'> => Promise.resolve('dead');
+  const found = await findMounts([directory], [...table, { mountPoint: '/other', type: 'ext4', source: '/dev/sda1' }], probe);
   assert.deepEqual(
-    found.map((mount) => [mount.state, mount.state === 'silent' ? undefined : mount.mountPoint]),
+    found.map((mount) => [mount.state, mount.mountPoint]),
     [
       ['alive', '/alive'],
       ['dead', '/killed'],
     ],
   );
   assert.equal(existsSync(stale), false);
+});
+
+test("another user's mount is not called dead, and a daemon that hangs is named with what helps", async () => {
+  const silent = socketPath(directory, '/hangs');
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(silent, resolve));
+  const table = ['/hangs', '/theirs', '/gone'].map((mountPoint) => ({ mountPoint, type: 'fuse.odoo-swiftfs', source: 'swift:odoo' }));
+  const probe = (mountPoint: string): Promise<'dead' | 'closed'> => Promise.resolve(mountPoint === '/theirs' ? 'closed' : 'dead');
+  try {
+    const [hanging, theirs, gone] = await findMounts([directory], table, probe);
+    assert.ok(hanging?.state === 'silent' && theirs?.state === 'silent');
+    assert.equal(hanging.mountPoint, '/hangs');
+    assert.match(
+      hanging.reason,
+      new RegExp(`does not answer \\(pid ${process.pid}\\); if it hangs: kill -9 ${process.pid}, then umount -l /hangs`),
+    );
+    assert.equal(theirs.mountPoint, '/theirs');
+    assert.match(theirs.reason, /this user may neither enter it nor ask/);
+    assert.deepEqual(gone, { state: 'dead', mountPoint: '/gone' });
+  } finally {
+    server.close();
+  }
 });
 
 test('a missing socket means that nobody listens', async () => {
