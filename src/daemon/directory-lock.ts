@@ -2,9 +2,10 @@
  * One daemon for a spool or cache directory: `DIRECTORY/lock` names its holder by pid, the process's start time and the boot, so that a
  * lock of a killed daemon is known for dead even when its pid has been given out again.
  *
- * INVARIANT: the lock appears with its content in one step (link(2) of a finished file), so a reader never sees half of it.
+ * INVARIANT: the lock appears with its content in one step (link(2) of a finished file), so a reader never sees half of it. On a full disk it
+ * is a symbolic link whose target is the content, which takes no block: what is in the spool must be served and published all the more.
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
 export interface DirectoryLock {
@@ -46,7 +47,8 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
     }
   } catch (error) {
     if (error instanceof FilestoreError) throw error;
-    throw new FilestoreError(kindOf(error), `${option} ${directory} cannot be used: ${messageOf(error)}`, { cause: error });
+    const remedy = kindOf(error) === 'no-space' ? '; its disk is full: make room there' : '';
+    throw new FilestoreError(kindOf(error), `${option} ${directory} cannot be used: ${messageOf(error)}${remedy}`, { cause: error });
   }
   throw new FilestoreError('busy', `${option} ${directory}: others keep taking its lock; try again`);
 }
@@ -63,15 +65,26 @@ function lockHeld(file: string, content: string): DirectoryLock {
 
 function tryLink(directory: string, file: string, content: string): boolean {
   const finished = `${directory}/lock.${process.pid}.${serial++}`;
-  writeFileSync(finished, content, { mode: 0o600 });
   try {
+    writeFileSync(finished, content, { mode: 0o600 });
     linkSync(finished, file);
+    return true;
+  } catch (error) {
+    if (kindOf(error) === 'no-space') return trySymbolicLink(file, content);
+    if (kindOf(error) === 'exists') return false;
+    throw error;
+  } finally {
+    rmSync(finished, { force: true });
+  }
+}
+
+function trySymbolicLink(file: string, content: string): boolean {
+  try {
+    symlinkSync(content, file);
     return true;
   } catch (error) {
     if (kindOf(error) === 'exists') return false;
     throw error;
-  } finally {
-    unlinkSync(finished);
   }
 }
 
@@ -85,15 +98,25 @@ function removeDead(file: string, dead: string): void {
     throw error;
   }
   try {
-    if (readFileSync(aside, 'utf8') !== dead) linkSync(aside, file);
+    if (readLock(aside) !== dead) linkSync(aside, file);
   } finally {
     unlinkSync(aside);
   }
 }
 
+function readLock(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch (error) {
+    // A file, as it is where there is room.
+    if (kindOf(error) === 'invalid-argument') return readFileSync(file, 'utf8');
+    throw error;
+  }
+}
+
 function readOrUndefined(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readLock(file);
   } catch (error) {
     if (kindOf(error) === 'not-found') return undefined;
     throw error;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { identityOf, lockDirectory } from '../../../src/daemon/directory-lock.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -30,6 +30,17 @@ test('a lock left by a killed daemon is taken over, even when its pid lives agai
     assert.equal(readFileSync(`${directory}/lock`, 'utf8'), `${process.pid} ${identityOf(process.pid) ?? ''}\n`);
     lock.release();
   }
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a lock that is a symbolic link, as on a full disk, is a lock like any other', () => {
+  const directory = `${base}/c`;
+  lockDirectory(directory, 'spool_dir').release();
+  symlinkSync(`${process.pid} ${identityOf(process.pid) ?? ''}\n`, `${directory}/lock`);
+  assert.throws(() => lockDirectory(directory, 'spool_dir'), { kind: 'busy' });
+  unlinkSync(`${directory}/lock`);
+  symlinkSync('999999999 boot:1\n', `${directory}/lock`);
+  lockDirectory(directory, 'spool_dir').release();
   assert.deepEqual(readdirSync(directory), []);
 });
 
