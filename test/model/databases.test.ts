@@ -1,6 +1,6 @@
 /**
  * Random lives of databases in a whole-filestore mount: made, written to, dropped as Odoo does (rmtree), made anew under the same name, renamed
- * (which is refused, so shutil.move copies), with faults, outages, kills and restarts between. A database that was dropped starts empty, and in
+ * (which is refused, so shutil.move copies), with faults, outages and restarts between. A database that was dropped starts empty, and in
  * the end Swift holds what the reference holds, in one container for each database and no others.
  */
 import assert from 'node:assert/strict';
