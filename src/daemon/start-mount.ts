@@ -127,7 +127,9 @@ async function compose(
   undo.add(() => store.close());
   const cache = await makers.openCache(settings, log);
   undo.add(() => cache.close());
-  const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log: held });
+  const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log: held }).catch((error: unknown) => {
+    throw ofSpool(error, settings.spoolDirectory);
+  });
   undo.add(() => filestore.close());
   held.release();
   const vfs = makers.createVfs(filestore, ground.owner, log);
@@ -152,6 +154,14 @@ async function compose(
   running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
   log.info('serving', { mountPoint, driver: mounted.description, pid: process.pid });
   return running.mount;
+}
+
+/** What a disk said without a name is about the spool, which is all that is written at a start. */
+function ofSpool(error: unknown, directory: string): unknown {
+  const kind = kindOf(error);
+  if (error instanceof FilestoreError || kind === 'internal') return error;
+  const remedy = kind === 'no-space' ? 'make room on its disk' : 'check its disk and its permissions';
+  return new FilestoreError(kind, `spool_dir ${directory}: ${messageOf(error)}; ${remedy}`, { cause: error });
 }
 
 /** The control socket is opened last but one, so that its failure is undone before anything believes that the mount runs. */

@@ -1,0 +1,62 @@
+/** The commands beside a mount: what they say when something is in their way. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { run } from '../helpers/processes.js';
+import { cliPath } from '../helpers/project.js';
+import { removeDir, tempDir } from '../helpers/temp-dir.js';
+import { isMounted, runCli, startMount } from '../helpers/with-mount.js';
+import { withSwift } from '../helpers/with-swift.js';
+import type { Swift } from '../helpers/with-swift.js';
+
+const BAD_CONFIG = 78;
+const UNAVAILABLE = 69;
+
+describe('commands', () => {
+  let swift: Swift;
+  let base: string;
+  before(async () => {
+    swift = await withSwift();
+    base = tempDir('commands');
+  });
+  after(async () => {
+    await swift.stop();
+    removeDir(base);
+  });
+
+  it('unmount may be given from within the mount', async () => {
+    const mountPoint = path.join(base, 'within');
+    fs.mkdirSync(mountPoint);
+    const flags = ['--database', 'within', '--spool-dir', path.join(base, 'spool'), '--cache-dir', path.join(base, 'cache')];
+    const started = await runCli(['mount', mountPoint, '--daemon', ...flags], swift.env);
+    assert.equal(started.code, 0, started.stderr);
+    assert.match(fs.readFileSync(path.join(base, 'spool', 'daemon.log'), 'utf8'), /^\d{4}-\d\d-\d\dT[\d:.]+Z INFO serving /m);
+    const ended = await run(process.execPath, [cliPath, 'unmount', '.'], { cwd: mountPoint });
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.equal(isMounted(mountPoint), false);
+    assert.doesNotMatch(fs.readFileSync(path.join(base, 'spool', 'daemon.log'), 'utf8'), /unmount-busy/);
+  });
+
+  it('a daemon that hangs is named, with what helps', async () => {
+    const mount = await startMount({ swift, database: 'hangs' });
+    try {
+      process.kill(mount.pid, 'SIGSTOP');
+      const { code, stderr } = await runCli(['unmount', mount.path]);
+      assert.equal(code, UNAVAILABLE);
+      assert.match(
+        stderr,
+        new RegExp(`does not answer \\(pid ${mount.pid}\\); if it hangs: kill -9 ${mount.pid}, then umount -l ${mount.path}`),
+      );
+    } finally {
+      process.kill(mount.pid, 'SIGCONT');
+      await mount.stop();
+    }
+  });
+
+  it('a container prefix that can be no part of a name is refused at the start', async () => {
+    const { code, stderr } = await runCli(['mount', base, '--container-prefix', 'a/b'], swift.env);
+    assert.equal(code, BAD_CONFIG, stderr);
+    assert.match(stderr, /^container_prefix a\/b: .*no slash/);
+  });
+});
