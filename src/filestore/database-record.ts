@@ -2,7 +2,7 @@
  * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away
  * (ruling 7) and to know that a dropped one stays dropped (ruling 18).
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import { DIRECTORY_MODE } from '../spool/disk-calls.js';
@@ -41,11 +41,13 @@ export function readRecord(file: string): DatabaseRecord | undefined {
   return value;
 }
 
-/** Durable when it returns. */
+/** Durable when it returns. What stands there already is not written again: a start on a full disk can do without. */
 export function writeRecord(file: string, record: DatabaseRecord): void {
+  const text = JSON.stringify({ format: FORMAT, ...record });
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
   makeDurableDirectory(dirname(file), DIRECTORY_MODE);
   const temporary = `${file}.new`;
-  writeFileSync(temporary, JSON.stringify({ format: FORMAT, ...record }), { mode: 0o600, flush: true });
+  writeFileSync(temporary, text, { mode: 0o600, flush: true });
   renameSync(temporary, file);
   const directory = openSync(dirname(file), 'r');
   try {
