@@ -28,6 +28,25 @@ export function containerName(prefix: string, database: string): string {
 }
 
 /**
+ * Refuses a new database whose container would be, or be taken for, one that stands beside another database's: the segments of large objects (Swift's
+ * custom) and the trash of `delete_retention`.
+ * @param container what {@link containerName} made of it
+ * @throws FilestoreError invalid-name
+ */
+export function assertNotBeside(container: string, database: string): void {
+  if (!isBeside(container)) return;
+  throw new FilestoreError(
+    'invalid-name',
+    `database "${displayName(database)}" would have the container ${container}, a name kept for what belongs to another database; choose a name that does not end in _segments or _trash`,
+  );
+}
+
+/** Whether a container's name is that of one beside a database's. */
+export function isBeside(container: string): boolean {
+  return /_(?:segments|trash)$/.test(container);
+}
+
+/**
  * @throws FilestoreError invalid-name for what cannot be a database: empty, `.`, `..`, with '/', control characters, or not UTF-8
  */
 export function assertDatabaseName(database: string): void {

@@ -15,6 +15,7 @@ import {
   readdirSync,
   renameSync,
   rmdirSync,
+  rmSync,
   unlinkSync,
   utimesSync,
   writeSync,
@@ -73,6 +74,13 @@ export class LocalArea {
 
   unlink(path: string): void {
     unlinkSync(this.#real(path));
+  }
+
+  /** Removes everything. */
+  clear(): void {
+    for (const entry of readdirSync(this.#root, { encoding: 'buffer' })) {
+      rmSync(Buffer.concat([this.#root, entry]), { recursive: true, force: true });
+    }
   }
 
   rename(from: string, to: string, noReplace: boolean): void {

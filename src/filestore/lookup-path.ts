@@ -8,7 +8,7 @@
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
-import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow } from './ask-swift.js';
+import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
@@ -115,7 +115,9 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
 /** Whether a name can only be absent: it is not on the list of a container that holds just what is on the list. */
 async function isPlainlyAbsent(db: Database, path: string, requester: Requester): Promise<boolean> {
   if (db.catalog.sizeOf(path) !== undefined) return false;
-  return (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal)) && db.catalog.sizeOf(path) === undefined;
+  return (
+    (await db.health.answerOrAway(() => holdsOnlyOurs(db), requester.signal, lookupPatienceMs(db))) && db.catalog.sizeOf(path) === undefined
+  );
 }
 
 /** Ruling 1. */
@@ -135,7 +137,11 @@ async function blobWithoutSwift(db: Database, path: string, error: unknown, requ
 
 /** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */
 async function lookupDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
-  if (db.hasLocalBelow(path)) return db.directoryStat(path);
+  if (db.hasLocalBelow(path)) {
+    // Else it would end with the last file in it, and who removes a tree would not find it for its rmdir.
+    db.noteDirectory(path);
+    return db.directoryStat(path);
+  }
   if (db.absence.isKnown(path)) return undefined;
   const inOrigin = db.isBuried(path) ? undefined : await db.origin?.stat(path);
   if (inOrigin?.kind === 'directory') {

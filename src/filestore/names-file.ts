@@ -103,6 +103,13 @@ export class NamesFile {
     this.#syncInBackground();
   }
 
+  /** All names are gone at once: the file is written anew from what the catalog has now. */
+  rewrite(catalog: Catalog): void {
+    this.#giveUpSuccessor();
+    this.#writeSuccessor(catalog);
+    this.#syncInBackground();
+  }
+
   /**
    * What was added and removed before the call survives a power cut.
    * @throws what the disk says; then nothing that was written since the last success may be called durable
