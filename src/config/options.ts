@@ -34,6 +34,14 @@ export const OPTIONS = {
     fallback: 'one',
     help: 'Whether other machines mount the same containers. A second machine is refused until all say many.',
   }),
+  acceptNewContainer: option(flag, {
+    name: 'accept_new_container',
+    group: 'what is mounted',
+    takes: 'true|false',
+    boolean: true,
+    fallback: 'false',
+    help: 'Go on although a container that was served from here is missing, or the account is another one. What was known to be in it is forgotten; writes that wait are stored in the container of that name that is there now, or is made. For one start, after you have looked why.',
+  }),
 
   cacheDirectory: option(path, {
     name: 'cache_dir',

@@ -22,6 +22,7 @@ export function filestoreSettings(settings: Settings): FilestoreSettings {
     fileMode: 0o666 & ~settings.umask,
     directoryMode: 0o777 & ~settings.umask,
     spoolDirectory: settings.spoolDirectory,
+    acceptNewContainer: settings.acceptNewContainer,
   };
 }
 

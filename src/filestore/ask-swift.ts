@@ -3,8 +3,8 @@
  * delete or a write of ours is newer than an answer that was on its way.
  */
 import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
-import type { ListedObject, ObjectInfo } from '../store/object-store.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
+import type { ListedObject, ListOptions, ObjectInfo } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
@@ -30,9 +30,9 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
         if (info !== undefined) {
           if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
           learnInfo(db, path, info, startedMs);
-        } else if (db.changing === 0 && db.changes === changesBefore && db.catalog.sizeOf(path) !== undefined) {
-          db.unlearn(path);
-          db.changed(path);
+        } else if (db.catalog.sizeOf(path) !== undefined) {
+          await assertContainer(db, startedMs);
+          if (db.changing === 0 && db.changes === changesBefore) callAbsent(db, path);
         }
         return info;
       }),
@@ -41,8 +41,47 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
   );
 }
 
+/**
+ * Swift said "not there" of a name that is known: it says so as well when the container is missing, or when we ask in the wrong account.
+ * @param askedAtMs when the question set out
+ * @throws StoreAnswered when the container is missing; unavailable, …
+ */
+export async function assertContainer(db: Database, askedAtMs: number): Promise<void> {
+  if (db.dropped) return;
+  try {
+    await db.binding.assertThere(askedAtMs);
+  } catch (error) {
+    db.wake();
+    throw error;
+  }
+}
+
+/**
+ * A known name that Swift does not have any more is forgotten.
+ * @throws FilestoreError corrupt when the last that came of it was damaged: then Swift has set it aside, and "deleted" would be a lie
+ */
+export function callAbsent(db: Database, path: string): void {
+  const reason = db.damaged.get(path);
+  if (reason !== undefined)
+    throw new FilestoreError('corrupt', `${displayName(path)}: Swift has it no more after it sent it damaged (${reason})`);
+  db.unlearn(path);
+  db.changed(path);
+}
+
+/** Pages of the container's listing; none while it was never made. @throws StoreAnswered when it is missing */
+async function* pagesOf(db: Database, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
+  try {
+    yield* db.store.list(db.container, options);
+  } catch (error) {
+    if (kindOf(error) !== 'not-found') throw error;
+    if (db.dropped || !db.binding.isExpected) return;
+    db.wake();
+    throw db.binding.missing();
+  }
+}
+
 /** Silence of all of Swift ends a LOOKUP after twice `lookup_wait`; a single slow answer is waited for longer, since it is no outage. */
-function lookupPatienceMs(db: Database): number {
+export function lookupPatienceMs(db: Database): number {
   return 10 * db.settings.lookupWaitMs;
 }
 
@@ -87,7 +126,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
     async () => {
       if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
       const startedMs = Date.now();
-      for await (const page of db.store.list(db.container, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
+      for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
         merge(db, page, startedMs);
         if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
       }
@@ -105,7 +144,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
 export async function askListing(db: Database, path: string, signal: AbortSignal): Promise<void> {
   const startedMs = Date.now();
   const ask = async (): Promise<void> => {
-    for await (const page of db.store.list(db.container, { prefix: objectNameOf(path), limit: 1 })) return merge(db, page, startedMs);
+    for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return merge(db, page, startedMs);
   };
   try {
     await db.health.answerOrAway(ask, signal, 2 * db.settings.lookupWaitMs);
@@ -122,7 +161,7 @@ export function refreshBelow(db: Database, directory: string, priority: 'read' |
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
     let shown = 0;
     const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
-    for await (const page of db.store.list(db.container, { ...prefix, limit: PAGE, priority })) {
+    for await (const page of pagesOf(db, { ...prefix, limit: PAGE, priority })) {
       shown += page.length;
       merge(db, page, startedMs);
       for (const object of page) names?.add(pathOfObject(object.name));
@@ -170,7 +209,7 @@ async function askForUnshown(db: Database, directory: string, shown: ReadonlySet
 async function assertEmpty(db: Database): Promise<void> {
   if (db.catalog.count === 0) return;
   const info = await db.store.headContainer(db.container);
-  if (info?.objectCount !== 0) throw new FilestoreError('unavailable', `container ${db.container}: its listing is empty, its count is not`);
+  if (info?.objectCount !== 0) throw new StoreAnswered(`container ${db.container}: its listing is empty, its count is not`);
 }
 
 /** A page of a listing: presence is believed unless we have deleted the name meanwhile. */

@@ -3,28 +3,70 @@
  * written, and `ensure` is called by whoever first needs the container, or by the publisher.
  *
  *    unbound ──ensure──► bound (ours to use)        refused: another owner, or another machine with `nodes: one`; asked again every minute
+ *       ▲                  │
+ *       └── it is missing ─┘                        lost: it was confirmed and is missing now, or lies in another account, and something hangs on it
+ *
+ * A container that is lost is never made anew by itself: what is known of it would be called absent, and what waits for it would land elsewhere
+ * (`accept_new_container` says that this is meant).
  *
  * A machine that finds another one at a renewal stays bound (its writes are content that nobody else lacks the right to), but `refusal` is set, and
  * the publisher keeps its deletes back.
  */
-import { FilestoreError, kindOf } from '../base/errors.js';
+import { FilestoreError, kindOf, StoreAnswered } from '../base/errors.js';
 import { displayName, fromUtf8 } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
-import { deadNodes, deregistration, hasRegistration, refusalOf, registration } from './node-registry.js';
+import type { ContainerMemory } from './container-memory.js';
+import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
+import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
 import { isTrash } from './retention.js';
+
+/**
+ * Container metadata of a drop with `nodes: many`: when it began, in ms since the epoch. Its deletes, and at last the container itself, may take their
+ * time; from the mark on the database is gone for every node, until one makes it anew and takes the mark away. Then the drop leaves the container.
+ */
+export const DROPPED_KEY = 'osf-dropped';
+/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
+const REMADE_MS = 60_000;
+const NOTHING: ContainerInfo = { objectCount: 0, bytesUsed: 0, metadata: {}, storagePolicy: undefined };
 
 /** Container metadata that holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
 export const DATABASE_KEY = 'osf-database';
+
+/** The container that was served from here is not where it was. */
+export class ContainerLost extends StoreAnswered {
+  /** As told, without what changes by the minute. */
+  readonly where: string;
+  /** Another account, rather than a container that is missing. */
+  readonly isElsewhere: boolean;
+
+  constructor(where: string, isElsewhere: boolean, message: string) {
+    super(message);
+    this.where = where;
+    this.isElsewhere = isElsewhere;
+  }
+}
 
 export interface BindingOptions {
   readonly store: ObjectStore;
   readonly container: string;
   readonly database: string;
-  readonly nodeId: string;
+  readonly node: NodeIdentity;
   readonly nodes: 'one' | 'many';
   readonly log: Log;
+  readonly memory: ContainerMemory;
+  /** Another container may take the place of one that is lost. */
+  readonly acceptNew: boolean;
+  /**
+   * Called before the container is asked for. What it returns is called when the container was there once and is gone, or being dropped: it says
+   * whether the database has ended by another node's drop, and ends it here too; false when it is in use here, so that it is made again.
+   */
+  readonly beginLook?: () => () => boolean;
+}
+
+export function isBeingDropped(info: ContainerInfo): boolean {
+  return info.metadata[DROPPED_KEY] !== undefined;
 }
 
 /** @returns the true database name of a container, as a byte string, from its metadata; undefined when it does not say */
@@ -36,12 +78,22 @@ export function databaseOf(info: ContainerInfo): string | undefined {
 export class ContainerBinding {
   readonly #options: BindingOptions;
   readonly #flight = new SingleFlight<void>();
+  readonly #looks = new SingleFlight<void>();
   #bound = false;
+  #seenAtMs = 0;
+  /** When a question set out that found it there, dropped or not. */
+  #lookedAtMs = 0;
   #madeHere = false;
   #refusal: FilestoreError | undefined;
+  #lost: ContainerLost | undefined;
+  #isDoubted = false;
+  #isEnded = false;
+  #remadeAtMs = -Infinity;
+  readonly #own: OwnRegistration;
 
   constructor(options: BindingOptions) {
     this.#options = options;
+    this.#own = new OwnRegistration(options.node, options.nodes);
   }
 
   get isBound(): boolean {
@@ -55,7 +107,87 @@ export class ContainerBinding {
 
   /** Why the container may not be ours, as it was last seen. */
   get refusal(): FilestoreError | undefined {
-    return this.#refusal;
+    // What is lost of a database that was dropped meanwhile is nobody's.
+    return this.#lost !== undefined && this.#options.memory.isConfirmed ? this.#lost : this.#refusal;
+  }
+
+  /** Swift has, or had, the container: an answer of "not there" says that it is missing, and not that it was never made. */
+  get isExpected(): boolean {
+    return this.#bound || this.#options.memory.isConfirmed;
+  }
+
+  /**
+   * To be called before a name that is known is called absent: Swift answers 404 for it as well when the whole container is missing. One HEAD
+   * for all who ask together.
+   * @param sinceMs when the question for the name set out, in ms since the epoch
+   * @throws StoreAnswered when the container is missing; unavailable, …
+   */
+  async assertThere(sinceMs: number): Promise<void> {
+    if (this.#lost?.isElsewhere === true) throw this.#lost;
+    // A look that others have begun may be older than our question; the second is not.
+    for (let looks = 0; looks < 2 && this.isExpected && this.#lookedAtMs < sinceMs; looks++) {
+      await this.#looks.run('look', async () => {
+        if (await this.#isGone()) throw this.missing();
+      });
+    }
+  }
+
+  /** Asks whether a bound container is still there; where another node dropped it, the database ends here. @throws what the store throws */
+  async look(): Promise<void> {
+    await this.#looks.run('look', async () => {
+      await this.#isGone();
+    });
+  }
+
+  /** Whether it is missing although nobody dropped it. */
+  async #isGone(): Promise<boolean> {
+    const [ends, askedAtMs] = [this.#beginLook(), Date.now()];
+    const info = await this.#options.store.headContainer(this.#options.container);
+    if (info !== undefined) this.#lookedAtMs = askedAtMs;
+    if (info !== undefined && !isBeingDropped(info)) {
+      this.#seenAtMs = askedAtMs;
+      return false;
+    }
+    return !ends() && info === undefined;
+  }
+
+  /** For who was told that the container is missing, and expects it: `ensure` looks again. @returns what to throw */
+  missing(): StoreAnswered {
+    const { container, nodes } = this.#options;
+    const hangs = this.#whatHangsOnMissing();
+    if (hangs !== undefined || nodes === 'one') this.#bound = false;
+    if (hangs !== undefined) return this.#lose(undefined, hangs);
+    return new StoreAnswered(`container ${container} is missing in Swift; nothing can be said of the files in it`);
+  }
+
+  /**
+   * For a start, before anything else is asked.
+   * @param account in which we are now
+   * @throws ContainerLost when the container was in another one
+   */
+  assertAccount(account: string): void {
+    const hangs = this.#whatHangs();
+    if (hangs !== undefined && this.#isElsewhere(account) && !this.#options.acceptNew) throw this.#lose(account, hangs);
+  }
+
+  /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
+  get seenAtMs(): number {
+    return this.#seenAtMs;
+  }
+
+  /** Another node dropped the database, and nobody has written here since: its container is not to be made again without need. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** The database is made again: it is to have a container. */
+  begin(): void {
+    this.#isEnded = false;
+  }
+
+  /** The refusal may end by itself soon: it is not known yet whether a life before of this very daemon is meant. */
+  get isDoubted(): boolean {
+    return this.#isDoubted;
   }
 
   /**
@@ -75,43 +207,83 @@ export class ContainerBinding {
     await this.#flight.run('bind', () => this.#bind(signal));
   }
 
-  /** Says again that this machine is here, and looks who else is. @throws as `ensure` */
+  /**
+   * Says again that this machine is here, and looks who else is. Of a database that has ended elsewhere: looks whether it was made anew.
+   * @throws as `ensure`
+   */
   async renew(): Promise<void> {
     const { store, container } = this.#options;
+    const ends = this.#beginLook();
     const info = await store.headContainer(container, { priority: 'background' });
-    if (info === undefined) {
+    if (info === undefined || isBeingDropped(info)) {
+      if (this.#isEnded || ends()) return;
       this.#bound = false;
+    }
+    if (info === undefined || !this.#bound) {
       await this.ensure();
       return;
     }
+    this.#seenAtMs = Date.now();
+    // Before the update, which writes over what a foreign one has written.
+    const verdict = this.#own.verdict(info, Date.now());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#registration() }, { priority: 'background' });
-    this.#check(info);
+    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, { priority: 'background' });
+    this.#check(info, verdict);
+  }
+
+  /** The database is dropped here: says so to the other nodes. @returns false when the container is gone already */
+  async markDropped(): Promise<boolean> {
+    const { store, container } = this.#options;
+    try {
+      await store.updateContainer(container, { [DROPPED_KEY]: String(Date.now()) }, { priority: 'background' });
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') throw error;
+      return false;
+    } finally {
+      // Who makes it anew here binds anew, and so takes the mark away.
+      this.unbind();
+    }
+    return true;
+  }
+
+  /** Whether the drop that this node has begun still stands. */
+  async mayRemove(): Promise<boolean> {
+    const info = await this.#options.store.headContainer(this.#options.container, { priority: 'background' });
+    return info !== undefined && isBeingDropped(info);
   }
 
   /** Takes the registration back, if Swift answers. */
   async leave(): Promise<void> {
-    const { store, container, nodeId } = this.#options;
-    if (this.#bound) await store.updateContainer(container, deregistration(nodeId), { timeoutMs: 2_000 });
+    const { store, container, node } = this.#options;
+    // One who lives under our id would lose it.
+    const isOurs =
+      this.#bound &&
+      (this.#refusal === undefined || this.#own.isIn((await store.headContainer(container, { timeoutMs: 2_000 })) ?? NOTHING));
+    if (isOurs) await store.updateContainer(container, deregistration(node.id), { timeoutMs: 2_000 });
     this.#bound = false;
   }
 
-  /** The container is gone: the next `ensure` makes it again. */
+  /** The container is gone, or was a moment ago: the next `ensure` looks, and makes it again when nothing hangs on the old one. */
   unbind(): void {
     this.#bound = false;
     this.#madeHere = false;
+    this.#seenAtMs = 0;
   }
 
   async #bind(signal: AbortSignal | undefined): Promise<void> {
     const { store, container, database, log } = this.#options;
     const options = signal === undefined ? {} : { signal };
-    const claim = { [DATABASE_KEY]: encodeURIComponent(Buffer.from(database, 'latin1').toString('utf8')), ...this.#registration() };
+    const claim = { [DATABASE_KEY]: encodeURIComponent(Buffer.from(database, 'latin1').toString('utf8')) };
+    const account = await store.account(options);
+    const ends = this.#beginLook();
     let info = await store.headContainer(container, options);
+    if ((info === undefined || isBeingDropped(info)) && !this.#isElsewhere(account) && ends()) return;
+    this.#assertSame(account, info);
     if (info === undefined) {
-      const outcome = await store.createContainer(container, claim, options);
+      const outcome = await store.createContainer(container, { ...claim, ...this.#own.next(Date.now()) }, options);
       if (outcome === 'created') {
         this.#madeHere = true;
-        this.#bound = true;
+        this.#becomeBound(account);
         log.info('container.made', { container, database: displayName(database) });
         return;
       }
@@ -119,38 +291,116 @@ export class ContainerBinding {
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
     await this.#register(info, claim, options);
-    this.#bound = true;
+    this.#becomeBound(account);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
+  }
+
+  #becomeBound(account: string): void {
+    this.#bound = true;
+    this.#isEnded = false;
+    this.#lost = undefined;
+    this.#seenAtMs = Date.now();
+    this.#options.memory.confirmed(account);
+  }
+
+  #beginLook(): () => boolean {
+    const answer = this.#options.nodes === 'many' ? this.#options.beginLook?.() : undefined;
+    return () => {
+      if (!this.isExpected || Date.now() - this.#remadeAtMs < REMADE_MS || answer?.() !== true) return false;
+      this.unbind();
+      this.#lost = undefined;
+      this.#isEnded = true;
+      return true;
+    };
+  }
+
+  /** Whether what we found is the container that was served from here. @throws ContainerLost */
+  #assertSame(account: string, info: ContainerInfo | undefined): void {
+    const { container, database, log, memory, acceptNew } = this.#options;
+    const missing = info === undefined ? this.#whatHangsOnMissing() : undefined;
+    const hangs = this.#isElsewhere(account) ? this.#whatHangs() : missing;
+    if (hangs === undefined) return;
+    if (!acceptNew) throw this.#lose(account, hangs);
+    log.warn('container.replaced', {
+      container,
+      database: displayName(database),
+      account,
+      accountBefore: memory.account,
+      meaning: `accept_new_container: ${hangs}; what was known is forgotten, and what waits is stored in the container that is there now`,
+    });
+    memory.replaced();
+  }
+
+  /** With several nodes, one that is missing and has nothing to wait for is a drop by another node, or its late end. */
+  #whatHangsOnMissing(): string | undefined {
+    const { memory, nodes } = this.#options;
+    if (nodes === 'many' && (memory.writes === undefined || Date.now() - this.#remadeAtMs < REMADE_MS)) return undefined;
+    return this.#whatHangs();
+  }
+
+  /** What would go astray if another container took this one's place, in words; undefined when nothing would. */
+  #whatHangs(): string | undefined {
+    const { isConfirmed, names, writes } = this.#options.memory;
+    const hangs = [names, writes].filter((what) => what !== undefined).join(' and ');
+    return isConfirmed && hangs !== '' ? hangs : undefined;
+  }
+
+  #isElsewhere(account: string): boolean {
+    const before = this.#options.memory.account;
+    return before !== undefined && before !== account;
+  }
+
+  /** Told once, and again when it is another story. @param account in which we look. @returns what to throw */
+  #lose(account: string | undefined, hangs: string): ContainerLost {
+    const { container, database, memory, log } = this.#options;
+    const [before, now] = [memory.account ?? 'that is not known', account ?? memory.account ?? 'that is not known'];
+    const where =
+      before === now ? `is missing in account ${now}` : `was in account ${before}, and these credentials are for account ${now}`;
+    const remedy =
+      'check the credentials, the project and the region, or bring the container back; if it is gone for good, start once with --accept-new-container';
+    const lost = new ContainerLost(where, before !== now, `container ${container} ${where}; ${hangs}: ${remedy}`);
+    if (this.#lost?.where !== where) {
+      log.error('container.lost', {
+        database: displayName(database),
+        reason: lost.message,
+        meaning: 'a read of a file that is not on this machine is EIO; writes stay in the spool',
+      });
+    }
+    this.#lost = lost;
+    return lost;
   }
 
   /** Looks, registers, and looks again: somebody may have registered at the same moment. @throws as `ensure` */
   async #register(before: ContainerInfo, claim: Metadata, options: RequestOptions): Promise<void> {
-    const { store, container, nodeId } = this.#options;
-    let isRegistered = hasRegistration(before, nodeId);
+    const { store, container, node } = this.#options;
+    let last = before;
     try {
       this.#check(before);
-      await store.updateContainer(container, { ...deadNodes(before, Date.now()), ...claim }, options);
-      isRegistered = true;
+      const remade = isBeingDropped(before) ? { [DROPPED_KEY]: '' } : {};
+      const changes = { ...deadNodes(before, Date.now()), ...claim, ...remade, ...this.#own.next(Date.now()) };
+      await store.updateContainer(container, changes, options);
+      if (isBeingDropped(before)) this.#remadeAtMs = Date.now();
       const after = await store.headContainer(container, options);
-      if (after !== undefined) this.#check(after);
+      if (after === undefined) return;
+      last = after;
+      this.#check(after);
     } catch (error) {
-      // Not to stand in the other's way: the mere attempt must not refuse its next start.
-      if (kindOf(error) === 'busy' && isRegistered) await store.updateContainer(container, deregistration(nodeId), options);
+      // Not to stand in the other's way: the mere attempt must not refuse its next start. What a life before has left goes too, but not what
+      // belongs to one who lives under our id.
+      const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, Date.now()) === 'ours';
+      if (kindOf(error) === 'busy' && isOurs) await store.updateContainer(container, deregistration(node.id), options);
       throw error;
     }
   }
 
-  #registration(): Readonly<Record<string, string>> {
-    return registration(this.#options.nodeId, this.#options.nodes, Date.now());
-  }
-
-  #check(info: ContainerInfo): void {
-    this.#refusal = this.#refusalOf(info);
+  #check(info: ContainerInfo, verdict = this.#own.verdict(info, Date.now())): void {
+    this.#isDoubted = verdict === 'doubted';
+    this.#refusal = this.#refusalOf(info, verdict);
     if (this.#refusal !== undefined) throw this.#refusal;
   }
 
-  #refusalOf(info: ContainerInfo): FilestoreError | undefined {
-    const { container, database, nodes, nodeId } = this.#options;
+  #refusalOf(info: ContainerInfo, verdict: Verdict): FilestoreError | undefined {
+    const { container, database, nodes, node } = this.#options;
     const owner = databaseOf(info);
     if (owner !== undefined && owner !== database) {
       return new FilestoreError(
@@ -164,7 +414,8 @@ export class ContainerBinding {
         `container ${container} keeps what was deleted from another database (delete_retention); "${displayName(database)}" needs another name or container_prefix`,
       );
     }
-    const reason = refusalOf(info, container, nodeId, nodes, Date.now());
+    if (verdict !== 'ours') return new FilestoreError('busy', sayVerdict(verdict, info, container, node.id, Date.now()));
+    const reason = refusalOf(info, container, node.id, nodes, Date.now());
     if (reason !== undefined) return new FilestoreError('busy', reason);
     return undefined;
   }

@@ -16,10 +16,16 @@ export interface DatabaseRecord {
   readonly container: string;
   /** Whether its directory exists. */
   readonly exists: boolean;
-  /** Swift confirmed the container at least once. */
+  /** Swift confirmed the container at least once since the database was made. */
   readonly bound: boolean;
+  /** The account in which it was then (`ObjectStore.account`); absent: not known. */
+  readonly account?: string;
   /** It was dropped once: what the origin has of it belongs to the dropped one and stays hidden. */
   readonly originHidden: boolean;
+  /** When it was dropped here. */
+  readonly droppedAtMs?: number;
+  /** Of a drop with `nodes: many` that is being carried out: the container has been marked, so without a mark it is another one. */
+  readonly dropMarked?: boolean;
   readonly madeAtMs: number;
 }
 
@@ -54,5 +60,29 @@ export function writeRecord(file: string, record: DatabaseRecord): void {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
+  }
+}
+
+/** The record as it is now, on disk and in memory. */
+export class RecordFile {
+  readonly #file: string;
+  #record: DatabaseRecord;
+
+  /** Written before anything else: the database exists from then on. */
+  constructor(file: string, record: DatabaseRecord) {
+    this.#file = file;
+    this.#record = record;
+    writeRecord(file, record);
+  }
+
+  get current(): DatabaseRecord {
+    return this.#record;
+  }
+
+  /** Changes it, durably. A database that is made again has no container yet that anybody confirmed. */
+  update(change: Partial<DatabaseRecord>): void {
+    const isMadeAgain = change.exists === true && !this.#record.exists;
+    this.#record = { ...this.#record, ...(isMadeAgain ? { bound: false } : {}), ...change };
+    writeRecord(this.#file, this.#record);
   }
 }

@@ -31,6 +31,9 @@ import { Writers } from './writers.js';
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
 const TRUST_ONE_MS = 3600_000;
 
+/** Damaged names that are kept in mind. */
+const DAMAGED_MOST = 10_000;
+
 /** Longer than a listing of a large container takes. */
 const DELETE_MEMORY_MS = 600_000;
 
@@ -65,7 +68,8 @@ export class Database {
   readonly health: StoreHealth;
   readonly cache: BlobCache;
   readonly spool: Spool;
-  readonly origin: Origin | undefined;
+  /** Hidden for ever by a drop: what it has belongs to the database that was dropped. */
+  origin: Origin | undefined;
   readonly catalog: Catalog;
   readonly names: NamesFile;
   readonly binding: ContainerBinding;
@@ -91,6 +95,8 @@ export class Database {
   lastSealMs = -Infinity;
   /** Sealed files whose bytes were hashed in this life of the daemon, by sequence. */
   readonly verifiedSeals = new Set<number>();
+  /** Names of which damaged bytes came, with the reason: an answer "not there" that follows is no word for their absence. */
+  readonly damaged = new Map<string, string>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
   /** Requests of ours that change the container: under way, and ended so far. A count taken while these move says nothing. */
@@ -145,8 +151,15 @@ export class Database {
       sizeBytes: 4096,
       mtimeMs: this.spool.directories.get(path) ?? BLOB_MTIME_MS,
       mode: this.settings.directoryMode,
-      validMs: this.trustMs,
+      // Another node may drop the database: what the kernel and we believe of that together ends with the same bound.
+      validMs: path === '' ? Math.max(0, this.trustMs - this.sinceSeenMs) : this.trustMs,
     };
+  }
+
+  /** For how long nobody has looked whether the container is still there, in ms; 0 where nobody else may drop it. */
+  get sinceSeenMs(): number {
+    const { binding, settings } = this;
+    return settings.nodes === 'many' && binding.isBound ? Date.now() - binding.seenAtMs : 0;
   }
 
   /** Whether a delete of ours still hides what Swift or an origin has under this name. */
@@ -181,6 +194,11 @@ export class Database {
     if (shard === undefined || sizeBytes === undefined) return;
     this.catalog.setBlob(shard, path, sizeBytes, 0);
     this.changed(path);
+  }
+
+  noteDamaged(path: string, reason: string): void {
+    if (this.damaged.size >= DAMAGED_MOST) this.damaged.clear();
+    this.damaged.set(path, reason);
   }
 
   /** Swift does not have it any more. */

@@ -2,14 +2,16 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then: ruling 18). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
-import { FilestoreError, messageOf } from '../base/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
-import { displayName, fromUtf8 } from '../base/names.js';
+import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
+import type { ContainerInfo } from '../store/object-store.js';
 import { isDontKnow } from './ask-swift.js';
-import { databaseOf } from './container-binding.js';
-import { containerName } from './container-name.js';
+import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-binding.js';
+import { assertNotBeside, containerName, isBeside } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';
 import { endGrace, rmdir } from './delete-path.js';
@@ -18,6 +20,9 @@ import { isTrash } from './retention.js';
 
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
+const DROP_FIRST_PAUSE_MS = 50;
+/** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
+const DOUBT_LOOK_MS = 1_000;
 
 export class Databases {
   readonly #shared: SharedParts;
@@ -25,6 +30,9 @@ export class Databases {
   readonly #open = new Map<string, OpenDatabase>();
   readonly #opening = new SingleFlight<OpenDatabase>();
   readonly #asking = new SingleFlight<boolean>();
+  /** Dropped here, and their containers are still being removed. */
+  readonly #leaving = new Set<OpenDatabase>();
+  #isClosed = false;
   readonly #absentUntilMs = new Map<string, number>();
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
@@ -52,14 +60,32 @@ export class Databases {
     const prefix = settings.containerPrefix === '' ? '' : `${settings.containerPrefix.toLowerCase()}-`;
     for await (const page of store.listContainers(prefix)) {
       for (const container of page) {
-        if (container.endsWith('_segments') || [...this.#open.values()].some((d) => d.db.container === container)) continue;
+        if (container.endsWith('_segments')) continue;
+        const recorded = [...this.#open.values()].filter((d) => d.db.container === container);
+        if (recorded.length > 0 && !recorded.some((d) => d.record.exists)) continue;
         const info = await store.headContainer(container);
-        if (info === undefined || isTrash(info)) continue;
+        if (info === undefined || isTrash(info) || isBeingDropped(info)) continue;
+        for (const known of recorded) if (known.record.exists) await this.#assertMayBind(known, info);
+        if (recorded.length > 0) continue;
         // With an empty prefix every container of the account matches: only those that say they are ours are taken.
         const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
         if (database === undefined) continue;
         const opened = await this.open(database, { exists: true });
-        if (opened.db.container === container) opened.db.binding.assertMayBind(info);
+        if (opened.db.container === container) await this.#assertMayBind(opened, info);
+      }
+    }
+  }
+
+  /** @throws FilestoreError busy, exists */
+  async #assertMayBind({ db }: OpenDatabase, before: ContainerInfo): Promise<void> {
+    for (let info: ContainerInfo | undefined = before; info !== undefined; info = await db.store.headContainer(db.container)) {
+      try {
+        db.binding.assertMayBind(info);
+        return;
+      } catch (error) {
+        if (!db.binding.isDoubted) throw error;
+        db.log.debug('container.doubted', { reason: messageOf(error) });
+        await delay(DOUBT_LOOK_MS);
       }
     }
   }
@@ -78,9 +104,23 @@ export class Databases {
   /** @returns undefined when there is no such database. @throws unavailable when nobody can tell */
   find(database: string, requester: Requester): Answer<OpenDatabase | undefined> {
     const open = this.#open.get(database);
-    if (open?.record.exists === true) return open;
+    if (open?.record.exists === true) return this.#mustLook(open) ? this.#findAgain(open, requester) : open;
     if ((this.#absentUntilMs.get(database) ?? 0) > Date.now()) return undefined;
     return this.#find(database, requester);
+  }
+
+  /** Whether another node may have dropped it since somebody looked. */
+  #mustLook({ db }: OpenDatabase): boolean {
+    return db.binding.isBound && db.sinceSeenMs >= db.trustMs && !db.health.isAway;
+  }
+
+  async #findAgain(open: OpenDatabase, requester: Requester): Promise<OpenDatabase | undefined> {
+    try {
+      await open.db.health.answerOrAway(() => open.db.binding.look(), requester.signal);
+    } catch (error) {
+      if (!isDontKnow(error)) throw error;
+    }
+    return open.record.exists ? open : this.#find(open.db.name, requester);
   }
 
   async #find(database: string, requester: Requester): Promise<OpenDatabase | undefined> {
@@ -93,8 +133,8 @@ export class Databases {
     } catch {
       return undefined; // Such a database cannot exist; making it says why.
     }
-    // A dropped one whose container is still being emptied is gone.
-    if (open !== undefined) return undefined;
+    // A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew.
+    if (open !== undefined && (this.#shared.settings.nodes === 'one' || this.#leaving.has(open))) return undefined;
     try {
       const found = await this.#shared.health.answerOrAway(
         () => this.#asking.run(database, () => this.#hasContainer(database, container)),
@@ -113,25 +153,38 @@ export class Databases {
 
   async #hasContainer(database: string, container: string): Promise<boolean> {
     const info = await this.#shared.store.headContainer(container);
-    if (info === undefined || isTrash(info)) return false;
+    if (info === undefined || isTrash(info) || isBeingDropped(info)) return false;
     const owner = databaseOf(info);
+    if (owner === undefined && isBeside(container)) return false;
     return owner === undefined ? database === database.toLowerCase() : owner === database;
   }
 
   async #reopen(database: string): Promise<OpenDatabase> {
     const opened = await this.open(database, { exists: true });
-    if (!opened.record.exists) opened.update({ exists: true });
+    if (!opened.record.exists) {
+      opened.update({ exists: true });
+      opened.publisher.refreshSoon();
+    }
     return opened;
   }
 
   /** Names of the root directory. */
   async names(): Promise<Set<string>> {
     const names = new Set<string>();
+    await this.#lookAtAll();
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
       if (entry.kind === 'directory' && this.#open.get(entry.name)?.record.originHidden !== true) names.add(entry.name);
     }
     return names;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const look = ({ db }: OpenDatabase): Promise<void> => db.health.answerOrAway(() => db.binding.look());
+    const due = this.all().filter((open) => open.record.exists && this.#mustLook(open));
+    for (const outcome of await Promise.allSettled(due.map(look))) {
+      if (outcome.status === 'rejected') this.#shared.log.debug('database.not-looked-at', { reason: messageOf(outcome.reason) });
+    }
   }
 
   /**
@@ -141,6 +194,7 @@ export class Databases {
   async mkdir(database: string, requester: Requester): Promise<void> {
     const { settings } = this.#shared;
     const container = containerName(settings.containerPrefix, database);
+    assertNotBeside(container, database);
     if ((await this.find(database, requester)) !== undefined)
       throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
     for (const other of this.#open.values()) {
@@ -169,31 +223,77 @@ export class Databases {
       else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
     }
     // `bound`: the container may still be there.
-    opened.update({ exists: false, originHidden: true, bound: true });
+    opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: Date.now() });
     endGrace(opened.db);
     void this.#removeContainer(opened);
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.all().map((opened) => opened.close()));
   }
 
-  /** Never rejects; what it could not finish is tried again after the next start's drop, or stays as an empty container. */
+  /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */
   async #removeContainer(opened: OpenDatabase): Promise<void> {
-    const { db, publisher } = opened;
-    for (let tries = 0; tries < DROP_TRIES && !opened.record.exists; tries++) {
+    if (this.#leaving.has(opened)) return;
+    this.#leaving.add(opened);
+    let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
+    while (failures < DROP_TRIES && !opened.record.exists && !this.#isClosed) {
       try {
-        if (await publisher.drain(DROP_PAUSE_MS)) {
-          await db.health.answerOrAway(() => db.store.deleteContainer(db.container, { priority: 'background' }));
-          db.binding.unbind();
-          if (!opened.record.exists) opened.update({ bound: false });
-          db.log.info('container.removed', { container: db.container, database: displayName(db.name) });
-          return;
-        }
+        if (await this.#tryToRemove(opened)) break;
       } catch (error) {
-        db.log.debug('container.not-removed', { container: db.container, reason: messageOf(error) });
-        await new Promise((resolve) => setTimeout(resolve, DROP_PAUSE_MS).unref());
+        if (!opened.db.health.isAway) failures++;
+        opened.db.log.debug('container.not-removed', { container: opened.db.container, reason: messageOf(error) });
+      }
+      await delay(pauseMs, undefined, { ref: false });
+      pauseMs = Math.min(2 * pauseMs, DROP_PAUSE_MS);
+    }
+    this.#leaving.delete(opened);
+  }
+
+  /** @returns whether nothing is left to do. @throws what the store throws; not-empty */
+  async #tryToRemove(opened: OpenDatabase): Promise<boolean> {
+    const { db, publisher } = opened;
+    const isShared = db.settings.nodes === 'many';
+    // From now on it is gone for the other nodes too, however long its deletes take.
+    if (isShared && opened.record.dropMarked !== true) {
+      await db.health.answerOrAway(() => db.binding.markDropped());
+      opened.update({ dropMarked: true });
+    }
+    if (!(await publisher.drain(0)) || opened.record.exists) return false;
+    // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
+    const isRemoved = !isShared || (await db.health.answerOrAway(() => db.binding.mayRemove()));
+    if (isRemoved && !(await this.#deleteContainer(opened))) return false;
+    db.binding.unbind();
+    if (!opened.record.exists) opened.update({ bound: false });
+    const event = isRemoved ? 'container.removed' : 'container.left';
+    db.log.info(event, { container: db.container, database: displayName(db.name) });
+    return true;
+  }
+  /**
+   * What a listing did not show when the database's directories were removed goes with the drop; what another node has stored since is a
+   * database made anew, and the mark is taken from it.
+   * @returns whether nothing is left to do
+   */
+  async #deleteContainer({ db, record }: OpenDatabase): Promise<boolean> {
+    const { health, store, container } = db;
+    const options = { priority: 'background' as const };
+    try {
+      await health.answerOrAway(() => store.deleteContainer(container, options));
+      return true;
+    } catch (error) {
+      if (kindOf(error) !== 'not-empty' || record.droppedAtMs === undefined) throw error;
+    }
+    for await (const page of store.list(container, options)) {
+      for (const { name, lastModifiedMs } of page) {
+        if (lastModifiedMs <= record.droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
+        else if (db.settings.nodes === 'many') {
+          await store.updateContainer(container, { [DROPPED_KEY]: '' }, options);
+          return true;
+        }
       }
     }
+    db.wake();
+    return false;
   }
 }

@@ -10,7 +10,7 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName, joinPath, objectNameOf, splitPath } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
-import { isDontKnow, learnInfo } from './ask-swift.js';
+import { assertContainer, isDontKnow, learnInfo } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
@@ -59,10 +59,11 @@ export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.
   db.unlearn(path);
   db.owedTimes.delete(path);
   db.touched.delete(path);
+  db.damaged.delete(path);
   db.live.get(path)?.unlink();
   db.cache.forget(cacheKeyOf(path, md5));
   if (!tombstone.owedToSwift) db.spool.markDeleted(tombstone, { keep: false });
-  else if (db.settings.nodes === 'many' && !db.health.isAway && isDue(tombstone)) await deleteNow(db, path);
+  else if (db.settings.nodes === 'many' && !db.health.isAway && db.binding.isBound && isDue(tombstone)) await deleteNow(db, path);
   db.wake();
 }
 
@@ -104,7 +105,8 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   if (found === 'old') {
     await db.trash.keep([path], options);
     if (db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
-    await db.change(() => db.store.delete(db.container, objectNameOf(path), options));
+    const startedMs = Date.now();
+    if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);
   }
   await settleDeleted(db, path, tombstone.sequence);
 }
@@ -112,7 +114,10 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
   const askedAtMs = Date.now();
   const info = await db.store.head(db.container, objectNameOf(path), options);
-  if (info === undefined) return 'gone';
+  if (info === undefined) {
+    await assertContainer(db, askedAtMs);
+    return 'gone';
+  }
   if (!believe(db, path, info.lastModifiedMs, 'asked')) return 'old';
   learnInfo(db, path, info, askedAtMs);
   return 'newer';

@@ -38,6 +38,8 @@ export interface FilestoreSettings {
   readonly fileMode: number;
   readonly directoryMode: number;
   readonly spoolDirectory: string;
+  /** A container that is missing, or lies in another account, may be replaced by an empty one, or by the one that is there. */
+  readonly acceptNewContainer: boolean;
 }
 
 export interface FilestoreParts {

@@ -1,6 +1,6 @@
 /**
- * Which machines mount a container (ruling 9), kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST`, renewed every minute. A second live
- * machine is refused until both say `nodes: many`.
+ * Which machines mount a container (ruling 9), kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST LIFE`, renewed every minute. A second live
+ * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts.
  *
  * Swift has no compare-and-swap, so a machine registers first and then looks once more who is there: of two that come at the same moment at least one
  * sees the other, and takes its registration back. Both may be refused; never are both let in. A machine that was silent for three minutes counts
@@ -16,7 +16,7 @@ import type { ContainerInfo, Metadata } from '../store/object-store.js';
 
 export const RENEW_MS = 60_000;
 /** A machine that was not heard of for this long is dead. */
-const LIVE_MS = 3 * RENEW_MS;
+export const LIVE_MS = 3 * RENEW_MS;
 const KEY_PREFIX = 'osf-node-';
 
 export interface OtherNode {
@@ -42,13 +42,36 @@ export function nodeIdOf(spoolDirectory: string): string {
   return id;
 }
 
-/** The metadata that registers this machine. */
-export function registration(nodeId: string, mode: 'one' | 'many', nowMs: number): Metadata {
-  return { [KEY_PREFIX + nodeId]: `${Math.floor(nowMs / 1000)} ${mode} ${hostname().slice(0, 100)}` };
+/** What stands under an id of the registry. Values that an earlier version wrote have no life. */
+export interface Registration {
+  readonly seenAtMs: number;
+  readonly mode: 'one' | 'many';
+  readonly host: string;
+  /** Which start of which daemon wrote it: `SESSION-SEAT`, both 12 hex digits. */
+  readonly life: string | undefined;
 }
 
-export function hasRegistration(info: ContainerInfo, nodeId: string): boolean {
-  return info.metadata[KEY_PREFIX + nodeId] !== undefined;
+/** @param life `SESSION-SEAT`, or undefined for none. @returns the value of a registration, at most 256 bytes */
+export function registrationValue(mode: 'one' | 'many', life: string | undefined, nowMs: number): string {
+  // A host name has letters, digits, '-' and '.' only; whatever it is called, the value stays four words.
+  const host = hostname().replace(/[^\w.-]/g, '_').slice(0, 100); // prettier-ignore
+  return [Math.floor(nowMs / 1000), mode, host, life].filter((word) => word !== undefined).join(' ');
+}
+
+export function parseRegistration(value: string): Registration {
+  const [seconds, mode, ...rest] = value.split(' ');
+  const life = /^[0-9a-f]{12}-[0-9a-f]{12}$/.test(rest.at(-1) ?? '') ? rest.pop() : undefined;
+  return { seenAtMs: Number(seconds) * 1000, mode: mode === 'many' ? 'many' : 'one', host: rest.join(' '), life };
+}
+
+/** The metadata that registers a machine. */
+export function registration(nodeId: string, value: string): Metadata {
+  return { [KEY_PREFIX + nodeId]: value };
+}
+
+/** What stands under this id. */
+export function registeredAs(info: ContainerInfo, nodeId: string): string | undefined {
+  return info.metadata[KEY_PREFIX + nodeId];
 }
 
 /** The metadata that takes the registration back. */
@@ -60,9 +83,8 @@ export function otherLiveNodes(info: ContainerInfo, nodeId: string, nowMs: numbe
   const nodes: OtherNode[] = [];
   for (const [key, value] of Object.entries(info.metadata)) {
     if (!key.startsWith(KEY_PREFIX) || key === KEY_PREFIX + nodeId) continue;
-    const [seconds, mode, ...host] = value.split(' ');
-    const seenAtMs = Number(seconds) * 1000;
-    if (nowMs - seenAtMs < LIVE_MS) nodes.push({ host: host.join(' '), mode: mode === 'many' ? 'many' : 'one', seenAtMs });
+    const { host, mode, seenAtMs } = parseRegistration(value);
+    if (nowMs - seenAtMs < LIVE_MS) nodes.push({ host, mode, seenAtMs });
   }
   return nodes;
 }

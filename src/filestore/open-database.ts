@@ -13,12 +13,15 @@ import type { ObjectStore } from '../store/object-store.js';
 import { Catalog } from './catalog.js';
 import { ContainerBinding } from './container-binding.js';
 import { containerName } from './container-name.js';
-import { readRecord, writeRecord, type DatabaseRecord } from './database-record.js';
+import { containerMemory } from './container-memory.js';
+import { readRecord, RecordFile, type DatabaseRecord } from './database-record.js';
 import { Database } from './database.js';
+import { beginLook } from './dropped-elsewhere.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { LocalArea } from './local-area.js';
 import { NamesFile } from './names-file.js';
+import type { NodeIdentity } from './own-registration.js';
 import { sumOfWrites } from './owed.js';
 import { Publisher } from './publisher.js';
 import { spoolProblem } from './spool-problem.js';
@@ -34,7 +37,7 @@ export interface SharedParts {
   readonly store: ObjectStore;
   readonly health: StoreHealth;
   readonly cache: BlobCache;
-  readonly nodeId: string;
+  readonly node: NodeIdentity;
   readonly changes: Changes;
   readonly log: Log;
 }
@@ -52,25 +55,24 @@ export function recordedDatabases(settings: FilestoreSettings): string[] {
 export class OpenDatabase {
   readonly db: Database;
   readonly publisher: Publisher;
-  readonly #recordFile: string;
-  #record: DatabaseRecord;
+  readonly #record: RecordFile;
 
-  constructor(db: Database, publisher: Publisher, file: string, record: DatabaseRecord) {
+  constructor(db: Database, publisher: Publisher, record: RecordFile) {
     this.db = db;
     this.publisher = publisher;
-    this.#recordFile = file;
     this.#record = record;
   }
 
   get record(): DatabaseRecord {
-    return this.#record;
+    return this.#record.current;
   }
 
   /** Changes the record, durably. */
   update(change: Partial<DatabaseRecord>): void {
-    this.#record = { ...this.#record, ...change };
-    this.db.dropped = !this.#record.exists;
-    writeRecord(this.#recordFile, this.#record);
+    const isMadeAgain = change.exists === true && !this.record.exists;
+    this.#record.update(change);
+    if (isMadeAgain) this.db.binding.begin();
+    this.db.dropped = !this.record.exists;
   }
 
   status(): DatabaseStatus {
@@ -115,7 +117,7 @@ export async function openDatabase(
   const { root } = spoolLayout(settings.spoolDirectory, database);
   const file = join(root, RECORD);
   const before = readRecord(file);
-  const record: DatabaseRecord = {
+  const record = new RecordFile(file, {
     database,
     container,
     exists: true,
@@ -124,13 +126,18 @@ export async function openDatabase(
     madeAtMs: Date.now(),
     ...before,
     ...change,
-  };
-  writeRecord(file, record);
+  });
   const spool = await openSpool({ directory: settings.spoolDirectory, database, log });
   const catalog = new Catalog();
   const names = new NamesFile(root, log);
   names.load(catalog);
-  const db = new Database({
+  // A mount of one database is that database, so its directory stays, empty.
+  const endRecord = (): void => {
+    const exists = settings.database !== undefined;
+    record.update({ exists, bound: false, originHidden: true });
+    db.dropped = !exists;
+  };
+  const db: Database = new Database({
     name: database,
     container,
     settings,
@@ -138,14 +145,24 @@ export async function openDatabase(
     health: shared.health,
     cache: shared.cache,
     spool,
-    origin: record.originHidden ? undefined : origin,
+    origin: record.current.originHidden ? undefined : origin,
     catalog,
     names,
-    binding: new ContainerBinding({ store: shared.store, container, database, nodeId: shared.nodeId, nodes: settings.nodes, log }),
+    binding: new ContainerBinding({
+      store: shared.store,
+      container,
+      database,
+      node: shared.node,
+      nodes: settings.nodes,
+      log,
+      memory: containerMemory({ record, catalog, names, spool }),
+      acceptNew: settings.acceptNewContainer,
+      beginLook: () => beginLook(db, endRecord),
+    }),
     local: new LocalArea(spool.localDirectory, { file: settings.fileMode, directory: settings.directoryMode }),
     log,
     changed: (path) => shared.changes.listener(database, path),
   });
-  db.dropped = !record.exists;
-  return new OpenDatabase(db, new Publisher(db), file, record);
+  db.dropped = !record.current.exists;
+  return new OpenDatabase(db, new Publisher(db), record);
 }

@@ -3,20 +3,26 @@
  *
  * A first mount needs Swift: it is refused with the reason. A container served before mounts degraded while Swift is away (ruling 7).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, fromUtf8, joinPath } from '../base/names.js';
+import { ContainerLost } from './container-binding.js';
 import { DatabaseFiles } from './database-files.js';
 import { Databases } from './databases.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './filestore-options.js';
 import type { ListedName, OpenFile, OpenMode, Requester, Stat, Usage } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
-import { nodeIdOf } from './node-registry.js';
-import { Changes, openDatabase, type OpenDatabase, type SharedParts } from './open-database.js';
+import { identify } from './own-registration.js';
+import { assertNotBeside, containerName } from './container-name.js';
+import { Changes, openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import { StoreHealth } from './store-health.js';
 
 /** df of a mount: object storage has no end that we could name. */
 const TOTAL_BYTES = 2 ** 50;
+
+/** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
+const DOUBT_LOOK_MS = 1_000;
 
 /** Kinds after which a container that was served before is mounted all the same. */
 const DEGRADED_KINDS = new Set(['unavailable', 'bad-credentials', 'forbidden']);
@@ -26,7 +32,7 @@ export async function openFilestore(settings: FilestoreSettings, parts: Filestor
   const { store, cache, log } = parts;
   // Twice lookup_wait: a LOOKUP that meets the silence as it begins still ends within a second by default.
   const health = new StoreHealth(store, 2 * settings.lookupWaitMs, log);
-  const shared: SharedParts = { settings, store, health, cache, nodeId: nodeIdOf(settings.spoolDirectory), log, changes: new Changes() };
+  const shared: SharedParts = { settings, store, health, cache, node: identify(settings.spoolDirectory), log, changes: new Changes() };
   try {
     return settings.database === undefined ? await openMany(shared, parts) : await openOne(shared, parts, fromUtf8(settings.database));
   } catch (error) {
@@ -36,6 +42,8 @@ export async function openFilestore(settings: FilestoreSettings, parts: Filestor
 }
 
 async function openOne(shared: SharedParts, parts: FilestoreParts, database: string): Promise<RunningFilestore> {
+  const container = containerName(shared.settings.containerPrefix, database);
+  if (!recordedDatabases(shared.settings).includes(database)) assertNotBeside(container, database);
   const opened = await openDatabase(shared, database, parts.origin, {});
   try {
     await bind(shared, opened);
@@ -51,8 +59,10 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
   try {
     await databases.openRecorded();
     try {
+      await shared.health.watch(assertSameAccount(shared, databases));
       await shared.health.watch(databases.discover());
     } catch (error) {
+      if (error instanceof ContainerLost) throw new FilestoreError('bad-config', error.message, { cause: error });
       if (databases.all().length === 0 || !DEGRADED_KINDS.has(kindOf(error))) throw error;
       warnDegraded(shared, messageOf(error));
     }
@@ -63,11 +73,32 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
   return new ManyFilestore(shared, databases);
 }
 
+/** The account is that of the whole mount: with another one, all of its databases would be others. @throws ContainerLost, unavailable, … */
+async function assertSameAccount({ store }: SharedParts, databases: Databases): Promise<void> {
+  const account = await store.account();
+  for (const { db } of databases.all()) db.binding.assertAccount(account);
+}
+
 async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
+  const { binding } = opened.db;
+  const bindOnceSure = async (): Promise<void> => {
+    for (;;) {
+      try {
+        await binding.ensure();
+        // Dropped by another node while we were not there: a mount of the database makes it again.
+        if (!binding.isBound) await binding.ensure();
+        return;
+      } catch (error) {
+        if (!binding.isDoubted) throw error;
+        shared.log.debug('container.doubted', { reason: messageOf(error) });
+        await delay(DOUBT_LOOK_MS);
+      }
+    }
+  };
   try {
-    await shared.health.watch(opened.db.binding.ensure());
-    if (!opened.record.bound) opened.update({ bound: true });
+    await shared.health.watch(bindOnceSure());
   } catch (error) {
+    if (error instanceof ContainerLost) throw new FilestoreError('bad-config', error.message, { cause: error });
     if (!opened.record.bound || !DEGRADED_KINDS.has(kindOf(error))) throw error;
     warnDegraded(shared, messageOf(error));
   }
@@ -215,7 +246,7 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
   }
 
   protected override fullPath(database: string, path: string): string {
-    return joinPath(database, path);
+    return path === '' ? database : joinPath(database, path);
   }
 
   lookup(path: string, requester: Requester): Answer<Stat | undefined> {

@@ -144,7 +144,7 @@ export async function putObject(db: Database, path: string, body: ObjectBody, me
     await put();
   } catch (error) {
     if (kindOf(error) !== 'not-found') throw error;
-    // The container was removed under us (a drop that overlapped with this database made anew, or an administrator): it is made again.
+    // The container was removed under us: by a drop that overlapped with this database made anew, and it is made again; else it is lost.
     db.binding.unbind();
     await put();
   }
@@ -156,6 +156,7 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
     db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
   else db.learnBlob(path, digest.sizeBytes);
   db.owedTimes.delete(path);
+  db.damaged.delete(path);
 }
 
 /** Durable on this machine, owed to Swift. */

@@ -5,10 +5,10 @@
  *
  * What may interleave: each PUT and DELETE re-checks, under the blob's lock, that its record is still the current one.
  */
-import { kindOf, messageOf } from '../base/errors.js';
+import { kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
-import { learnInfo, refreshBelow } from './ask-swift.js';
+import { assertContainer, learnInfo, refreshBelow } from './ask-swift.js';
 import type { Database } from './database.js';
 import { deleteOwed, settleDeleted } from './delete-path.js';
 import { RENEW_MS } from './node-registry.js';
@@ -78,6 +78,13 @@ export class Publisher {
     return owedTimes.size + touched.size === 0 && owesNothing(spool);
   }
 
+  /** The container is another one than it was: its names are to be listed soon. */
+  refreshSoon(): void {
+    this.#refreshAtMs = 0;
+    this.#retries.clear();
+    this.#db.wake();
+  }
+
   async close(): Promise<void> {
     this.#stopped.abort();
     this.#wake();
@@ -118,7 +125,8 @@ export class Publisher {
     const db = this.#db;
     if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
-    if (!db.dropped && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal))))) return;
+    const isOver = db.dropped || (db.binding.isEnded && this.#owesNothing());
+    if (!isOver && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal))))) return;
     if (!this.#mustHold()) await this.#publishAll();
     await this.#deleteAll();
     await this.#updateTimes();
@@ -131,7 +139,7 @@ export class Publisher {
     }
     if (Date.now() >= this.#refreshAtMs) {
       this.#refreshAtMs = Date.now() + REFRESH_MS;
-      if (!(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', 'background')))))
+      if (!db.binding.isBound || !(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', 'background')))))
         this.#refreshAtMs = Date.now() + 5_000;
     }
   }
@@ -254,6 +262,7 @@ export class Publisher {
         ),
       );
       const current = before.filter(isCurrent);
+      const startedMs = Date.now();
       const { failed } = await db.health.watch(
         db.change(() =>
           db.store.deleteMany(
@@ -263,6 +272,7 @@ export class Publisher {
           ),
         ),
       );
+      await db.health.watch(assertContainer(db, startedMs));
       for (const t of current) if (!failed.has(objectNameOf(t.path))) await settleDeleted(db, t.path, t.sequence);
       // Each of these is tried again by itself.
       for (const t of current) {
@@ -334,9 +344,10 @@ export class Publisher {
     if (this.#stopped.signal.aborted || kind === 'interrupted') return;
     const message = messageOf(error);
     const before = this.#retries.problem;
-    this.#retries.failed(work, kind === 'unavailable' ? undefined : message);
+    const isOutage = kind === 'unavailable' && !(error instanceof StoreAnswered);
+    this.#retries.failed(work, isOutage ? undefined : message);
     const event = work.split(' ', 1)[0] ?? work;
-    if (kind === 'unavailable') this.#db.log.debug(`publisher.${event}`, { reason: message });
+    if (isOutage) this.#db.log.debug(`publisher.${event}`, { reason: message });
     else if (before === undefined)
       this.#db.log.warn(`publisher.${event}-refused`, { database: displayName(this.#db.name), reason: message });
   }

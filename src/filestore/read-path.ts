@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
-import { FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from '../base/errors.js';
 import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
@@ -13,7 +13,7 @@ import type { Priority } from '../base/priority-limiter.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
 import type { ObjectRead } from '../store/object-store.js';
-import { headOf } from './ask-swift.js';
+import { assertContainer, callAbsent, headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
 import { knownBlob, lookup } from './lookup-path.js';
@@ -121,13 +121,14 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
+      const startedMs = Date.now();
       let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
         read = await get();
         if (read === undefined) {
-          db.unlearn(path);
-          db.changed(path);
+          await db.health.watch(assertContainer(db, startedMs));
+          callAbsent(db, path);
         }
       }
       if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {
@@ -151,15 +152,22 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
   const late = AbortSignal.timeout(db.settings.readTimeoutMs);
   const either = AbortSignal.any([signal, late]);
   let isSecondTry = false;
+  let damaged: unknown;
   for (;;) {
     const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), either);
     try {
-      return await untilAborted(fill, either);
+      const file = await untilAborted(fill, either);
+      db.damaged.delete(path);
+      return file;
     } catch (error) {
+      if (kindOf(error) === 'corrupt') {
+        db.noteDamaged(path, messageOf(error));
+        damaged = error;
+      }
       if (signal.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
       if (kindOf(error) === 'unavailable' && !late.aborted) {
         // "Don't know" is a delay first: Swift may be back within read_timeout.
-        await pause(db, either);
+        await pause(db, either, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
         if (!late.aborted) continue;
       }
       if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !late.aborted) {
@@ -174,7 +182,8 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
           `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
           { cause: error },
         );
-      throw readError(path, error);
+      // What was damaged a moment ago is not absent: Swift has set it aside.
+      throw readError(path, kindOf(error) === 'not-found' ? (damaged ?? error) : error);
     } finally {
       fill.leave();
     }
@@ -194,12 +203,14 @@ function readError(path: string, error: unknown): unknown {
 }
 
 const RETRY_MS = 200;
+/** A rate limit or a missing container: to ask again at once would only be told the same. */
+const ANSWERED_PAUSE_MS = 1_000;
 
-async function pause(db: Database, signal: AbortSignal): Promise<void> {
+async function pause(db: Database, signal: AbortSignal, pauseMs: number): Promise<void> {
   if (db.health.isAway) await db.health.untilBack(signal);
   else
     await new Promise<void>((resolve) => {
-      setTimeout(resolve, RETRY_MS);
+      setTimeout(resolve, pauseMs);
     });
 }
 
@@ -277,8 +288,10 @@ async function openFromOrigin(db: Database, path: string, requester: Requester):
 
 function ranged(db: Database, path: string, stat: Stat): RangedFile {
   return new RangedFile(stat, async (start, end, signal) => {
+    const startedMs = Date.now();
     const either = AbortSignal.any([signal, AbortSignal.timeout(db.settings.readTimeoutMs)]);
     const read = await db.health.watch(db.store.get(db.container, objectNameOf(path), { range: { start, end }, signal: either }));
+    if (read === undefined) await db.health.watch(assertContainer(db, startedMs));
     if (read === undefined) throw new FilestoreError('stale', `${displayName(path)} was deleted while it was read`);
     return buffer(read.body);
   });

@@ -101,7 +101,10 @@ export interface ObjectStore {
   /** An SLO goes with its segments. @returns false when it was not there. */
   delete(container: string, name: string, options?: RequestOptions): Promise<boolean>;
   deleteMany(container: string, names: readonly string[], options?: RequestOptions): Promise<DeleteManyResult>;
-  /** Pages of a listing in name order, until an empty page. A hint: presence may be believed, absence never. Missing container: no page. */
+  /**
+   * Pages of a listing in name order, until an empty page. A hint: presence may be believed, absence never.
+   * @throws FilestoreError not-found when the container is missing, which is another answer than an empty one
+   */
   list(container: string, options?: ListOptions): AsyncIterable<readonly ListedObject[]>;
 
   headContainer(container: string, options?: RequestOptions): Promise<ContainerInfo | undefined>;

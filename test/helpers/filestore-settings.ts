@@ -20,6 +20,7 @@ export function filestoreSettings(spoolDirectory: string, changed: Partial<Files
     fileMode: 0o640,
     directoryMode: 0o750,
     spoolDirectory,
+    acceptNewContainer: false,
     ...changed,
   };
 }

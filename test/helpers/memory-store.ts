@@ -153,6 +153,15 @@ export class MemoryStore implements ObjectStore {
     this.#containers.get(container)?.objects.delete(name);
   }
 
+  /** A container vanishes with all that is in it. @returns brings it back */
+  takeAway(container: string): () => void {
+    const stored = this.#containers.get(container);
+    this.#containers.delete(container);
+    return () => {
+      if (stored !== undefined) this.#containers.set(container, stored);
+    };
+  }
+
   /** The names stored in a container, in listing order, without a request; undefined when there is no such container. */
   names(container: string): string[] | undefined {
     const stored = this.#containers.get(container);
@@ -234,7 +243,8 @@ export class MemoryStore implements ObjectStore {
     for (;;) {
       const after = marker;
       const page = await this.#request({ method: 'list', container, name: '' }, options, () => {
-        const names = this.names(container) ?? [];
+        const names = this.names(container);
+        if (names === undefined) throw new FilestoreError('not-found', `there is no container ${container}`);
         const wanted = names.filter((n) => n.startsWith(options.prefix ?? '') && (after === undefined || byUtf8(n, after) > 0));
         return wanted.slice(0, options.limit ?? this.#pageSize).map((name) => this.#listed(container, name));
       });

@@ -2,14 +2,50 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { kindOf } from '../../../src/base/errors.js';
-import { ContainerBinding } from '../../../src/filestore/container-binding.js';
+import { ContainerBinding, type BindingOptions } from '../../../src/filestore/container-binding.js';
+import type { ContainerMemory } from '../../../src/filestore/container-memory.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 
 const CONTAINER = 'odoo-prod';
 
-function bindingOn(store: MemoryStore, nodeId: string, nodes: 'one' | 'many' = 'one'): ContainerBinding {
-  return new ContainerBinding({ store, container: CONTAINER, database: 'prod', nodeId, nodes, log: new LogGuard().log() });
+/** What one machine remembers of the container: at first nothing. */
+function memory(): ContainerMemory {
+  let account: string | undefined;
+  return {
+    get isConfirmed() {
+      return account !== undefined;
+    },
+    get account() {
+      return account;
+    },
+    names: undefined,
+    writes: undefined,
+    confirmed: (by) => (account = by),
+    replaced: () => undefined,
+  };
+}
+
+let starts = 0;
+
+function bindingOn(
+  store: MemoryStore,
+  nodeId: string,
+  nodes: 'one' | 'many' = 'one',
+  changed: Partial<BindingOptions> = {},
+): ContainerBinding {
+  const session = String(++starts).padStart(12, '0');
+  return new ContainerBinding({
+    store,
+    container: CONTAINER,
+    database: 'prod',
+    node: { id: nodeId, session, seat: 'aaaaaaaaaaaa' },
+    nodes,
+    log: new LogGuard().log(),
+    memory: memory(),
+    acceptNew: false,
+    ...changed,
+  });
 }
 
 async function registered(store: MemoryStore): Promise<string[]> {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { contentSha1, displayName, objectNameOf, pathOfObject } from '../../../src/base/names.js';
 import { containerName } from '../../../src/filestore/container-name.js';
-import { deadNodes, otherLiveNodes, registration } from '../../../src/filestore/node-registry.js';
+import { deadNodes, otherLiveNodes, parseRegistration, registration, registrationValue } from '../../../src/filestore/node-registry.js';
 import { kindOfPath } from '../../../src/filestore/path-kind.js';
 import { Writers } from '../../../src/filestore/writers.js';
 
@@ -78,12 +78,24 @@ describe('the registry of nodes', () => {
 
   it('another machine counts for three minutes after it was last heard of, this one never', () => {
     const now = 10 ** 12;
-    const metadata = { ...registration('aaaaaaaaaaaa', 'one', now), ...registration('bbbbbbbbbbbb', 'many', now - 100_000) };
+    const metadata = {
+      ...registration('aaaaaaaaaaaa', registrationValue('one', '111111111111-222222222222', now)),
+      ...registration('bbbbbbbbbbbb', registrationValue('many', undefined, now - 100_000)),
+    };
     assert.deepEqual(
       otherLiveNodes(info(metadata), 'aaaaaaaaaaaa', now).map((n) => n.mode),
       ['many'],
     );
     assert.deepEqual(otherLiveNodes(info(metadata), 'aaaaaaaaaaaa', now + 100_000), []);
+    const { host, ...rest } = parseRegistration(metadata['osf-node-aaaaaaaaaaaa'] ?? '');
+    assert.ok(!host.includes(' '));
+    assert.deepEqual(rest, { seenAtMs: now, mode: 'one', life: '111111111111-222222222222' });
+    assert.deepEqual(parseRegistration('1764106734 many old host'), {
+      seenAtMs: 1764106734_000,
+      mode: 'many',
+      host: 'old host',
+      life: undefined,
+    });
     assert.deepEqual(deadNodes(info(metadata), now + 90_000_000), { 'osf-node-aaaaaaaaaaaa': '', 'osf-node-bbbbbbbbbbbb': '' });
   });
 });

@@ -1,0 +1,157 @@
+/** What is no word of Swift's about a file: an answer of something else in its place, a container that is missing, another account. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { makeBlob } from '../helpers/blobs.js';
+import type { Blob } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { Rule } from '../helpers/fault-proxy.js';
+import { eventually } from '../helpers/processes.js';
+import { StartRefused, startMount } from '../helpers/with-mount.js';
+import type { Mount, MountSettings } from '../helpers/with-mount.js';
+import { withSwift } from '../helpers/with-swift.js';
+import type { Swift } from '../helpers/with-swift.js';
+
+const SHORT_WAITS = ['--read-timeout', '2s', '--lookup-wait', '300ms', '--write-timeout', '2s', '--drain-timeout', '2s'];
+const PAGE = '<html>no server is ready</html>';
+
+describe('what is no word of Swift', () => {
+  let swift: Swift;
+  let proxy: FaultProxy;
+  before(async () => {
+    swift = await withSwift();
+    proxy = await FaultProxy.start(swift.url);
+  });
+  after(async () => {
+    await proxy.close();
+    await swift.stop();
+  });
+
+  const login = (user = swift.user, key = swift.key): NonNullable<MountSettings['swift']> => ({ authUrl: proxy.authUrl, user, key });
+  const write = async (mount: Mount, blob: Blob, database = ''): Promise<void> => {
+    await fs.mkdir(mount.file(database, blob.name.slice(0, 2)), { recursive: true });
+    await fs.writeFile(mount.file(database, blob.name), blob.content);
+  };
+  /** Runs with a mount that may warn and be degraded, and puts everything right afterwards. */
+  const withMount = async (settings: MountSettings, work: (mount: Mount) => Promise<void>): Promise<void> => {
+    const mount = await startMount({ swift: login(), args: SHORT_WAITS, ...settings });
+    mount.log.expect(/^(WARN|ERROR) /);
+    try {
+      await work(mount);
+    } finally {
+      proxy.clear();
+      await mount.stop();
+    }
+  };
+  const refusal = async (start: Promise<unknown>): Promise<string> => {
+    const error: unknown = await start.then(
+      () => assert.fail('the start is refused'),
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof StartRefused, String(error));
+    assert.notEqual(error.code, 0);
+    return error.stderr;
+  };
+  const removeContainer = async (container: string): Promise<void> => {
+    const client = await swift.client();
+    for (const name of await client.names(container)) await client.delete(container, name);
+    await client.delete(container);
+    assert.equal(await client.list(container), undefined);
+  };
+
+  it("What something else answers in Swift's place is an outage: no file is absent for it, none is there, and no delete is done.", () =>
+    withMount({ database: 'stranger' }, async (mount) => {
+      const strangers: Rule[] = [
+        { do: 'status', status: 404, text: PAGE },
+        { do: 'status', status: 200, text: PAGE, headers: { 'content-type': 'text/html' } },
+        { do: 'status', status: 204 },
+      ];
+      for (const [index, stranger] of strangers.entries()) {
+        const [known, doomed, fresh, nowhere] = [0, 1, 2, 3].map((n) => makeBlob(10 * index + n)) as [Blob, Blob, Blob, Blob];
+        for (const blob of [known, doomed]) await write(mount, blob);
+        await mount.drained();
+        // Nothing of it is in the cache of the next life.
+        await mount.terminate();
+        await fs.rm(mount.cacheDir, { recursive: true });
+        await mount.restart();
+        proxy.add(stranger);
+        await assert.rejects(fs.readFile(mount.file(known.name)), { code: 'EIO' });
+        await fs.stat(mount.file(known.name));
+        await assert.rejects(fs.stat(mount.file(nowhere.name)), { code: 'ENOENT' });
+        await fs.unlink(mount.file(doomed.name));
+        await write(mount, fresh);
+        const status = await mount.status();
+        assert.equal(status.state, 'degraded');
+        assert.match(status.databases[0]?.reason ?? '', /something else answered in Swift's place/);
+        assert.deepEqual([status.databases[0]?.pendingWrites, status.databases[0]?.pendingDeletes], [1, 1]);
+        proxy.clear();
+        assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
+        await mount.drained();
+        const client = await swift.client();
+        assert.deepEqual(await client.get('odoo-stranger', fresh.name), fresh.content);
+        await eventually('the delete reaches Swift', async () => (await client.get('odoo-stranger', doomed.name)) === undefined);
+      }
+    }));
+
+  it('A start that finds another account, or its container missing, is refused while files are known or writes wait.', () =>
+    withMount({ database: 'moved' }, async (mount) => {
+      const [known, late] = [makeBlob(100), makeBlob(101)];
+      await write(mount, known);
+      await mount.drained();
+      await proxy.down();
+      await write(mount, late);
+      await mount.terminate();
+      await proxy.up();
+      const other = await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') }));
+      assert.match(other, /odoo-moved was in account \/v1\/AUTH_test, and these credentials are for account \/v1\/AUTH_test2/);
+      assert.match(other, /--accept-new-container/);
+      await mount.restart({ swift: login() });
+      await mount.drained();
+      assert.deepEqual(await (await swift.client()).get('odoo-moved', late.name), late.content);
+      await mount.terminate();
+      await removeContainer('odoo-moved');
+      assert.match(await refusal(mount.restart()), /odoo-moved is missing in account \/v1\/AUTH_test; 2 files are known to be in it/);
+      await mount.restart({ args: [...SHORT_WAITS, '--accept-new-container'] });
+      await assert.rejects(fs.stat(mount.file(known.name)), { code: 'ENOENT' });
+      await write(mount, late);
+      await mount.restart({ args: SHORT_WAITS });
+      assert.deepEqual(await fs.readFile(mount.file(late.name)), late.content);
+    }));
+
+  it('In a mount of the whole filestore a missing container makes its own database degraded, and no other one.', () =>
+    withMount({}, async (mount) => {
+      const [known, late] = [makeBlob(110), makeBlob(111)];
+      for (const database of ['gone', 'kept']) {
+        await fs.mkdir(mount.file(database));
+        await write(mount, known, database);
+      }
+      await mount.drained();
+      await mount.terminate();
+      await removeContainer('odoo-gone');
+      await fs.rm(mount.cacheDir, { recursive: true });
+      await mount.restart();
+      await mount.log.waitFor(/^ERROR container\.lost /);
+      await assert.rejects(fs.readFile(mount.file('gone', known.name)), { code: 'EIO' });
+      assert.deepEqual(await fs.readFile(mount.file('kept', known.name)), known.content);
+      for (const database of ['gone', 'kept']) await write(mount, late, database);
+      const states = (await mount.status()).databases.map(({ database, state }) => `${database} ${state}`);
+      assert.ok(states.includes('gone degraded') && states.includes('kept serving'), states.join());
+      assert.equal((await mount.status()).safeToLoseThisMachine, false);
+      assert.equal(await (await swift.client()).list('odoo-gone'), undefined);
+      assert.match(await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') })), /was in account \/v1\/AUTH_test/);
+      await mount.restart({ swift: login(), args: [...SHORT_WAITS, '--accept-new-container'] });
+      await mount.drained();
+      assert.deepEqual(await (await swift.client()).get('odoo-gone', late.name), late.content);
+    }));
+
+  it('A rate limit is no outage: nothing is said to be away.', () =>
+    withMount({ database: 'limited' }, async (mount) => {
+      await write(mount, makeBlob(120));
+      proxy.add({ do: 'status', status: 429, headers: { 'retry-after': '1' }, path: /odoo-limited/ });
+      await write(mount, makeBlob(121));
+      await write(mount, makeBlob(122));
+      proxy.clear();
+      await mount.drained();
+      assert.equal(mount.log.has(/swift\.away/), false);
+    }));
+});
