@@ -61,6 +61,22 @@ describe('docs/SEMANTICS.md: databases', () => {
     assert.deepEqual(await client.get('site-three', blob.name), blob.content);
   });
 
+  it('A database into whose container other tools put pseudo-directories and a checklist is listed, read and dropped.', async () => {
+    const blob = makeBlob(203);
+    const shard = blob.name.slice(0, 2);
+    await client.makeContainer('site-seeded');
+    await client.put('site-seeded', blob.name, blob.content);
+    for (const name of [`${shard}/`, `${shard}//x`, 'docs/', shard, `checklist/${blob.name}`, 'upload/t', `${blob.name}.__gc`])
+      await client.put('site-seeded', name, name === 'upload/t' ? 'x' : '');
+    assert.deepEqual(await fs.readdir(mount.file('seeded')), [shard]);
+    assert.deepEqual(await fs.readdir(mount.file('seeded', shard)), [blob.sha1]);
+    assert.deepEqual(await fs.readFile(mount.file('seeded', blob.name)), blob.content);
+    await assert.rejects(fs.stat(mount.file('seeded', 'checklist')), { code: 'ENOENT' });
+    await fs.rm(mount.file('seeded'), { recursive: true });
+    await assert.rejects(fs.stat(mount.file('seeded')), { code: 'ENOENT' });
+    await eventually('the blob is gone from Swift', async () => (await client.get('site-seeded', blob.name)) === undefined);
+  });
+
   it('A dropped database is gone, its container too, and one made anew under its name is empty.', async () => {
     const blobs = makeBlobs(30, 500, 2000);
     for (const blob of blobs) {
