@@ -7,7 +7,7 @@
  * is the time between that HEAD and its DELETE, some milliseconds: Swift itself puts requests in the order in which they reach it.
  */
 import { FilestoreError, messageOf } from '../base/errors.js';
-import { displayName, joinPath, objectNameOf, splitPath } from '../base/names.js';
+import { displayName, joinPath, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
 import { assertContainer, isDontKnow, learnInfo } from './ask-swift.js';
@@ -46,8 +46,6 @@ export async function unlink(db: Database, path: string, requester: Requester): 
 export async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
   const md5 = db.catalog.other(path)?.md5 ?? db.spool.pending.get(path)?.md5 ?? '';
   const temporary = kindOfPath(path) === 'temporary' || kindOfPath(path) === 'alias';
-  // A directory that only its files have shown outlives the last of them.
-  db.noteDirectory(splitPath(path).directory);
   const due = graceMs > 0 ? { dueAtMs: Date.now() + graceMs } : {};
   const tombstone = db.spool.bury(path, { owedToSwift: !temporary, ...due });
   await forgetBuried(db, tombstone, md5);
