@@ -57,6 +57,6 @@ describe('commands', () => {
   it('a container prefix that can be no part of a name is refused at the start', async () => {
     const { code, stderr } = await runCli(['mount', base, '--container-prefix', 'a/b'], swift.env);
     assert.equal(code, BAD_CONFIG, stderr);
-    assert.match(stderr, /^container_prefix a\/b: .*no slash/);
+    assert.match(stderr, /container_prefix a\/b: .*no slash/);
   });
 });
