@@ -1,0 +1,290 @@
+/** A drop by another node, held against a store in memory: two nodes with `nodes: many` and a bound of nothing, so that each lookup asks. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createLog } from '../../../src/base/log.js';
+import { openCache } from '../../../src/cache/blob-cache.js';
+import type { BlobCache } from '../../../src/cache/cache.js';
+import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
+import { openFilestore } from '../../../src/filestore/open-filestore.js';
+import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
+import { openOrigin } from '../../../src/origins/directory-origin.js';
+import type { Origin } from '../../../src/origins/origin.js';
+import { createVfs } from '../../../src/vfs/vfs.js';
+import { makeBlob, type Blob } from '../../helpers/blobs.js';
+import { filestoreSettings } from '../../helpers/filestore-settings.js';
+import { MemoryStore } from '../../helpers/memory-store.js';
+import { eventually } from '../../helpers/processes.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+
+const CONTAINER = 'odoo-db';
+
+class Node {
+  readonly lines: string[] = [];
+  readonly #store: MemoryStore;
+  readonly #directory: string;
+  readonly #origin: string | undefined;
+  readonly #changed: Partial<FilestoreSettings>;
+  #filestore!: RunningFilestore;
+  #cache!: BlobCache;
+  #mount!: MemoryMount;
+
+  constructor(store: MemoryStore, directory: string, changed: Partial<FilestoreSettings> = {}, origin?: string) {
+    this.#store = store;
+    this.#directory = directory;
+    this.#changed = changed;
+    this.#origin = origin;
+  }
+
+  get client(): MemoryMount['client'] {
+    return this.#mount.client;
+  }
+
+  async start(): Promise<this> {
+    const log = createLog('debug', (line) => {
+      this.lines.push(line);
+      if (/^(WARN|ERROR)/.test(line)) assert.fail(line);
+    });
+    const settings = { database: undefined, nodes: 'many' as const, lookupWaitMs: 30_000, ...this.#changed };
+    const origin: Origin | undefined = this.#origin === undefined ? undefined : await openOrigin(this.#origin);
+    this.#cache = await openCache({ directory: path.join(this.#directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
+    const parts = { store: this.#store, cache: this.#cache, origin, log };
+    try {
+      this.#filestore = await openFilestore(filestoreSettings(path.join(this.#directory, 'spool'), settings), parts);
+    } catch (error) {
+      await this.#cache.close();
+      throw error;
+    }
+    const vfs = createVfs(this.#filestore, { uid: 0, gid: 0, log });
+    this.#mount = await createMemoryDriver().mount(vfs);
+    vfs.attach(this.#mount);
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.#mount.unmount('detach');
+    await this.#filestore.close();
+    await this.#cache.close();
+  }
+
+  async write(blob: Blob, database = 'db'): Promise<void> {
+    const shard = path.join(database, blob.name.slice(0, 2));
+    if (!(await this.has(shard))) await this.client.mkdir(shard);
+    await this.client.writeFile(path.join(database, blob.name), blob.content);
+  }
+
+  async has(name: string): Promise<boolean> {
+    return this.client.stat(name).then(
+      () => true,
+      (error: unknown) => {
+        assert.match(String(error), /no such file/i);
+        return false;
+      },
+    );
+  }
+
+  /** As `shutil.rmtree` goes. */
+  async drop(name = 'db'): Promise<void> {
+    for (const entry of await this.client.readdir(name)) {
+      const below = path.join(name, entry);
+      if ((await this.client.stat(below)).kind === 'directory') await this.drop(below);
+      else await this.client.unlink(below);
+    }
+    await this.client.rmdir(name);
+  }
+}
+
+describe('a database that another node drops', () => {
+  let store: MemoryStore;
+  let directory: string;
+  let awake: NodeJS.Timeout;
+  const running: Node[] = [];
+  const node = async (name: string, changed: Partial<FilestoreSettings> = {}, origin?: string): Promise<Node> => {
+    const started = await new Node(store, path.join(directory, name), changed, origin).start();
+    running.push(started);
+    return started;
+  };
+  const gone = async (): Promise<void> => {
+    await eventually('the container is removed', () => store.names(CONTAINER) === undefined);
+  };
+  beforeEach(() => {
+    awake = setInterval(() => undefined, 1000);
+    store = new MemoryStore();
+    directory = tempDir('drops');
+  });
+  afterEach(async () => {
+    store.before = undefined;
+    for (const one of running.splice(0)) await one.stop();
+    clearInterval(awake);
+    removeDir(directory);
+  });
+
+  it('ends with its directories, names and markers, and rises empty when it is made anew, on every node', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    const [first, second, third] = [makeBlob(1, 100), makeBlob(2, 100), makeBlob(3, 100)];
+    await a.client.mkdir('db');
+    await a.write(first);
+    assert.equal(await b.has(`db/${first.name}`), true);
+    await b.write(second);
+    await b.client.mkdir('db/checklist');
+    await b.client.mkdir('db/empty');
+    await a.drop();
+    await gone();
+    assert.equal(await b.has('db'), false);
+    assert.deepEqual(await b.client.readdir(''), []);
+    await assert.rejects(b.client.readdir('db'), /no such file/i);
+    assert.equal(store.names(CONTAINER), undefined, 'nobody makes its container again');
+
+    await b.client.mkdir('db');
+    assert.deepEqual(await b.client.readdir('db'), []);
+    await b.write(third);
+    assert.equal(await a.has(`db/${third.name}`), true, 'found again by name where it was dropped');
+    assert.deepEqual((await a.client.readdir('db')).sort(), [third.name.slice(0, 2)]);
+    assert.equal(await a.has(`db/${first.name}`), false);
+    await b.stop();
+    await b.start();
+    assert.deepEqual(await b.client.readdir('db'), [third.name.slice(0, 2)]);
+  });
+
+  it('has ended for a node that was not there, which does not make its container again', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    await a.client.mkdir('db');
+    await a.write(makeBlob(4, 100));
+    assert.equal(await b.has(`db/${makeBlob(4, 100).name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    await b.stop();
+    await a.drop();
+    await gone();
+    store.clearRequests();
+    await b.start();
+    assert.equal(await b.has('db'), false);
+    await eventually('B has looked', () => b.lines.some((line) => line.includes('database.dropped-elsewhere')));
+    assert.deepEqual(await b.client.readdir(''), []);
+    assert.equal(store.counts.createContainer, undefined);
+  });
+
+  it('lives on with a write that is under way on another node', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    const [old, written] = [makeBlob(5, 100), makeBlob(6, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has(`db/${old.name}`), true);
+    await b.client.mkdir(`db/${written.name.slice(0, 2)}`);
+    const file = await b.client.open(`db/${written.name}`, 'w');
+    await a.drop();
+    await gone();
+    assert.equal(await b.has('db'), true, 'somebody writes here');
+    await file.write(written.content, 0);
+    await file.close();
+    assert.deepEqual(store.names(CONTAINER), [written.name]);
+    assert.equal(await a.has(`db/${written.name}`), true);
+  });
+
+  it('is not removed once more when the answer to its removal was lost and somebody has made it anew', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    await a.client.mkdir('db');
+    await a.write(makeBlob(7, 100));
+    assert.equal(await b.has('db'), true);
+    store.loseNext('deleteContainer');
+    await a.drop();
+    await gone();
+    await eventually('B has lost it', async () => !(await b.has('db')));
+    await b.client.mkdir('db');
+    await eventually('B makes its container', () => store.names(CONTAINER) !== undefined);
+    await eventually('A has looked again', () => a.lines.some((line) => line.includes('container.left')), 20_000);
+    assert.equal(store.counts.deleteContainer, 1);
+    assert.equal(await a.has('db'), true);
+  });
+
+  it('is left with what another node has stored after the drop', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    const [old, later] = [makeBlob(8, 100), makeBlob(10, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has('db'), true);
+    let isHeld = true;
+    store.before = async ({ method }) => {
+      if (method === 'deleteContainer') await eventually('the test goes on', () => !isHeld);
+    };
+    await a.drop();
+    await eventually('the drop is marked', async () => (await store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined);
+    assert.equal(await a.has('db'), false);
+    store.plant(CONTAINER, later.name, later.content);
+    isHeld = false;
+    await eventually(
+      'A leaves it',
+      () => a.lines.some((line) => line.includes('container.left') || line.includes('container.removed')),
+      20_000,
+    );
+    assert.deepEqual(store.names(CONTAINER), [later.name]);
+    assert.equal(await a.has(`db/${later.name}`), true);
+    assert.equal(await b.has(`db/${later.name}`), true);
+    assert.equal(await a.has(`db/${old.name}`), false);
+  });
+
+  it('takes along what no listing has shown', async () => {
+    const a = await node('a', { nodes: 'one' });
+    await a.client.mkdir('db');
+    await a.write(makeBlob(14, 100));
+    await eventually('A has listed it', () => store.counts.list !== undefined);
+    store.plant(CONTAINER, makeBlob(15, 100).name, Buffer.from('late'));
+    store.plant(CONTAINER, 'ab/', Buffer.alloc(0));
+    await a.drop();
+    await gone();
+  });
+
+  it('does not rise from the original directory of another node', async () => {
+    const original = path.join(directory, 'original');
+    const blob = makeBlob(11, 100);
+    fs.mkdirSync(path.join(original, 'db', blob.name.slice(0, 2)), { recursive: true });
+    fs.writeFileSync(path.join(original, 'db', blob.name), blob.content);
+    const a = await node('a');
+    await a.client.mkdir('db');
+    const b = await node('b', {}, original);
+    await eventually('the container is there', () => store.names(CONTAINER) !== undefined);
+    assert.equal(await b.has(`db/${blob.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    await a.drop();
+    await gone();
+    assert.equal(await b.has('db'), false);
+    await b.client.mkdir('db');
+    assert.deepEqual(await b.client.readdir('db'), []);
+    assert.equal(await b.has(`db/${blob.name}`), false);
+  });
+
+  it('empties the mount of that one database, whose container waits for a write or for another node', async () => {
+    const [a, b] = [await node('a'), await node('b', { database: 'db' })];
+    const [old, fresh] = [makeBlob(12, 100), makeBlob(13, 100)];
+    await b.client.mkdir(old.name.slice(0, 2));
+    await b.client.writeFile(old.name, old.content);
+    await a.drop();
+    await gone();
+    assert.equal(await b.has(old.name), false);
+    await eventually('B knows', async () => (await b.client.readdir('')).length === 0);
+    await a.client.mkdir('db');
+    await a.write(fresh);
+    assert.equal(await b.has(fresh.name), true);
+  });
+});
+
+describe('databases beside which something else would lie', () => {
+  it('are refused when they are made, and the segments of another are not one', async () => {
+    const directory = tempDir('beside');
+    const awake = setInterval(() => undefined, 1000);
+    const store = new MemoryStore();
+    store.plant('odoo-db_segments', 'x', Buffer.from('segment'));
+    const one = await new Node(store, directory, { nodes: 'one' }).start();
+    for (const name of ['a_segments', 'A_Segments', 'b_trash', 'db_segments']) {
+      await assert.rejects(one.client.mkdir(name), /_segments or _trash/, name);
+      assert.equal(await one.has(name), false);
+    }
+    await one.client.mkdir('segments');
+    assert.deepEqual(await one.client.readdir(''), ['segments']);
+    await one.stop();
+    const single = new Node(store, path.join(directory, 'single'), { database: 'a_segments' });
+    await assert.rejects(single.start(), /_segments or _trash/);
+    clearInterval(awake);
+    removeDir(directory);
+  });
+});
