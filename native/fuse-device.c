@@ -237,12 +237,14 @@ static napi_value reply_from_file(napi_env env, napi_callback_info info) {
 struct reader {
   uv_poll_t poll;
   napi_env env;
-  napi_ref callback, buffer;
+  napi_ref callback, buffer, resource;
   napi_async_context context;
   napi_async_cleanup_hook_handle cleanup;
   char *bytes;
   size_t capacity;
   int fd, batch, stopped, env_is_ending;
+  /* How long it may look again at once before it sleeps, and since when it sleeps (0: it has not slept); see reader_readable(). */
+  uint64_t look_ns, asleep_since_ns;
 };
 
 static void reader_closed(uv_handle_t *handle) {
@@ -252,6 +254,7 @@ static void reader_closed(uv_handle_t *handle) {
     napi_open_handle_scope(r->env, &scope);
     napi_delete_reference(r->env, r->callback);
     napi_delete_reference(r->env, r->buffer);
+    napi_delete_reference(r->env, r->resource);
     napi_async_destroy(r->env, r->context);
     napi_close_handle_scope(r->env, scope);
   }
@@ -273,46 +276,88 @@ static void reader_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   reader_end(r); /* when it is closing already, reader_closed() takes the hook away */
 }
 
-static void reader_tell(struct reader *r, int64_t value) {
+/* Within an open callback scope. */
+static void reader_tell(struct reader *r, napi_value callback, napi_value receiver, int64_t value) {
   napi_handle_scope scope;
-  napi_value callback, receiver, argument, ignored, error;
+  napi_value argument, ignored, error;
   napi_open_handle_scope(r->env, &scope);
-  napi_get_reference_value(r->env, r->callback, &callback);
-  napi_get_global(r->env, &receiver);
   napi_create_int64(r->env, value, &argument);
-  if (napi_make_callback(r->env, r->context, receiver, callback, 1, &argument, &ignored) == napi_pending_exception) {
+  if (napi_call_function(r->env, receiver, callback, 1, &argument, &ignored) == napi_pending_exception) {
     napi_get_and_clear_last_exception(r->env, &error);
     napi_fatal_exception(r->env, error);
   }
   napi_close_handle_scope(r->env, scope);
 }
 
+/* The next request's bytes, or a negative errno: -EAGAIN when there is none now. */
+static ssize_t reader_next(struct reader *r) {
+  for (;;) {
+    ssize_t got = read(r->fd, r->bytes, r->capacity);
+    if (got >= 0) return got;
+    if (errno != EINTR && errno != ENOENT) return -errno; /* ENOENT: the request was withdrawn between poll and read */
+  }
+}
+
+/*
+ * Answers what is there, starting with a request already in the buffer, in one callback scope: promises that it settled go on when the scope
+ * closes. Returns how many requests it answered.
+ */
+static int reader_answer(struct reader *r, ssize_t got) {
+  napi_handle_scope handles;
+  napi_callback_scope scope;
+  napi_value resource, callback, receiver;
+  int answered = 0;
+  napi_open_handle_scope(r->env, &handles);
+  napi_get_reference_value(r->env, r->resource, &resource);
+  napi_get_reference_value(r->env, r->callback, &callback);
+  napi_get_global(r->env, &receiver);
+  napi_open_callback_scope(r->env, resource, r->context, &scope);
+  while (got != -EAGAIN) {
+    if (got < 0) reader_end(r); /* ENODEV: unmounted */
+    reader_tell(r, callback, receiver, got);
+    if (++answered == r->batch || r->stopped) break;
+    got = reader_next(r);
+  }
+  napi_close_callback_scope(r->env, scope);
+  napi_close_handle_scope(r->env, handles);
+  return answered;
+}
+
+/*
+ * A client that reads many files asks again some microseconds after its answer, sooner than this thread sleeps and is woken. So, where the
+ * last sleep was as short as that, look for the next request for a moment before the loop may sleep.
+ */
 static void reader_readable(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error of poll shows in read() as well */
   (void)events;
   struct reader *r = poll->data;
-  for (int i = 0; i < r->batch && !r->stopped; i++) {
-    ssize_t got = read(r->fd, r->bytes, r->capacity);
-    if (got >= 0) {
-      reader_tell(r, got);
-      continue;
-    }
-    if (errno == EAGAIN) return;
-    if (errno == EINTR || errno == ENOENT) continue; /* ENOENT: the request was withdrawn between poll and read */
-    int64_t error = -errno;                          /* ENODEV: unmounted */
-    reader_end(r);
-    reader_tell(r, error);
+  uint64_t now = uv_hrtime();
+  int looks = r->look_ns > 0 && now - r->asleep_since_ns < r->look_ns;
+  int answered = 0;
+  ssize_t got = reader_next(r);
+  for (;;) {
+    if (got != -EAGAIN) answered += reader_answer(r, got);
+    if (r->stopped) return;
+    if (answered >= r->batch || !looks) break;
+    uint64_t until = uv_hrtime() + r->look_ns;
+    while ((got = reader_next(r)) == -EAGAIN && uv_hrtime() < until)
+      ;
+    if (got == -EAGAIN) break;
   }
+  r->asleep_since_ns = uv_hrtime();
 }
 
-/* start(device, buffer, callback(lengthOrNegativeErrno), batch): an external, or a negative errno. The device becomes non-blocking. */
+/*
+ * start(device, buffer, callback(lengthOrNegativeErrno), batch, lookAgainUs): an external, or a negative errno. The device becomes
+ * non-blocking. `batch` requests are answered before other work of the loop gets its turn.
+ */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
   struct reader *r = calloc(1, sizeof *r);
   if (r == NULL) return number(env, -ENOMEM);
   uv_loop_t *loop;
-  napi_value name, external;
-  if (a.count < 4 || napi_get_buffer_info(env, a.at[1], (void **)&r->bytes, &r->capacity) != napi_ok ||
+  napi_value name, resource, external;
+  if (a.count < 5 || napi_get_buffer_info(env, a.at[1], (void **)&r->bytes, &r->capacity) != napi_ok ||
       napi_get_uv_event_loop(env, &loop) != napi_ok) {
     free(r);
     return number(env, -EINVAL);
@@ -320,6 +365,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
   r->env = env;
   r->fd = to_int(env, a.at[0]);
   r->batch = to_int(env, a.at[3]);
+  r->look_ns = (uint64_t)to_int(env, a.at[4]) * 1000;
   int failed = uv_poll_init(loop, &r->poll, r->fd);
   if (failed) {
     free(r);
@@ -328,8 +374,10 @@ static napi_value start(napi_env env, napi_callback_info info) {
   r->poll.data = r;
   napi_create_reference(env, a.at[1], 1, &r->buffer);
   napi_create_reference(env, a.at[2], 1, &r->callback);
+  napi_create_object(env, &resource);
+  napi_create_reference(env, resource, 1, &r->resource);
   napi_create_string_utf8(env, "fuse-device", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, NULL, name, &r->context);
+  napi_async_init(env, resource, name, &r->context);
   napi_add_async_cleanup_hook(env, reader_cleanup, r, &r->cleanup);
   uv_poll_start(&r->poll, UV_READABLE, reader_readable);
   napi_create_external(env, r, NULL, NULL, &external);

@@ -1,4 +1,4 @@
-/** /dev/fuse by the addon: polled on the main loop, without threads; one callback a request, one system call a reply. */
+/** /dev/fuse by the addon: polled on the main loop, without threads; one callback scope a wake-up, one system call a reply. */
 import { closeSync, write } from 'node:fs';
 import type { FileSlice } from '../base/read-result.js';
 import type { DeviceReader, FuseDevice } from './device.js';
@@ -8,6 +8,11 @@ import type { Transport } from './transport.js';
 
 /** Requests answered before other work of the loop gets its turn. */
 const BATCH = 64;
+/**
+ * A client that works through many names asks again sooner than a thread sleeps and is woken. Where the last sleep was shorter than this,
+ * the device is looked at for as long before the next.
+ */
+const LOOK_AGAIN_US = 50;
 
 export class AddonTransport implements Transport {
   readonly name = 'addon';
@@ -38,6 +43,7 @@ export class AddonTransport implements Transport {
         onRequest(request);
       },
       BATCH,
+      LOOK_AGAIN_US,
     );
     if (typeof reader === 'number') onEnd(-reader);
     else this.#reader = reader;

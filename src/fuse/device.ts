@@ -20,7 +20,14 @@ export interface FuseDevice {
   reply(device: number, bytes: Buffer, length: number): number;
   replyFromFile(device: number, bytes: Buffer, fd: number, length: number, position: number): number;
   /** @returns the reader, or a negative errno */
-  start(device: number, buffer: Buffer, onBytes: (lengthOrNegativeErrno: number) => void, batch: number): DeviceReader | number;
+  start(
+    device: number,
+    buffer: Buffer,
+    onBytes: (lengthOrNegativeErrno: number) => void,
+    batch: number,
+    /** Where the last sleep was shorter than this many microseconds, the device is looked at for as long before the next. */
+    lookAgainUs: number,
+  ): DeviceReader | number;
   stop(reader: DeviceReader): number;
 }
 
