@@ -4,7 +4,7 @@
  */
 import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
-import type { ListedObject, ListOptions, ObjectInfo } from '../store/object-store.js';
+import type { ListedObject, ListOptions, ObjectInfo, RequestOptions } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
@@ -155,19 +155,19 @@ export async function askListing(db: Database, path: string, signal: AbortSignal
 }
 
 /** Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent. */
-export function refreshBelow(db: Database, directory: string, priority: 'read' | 'background'): Promise<void> {
+export function refreshBelow(db: Database, directory: string, options: RequestOptions): Promise<void> {
   return db.listings.run(`below ${directory}`, async () => {
     const startedMs = Date.now();
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
     let shown = 0;
     const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
-    for await (const page of pagesOf(db, { ...prefix, limit: PAGE, priority })) {
+    for await (const page of pagesOf(db, { ...prefix, limit: PAGE, ...options })) {
       shown += page.length;
       merge(db, page, startedMs);
       for (const object of page) names?.add(pathOfObject(object.name));
     }
     if (names !== undefined) await askForUnshown(db, directory, names);
-    if (shown === 0 && directory === '') await assertEmpty(db);
+    if (shown === 0 && directory === '') await assertEmpty(db, options);
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
     if (directory === '') {
@@ -206,9 +206,9 @@ async function askForUnshown(db: Database, directory: string, shown: ReadonlySet
 }
 
 /** A listing of nothing is held against the container's own count before it is believed: a degraded container may answer either. */
-async function assertEmpty(db: Database): Promise<void> {
+async function assertEmpty(db: Database, options: RequestOptions): Promise<void> {
   if (db.catalog.count === 0) return;
-  const info = await db.store.headContainer(db.container);
+  const info = await db.store.headContainer(db.container, options);
   if (info?.objectCount !== 0) throw new StoreAnswered(`container ${db.container}: its listing is empty, its count is not`);
 }
 

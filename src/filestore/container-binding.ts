@@ -211,23 +211,23 @@ export class ContainerBinding {
    * Says again that this machine is here, and looks who else is. Of a database that has ended elsewhere: looks whether it was made anew.
    * @throws as `ensure`
    */
-  async renew(): Promise<void> {
+  async renew(options: RequestOptions = { priority: 'background' }): Promise<void> {
     const { store, container } = this.#options;
     const ends = this.#beginLook();
-    const info = await store.headContainer(container, { priority: 'background' });
+    const info = await store.headContainer(container, options);
     if (info === undefined || isBeingDropped(info)) {
       if (this.#isEnded || ends()) return;
       this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
-      await this.ensure();
+      await this.ensure(options.signal);
       return;
     }
     this.#seenAtMs = Date.now();
     // Before the update, which writes over what a foreign one has written.
     const verdict = this.#own.verdict(info, Date.now());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, { priority: 'background' });
+    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, options);
     this.#check(info, verdict);
   }
 

@@ -44,7 +44,7 @@ async function freshen(db: Database, directory: string, signal: AbortSignal): Pr
   )
     return;
   try {
-    await db.health.answerOrAway(() => refreshBelow(db, directory, 'read'), signal);
+    await db.health.answerOrAway(() => refreshBelow(db, directory, { priority: 'read' }), signal);
   } catch (error) {
     // What the durable list knows is the best there is, whatever Swift refused; without any list an empty directory would be a lie.
     if (kindOf(error) === 'interrupted') throw error;

@@ -35,6 +35,8 @@ const REFRESH_MS = 600_000;
 export class Publisher {
   readonly #db: Database;
   readonly #stopped = new AbortController();
+  /** Of every request made here: at the stop none is waited for. */
+  readonly #request = { priority: 'background' as const, signal: this.#stopped.signal };
   readonly #loop: Promise<void>;
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
@@ -135,11 +137,11 @@ export class Publisher {
     if (db.dropped) return;
     if (Date.now() >= this.#renewAtMs) {
       this.#renewAtMs = Date.now() + RENEW_MS;
-      await this.#attempt('renew', () => db.health.watch(db.binding.renew()));
+      await this.#attempt('renew', () => db.health.watch(db.binding.renew(this.#request)));
     }
     if (Date.now() >= this.#refreshAtMs) {
       this.#refreshAtMs = Date.now() + REFRESH_MS;
-      if (!db.binding.isBound || !(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', 'background')))))
+      if (!db.binding.isBound || !(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', this.#request)))))
         this.#refreshAtMs = Date.now() + 5_000;
     }
   }
@@ -180,8 +182,7 @@ export class Publisher {
       // After a restart its bytes are hashed once: what changed on this disk is not sent.
       const { fd, close } = await openSealed(db, pending);
       try {
-        const options = { priority: 'background' as const, signal: this.#stopped.signal };
-        await db.health.watch(putObject(db, path, bodyOfFile(fd, pending), metadataOf(path, pending, mtimeMs), options));
+        await db.health.watch(putObject(db, path, bodyOfFile(fd, pending), metadataOf(path, pending, mtimeMs), this.#request));
       } finally {
         close();
       }
@@ -202,7 +203,7 @@ export class Publisher {
     const { path } = pending;
     if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
     const askedAtMs = Date.now();
-    const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), { priority: 'background' }));
+    const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), this.#request));
     const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
     if (!changed || info.lastModifiedMs <= pending.sealedAtMs || db.spool.pending.get(path) !== pending) return false;
     db.log.info('publisher.overtaken', {
@@ -258,7 +259,7 @@ export class Publisher {
       await db.health.watch(
         db.trash.keep(
           before.map((t) => t.path),
-          { priority: 'background', signal: this.#stopped.signal },
+          this.#request,
         ),
       );
       const current = before.filter(isCurrent);
@@ -268,7 +269,7 @@ export class Publisher {
           db.store.deleteMany(
             db.container,
             current.map((t) => objectNameOf(t.path)),
-            { priority: 'background' },
+            this.#request,
           ),
         ),
       );
@@ -293,7 +294,7 @@ export class Publisher {
         await db.locks.run(path, async () => {
           if (db.owedTimes.get(path) !== mtimeMs) return;
           const times = { mtime: String(Math.round(mtimeMs)) };
-          await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), times, { priority: 'background' }));
+          await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), times, this.#request));
           const known = db.catalog.other(path);
           if (known === undefined || db.owedTimes.get(path) !== mtimeMs) return;
           db.learnOther(path, { ...known, mtimeMs });
@@ -312,7 +313,7 @@ export class Publisher {
         await db.locks.run(path, async () => {
           if (!db.touched.delete(path) || db.catalog.sizeOf(path) === undefined) return;
           try {
-            await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), {}, { priority: 'background' }));
+            await db.health.watch(db.store.updateMetadata(db.container, objectNameOf(path), {}, this.#request));
           } catch (error) {
             db.touched.add(path);
             throw error;

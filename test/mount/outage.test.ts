@@ -15,6 +15,8 @@ import type { Swift } from '../helpers/with-swift.js';
 const SHORT_WAITS = ['--read-timeout', '2s', '--lookup-wait', '200ms', '--write-timeout', '1s', '--drain-timeout', '2s'];
 /** Nothing that works without Swift may take this long, however loaded the machine. */
 const AT_ONCE_MS = 15_000;
+/** `drain_timeout` and the orderly end; `request_timeout`, which nothing may wait for then, is longer. */
+const STOP_AT_MOST_MS = 25_000;
 
 describe('while Swift is gone', () => {
   let swift: Swift;
@@ -142,6 +144,24 @@ describe('while Swift is gone', () => {
       // a delete that waits makes nobody lose anything, so `drained` does not wait for it
       await eventually('the delete reaches Swift', async () => (await client.get('odoo-hangs', first.name)) === undefined);
       assert.deepEqual(await client.names('odoo-hangs'), [second, blobs[2], makeBlob(33)].map(({ name }) => name).sort());
+    }));
+
+  it('SIGTERM ends the daemon soon after drain_timeout also while Swift accepts requests and never answers', () =>
+    withMount('stuck', async (mount) => {
+      await write(mount, makeBlob(50));
+      const [blob, doomed] = [makeBlob(51), makeBlob(50)];
+      proxy.add({ do: 'hang' });
+      await write(mount, blob);
+      await fs.unlink(mount.file(doomed.name));
+      const tookMs = await measured(async () => assert.equal(await mount.terminate(), 0));
+      console.log(`stop while Swift hangs: ${tookMs} ms`);
+      assert.ok(tookMs < STOP_AT_MOST_MS, `the stop took ${tookMs} ms`);
+      await proxy.down();
+      proxy.clear();
+      await proxy.up();
+      await mount.restart();
+      await mount.drained();
+      assert.deepEqual(await (await swift.client()).get('odoo-stuck', blob.name), blob.content);
     }));
 
   it('SIGTERM ends the daemon within drain_timeout, and the next start publishes what was pending', () =>
