@@ -385,7 +385,7 @@ class DiskCache implements OpenedCache {
   /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
   #remove(key: CacheKey): void {
     this.#removedMeanwhile?.add(key);
-    this.#held.drop(key);
+    this.#held.dropUnlinked(key);
     this.#verified.delete(key);
     const sizeBytes = this.#ledger.delete(key);
     const path = this.#layout.pathOf(key);

@@ -23,6 +23,8 @@ interface Held {
   readonly isAnonymous: boolean;
   pins: number;
   isClosed: boolean;
+  /** We have taken its name away, which changes what an fstat shows although not a byte. */
+  isUnlinked: boolean;
 }
 
 export class HeldFiles {
@@ -66,7 +68,7 @@ export class HeldFiles {
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
   add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): CachedFile {
     this.drop(key);
-    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false };
+    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false, isUnlinked: false };
     this.#held.set(key, held);
     return this.#handOut(held);
   }
@@ -78,6 +80,13 @@ export class HeldFiles {
     this.#held.delete(key);
     this.#idle.delete(key);
     if (held.pins === 0) closeHeld(held);
+  }
+
+  /** Call right before the file's name is taken away: who has it open goes on reading it. */
+  dropUnlinked(key: CacheKey): void {
+    const held = this.#held.get(key);
+    if (held !== undefined && held.pins > 0) held.isUnlinked = isAsVerified(held);
+    this.drop(key);
   }
 
   closeIdle(): void {
@@ -142,6 +151,7 @@ class Pin implements HeldFile {
 function isAsVerified(held: Held): boolean {
   if (held.isAnonymous) return true;
   const now = fingerprintOf(held.fd);
+  if (held.isUnlinked) return now.sizeBytes === held.verified.sizeBytes && now.mtimeMs === held.verified.mtimeMs;
   return !now.isGone && isSameFile(now, held.verified);
 }
 

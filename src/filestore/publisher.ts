@@ -5,7 +5,7 @@
  *
  * What may interleave: each PUT and DELETE re-checks, under the blob's lock, that its record is still the current one.
  */
-import { kindOf, messageOf, StoreAnswered } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
 import { assertContainer, learnInfo, refreshBelow } from './ask-swift.js';
@@ -29,6 +29,8 @@ const DELETES_AT_ONCE = 100;
 const FEWEST_FOR_BULK = 8;
 const DELETE_EACH_AT_ONCE = 4;
 const DRAIN_LOOK_MS = 25;
+/** What is under way when the mount ends has this long to end by its signal. */
+const STOP_GRACE_MS = 1_000;
 /** How old a complete list of names may grow. */
 const REFRESH_MS = 600_000;
 
@@ -128,7 +130,8 @@ export class Publisher {
     if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
     const isOver = db.dropped || (db.binding.isEnded && this.#owesNothing());
-    if (!isOver && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal))))) return;
+    if (!isOver && !db.binding.isBound && !(await this.#attempt('bind', () => db.health.watch(db.binding.ensure(this.#stopped.signal)))))
+      return;
     if (!this.#mustHold()) await this.#publishAll();
     await this.#deleteAll();
     await this.#updateTimes();
@@ -331,13 +334,31 @@ export class Publisher {
   async #attempt(work: string, run: () => Promise<void>): Promise<boolean> {
     if (!this.#retries.isDue(work)) return false;
     try {
-      await run();
+      await this.#orStopped(run());
       this.#retries.succeeded(work);
       return true;
     } catch (error) {
       this.#failed(work, error);
       return false;
     }
+  }
+
+  /** Requests end by their signal at the stop; a question shared with readers and a login go on by themselves and are not waited for. */
+  #orStopped(work: Promise<void>): Promise<void> {
+    const { signal } = this.#stopped;
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const stop = (): void => {
+        timer = setTimeout(() => reject(new FilestoreError('interrupted', 'the mount ends')), STOP_GRACE_MS);
+      };
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+      };
+      work.finally(settle).then(resolve, reject);
+    });
   }
 
   #failed(work: string, error: unknown): void {

@@ -85,9 +85,11 @@ export async function checkMountPoint(path: string, subtype: string): Promise<nu
  * @throws FilestoreError not-permitted; busy, when one that serves came to light
  */
 export async function clearDeadMounts(path: string, subtype: string, left: number): Promise<number> {
-  for (;;) {
+  for (let before = Number.POSITIVE_INFINITY; ;) {
     const dead = await checkMountPoint(path, subtype);
     if (dead <= left) return dead;
+    if (dead >= before) throw new FilestoreError('busy', `${path}: a dead mount stays although it was unmounted; run: umount -l ${path}`);
+    before = dead;
     await detach(path);
   }
 }

@@ -9,6 +9,12 @@ import { controlDirectories } from '../../control/socket-path.js';
 import { mountPointPath } from '../mount-point-path.js';
 import { print } from '../output.js';
 
+const MOST_LAYERS = 16;
+
+async function isDead(mountPoint: string): Promise<boolean> {
+  return (await findMountAt(controlDirectories(thisHost()), mountPoint))?.state === 'dead';
+}
+
 export async function unmountCommand(given: string, detach: boolean): Promise<void> {
   const host = thisHost();
   const mountPoint = mountPointPath(given);
@@ -20,8 +26,7 @@ export async function unmountCommand(given: string, detach: boolean): Promise<vo
       throw new FilestoreError('not-found', `${mountPoint}: no mount of odoo-swiftfs is there; see odoo-swiftfs status`);
     case 'dead':
       // A daemon that covered the dead mount of another may have been killed too.
-      do await clearDeadMount(mountPoint, isRoot(host));
-      while ((await findMountAt(controlDirectories(host), mountPoint))?.state === 'dead');
+      for (let layers = 0; layers < MOST_LAYERS && (await isDead(mountPoint)); layers += 1) await clearDeadMount(mountPoint, isRoot(host));
       print(`${mountPoint}: its daemon was dead; unmounted. The next start publishes what its spool holds.`);
       return;
     case 'silent':

@@ -68,6 +68,23 @@ describe('a blob opened by its held copy', () => {
     assert.deepEqual(bytesOf(await again.read(0, 10_000, signal)), blob.content);
     again.release();
   });
+
+  it('is read on when its copy is deleted, and not when that was spoilt before', async () => {
+    await adopt();
+    (await cache.open(key))?.close();
+    const file = open();
+    cache.forget(key);
+    assert.deepEqual(bytesOf(file.readNow(0, 10_000) ?? assert.fail('not at once')), blob.content);
+    file.release();
+    await adopt();
+    (await cache.open(key))?.close();
+    const spoilt = open();
+    const [cached = assert.fail('no copy')] = findCopies(directory);
+    fs.appendFileSync(cached, 'spoilt');
+    cache.forget(key);
+    assert.equal(spoilt.readNow(0, 10_000), undefined);
+    spoilt.release();
+  });
 });
 
 function findCopies(directory: string): string[] {
