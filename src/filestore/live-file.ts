@@ -95,6 +95,8 @@ export class LiveFile {
       });
     }
     if (--this.#openers > 0) return;
+    // Set while this was under way: the name was still this file's.
+    if (this.#timesChanged && !this.#unlinked && this.#published === this.#draft.version) this.#oweTimes();
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
     await this.#draft.close();
   }
@@ -129,10 +131,7 @@ export class LiveFile {
     const { version } = this.#draft;
     if (!this.isDirty || this.#unlinked) return;
     if (this.#draft.staging === undefined) {
-      // Only its times were changed.
-      this.#timesChanged = false;
-      this.#db.owedTimes.set(this.#path, this.#mtimeMs);
-      this.#db.wake();
+      this.#oweTimes();
       return;
     }
     const staging = this.#draft.staging;
@@ -140,6 +139,13 @@ export class LiveFile {
     this.#timesChanged = false;
     await this.#draft.withFrozen(staging, async () => this.#publish(staging, await staging.digest(), mtimeMs));
     this.#published = version;
+  }
+
+  /** Only its times were changed since it was published. */
+  #oweTimes(): void {
+    this.#timesChanged = false;
+    this.#db.owedTimes.set(this.#path, this.#mtimeMs);
+    this.#db.wake();
   }
 
   /** Under the name the file has, also when it gets another one meanwhile; nowhere when it has none any more. */

@@ -180,7 +180,7 @@ async function lookupOther(db: Database, path: string, requester: Requester): Pr
     const inOrigin = await statInOrigin(db, path);
     if (inOrigin !== undefined) return inOrigin;
     const known = db.catalog.other(path);
-    if (known !== undefined) return { ...db.fileStat(known.sizeBytes, known.mtimeMs, 0) };
+    if (known !== undefined) return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, 0);
     throw new FilestoreError('unavailable', `${displayName(path)}: not known here, and Swift cannot be asked (${messageOf(error)})`, {
       cause: error,
     });

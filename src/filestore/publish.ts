@@ -111,6 +111,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
           // Unlinked or replaced meanwhile: the tombstone or the pending file that stands there settles it.
           assertWanted(path, isWanted);
           db.spool.exhume(path);
+          // A time that was set before this write.
+          db.owedTimes.delete(path);
           learn(db, path, digest, mtimeMs);
           endAlias(db, path);
           // Else a power cut could bring back the order to delete what we now say is stored, or older bytes.
@@ -150,12 +152,12 @@ export async function putObject(db: Database, path: string, body: ObjectBody, me
   }
 }
 
-/** Swift has these bytes under this name. */
+/** Swift has these bytes under this name, with this time: one that was set while they travelled is still owed. */
 export function learn(db: Database, path: string, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>, mtimeMs: number): void {
   if (contentSha1(path) === undefined)
     db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
   else db.learnBlob(path, digest.sizeBytes);
-  db.owedTimes.delete(path);
+  if (db.owedTimes.get(path) === mtimeMs) db.owedTimes.delete(path);
   db.damaged.delete(path);
 }
 

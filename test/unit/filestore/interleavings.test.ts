@@ -217,6 +217,31 @@ describe('what may interleave', () => {
     }
   });
 
+  it('A time that is set while the last close is under way, or while the bytes travel to Swift, is kept.', async () => {
+    const client = await start({ writeMode: 'back' });
+    const requester = { pid: 1, signal: new AbortController().signal };
+    const isKept = async (name: string, timeMs: number): Promise<void> => {
+      assert.equal((await client.stat(name)).mtimeMs, timeMs, name);
+      await drained();
+      assert.equal((await client.stat(name)).mtimeMs, timeMs, name);
+      assert.equal((await store.head(CONTAINER, name))?.metadata['mtime'], String(timeMs), name);
+    };
+    const file = await filestore.create('closed', { mode: 0o644, exclusive: true, read: false }, requester);
+    await file.write(0, Buffer.from('x'));
+    await file.flush();
+    // Both requests of one wake-up: nothing that waits runs between them.
+    const released = file.release();
+    await filestore.setTimes('closed', 1_000_000_000_000, requester);
+    await released;
+    await isKept('closed', 1_000_000_000_000);
+    const put = hold(({ method, name }) => method === 'put' && name === 'travelling');
+    await client.writeFile('travelling', 'x');
+    await put.held;
+    await client.utimes('travelling', 1_100_000_000_000, 1_100_000_000_000);
+    put.go();
+    await isKept('travelling', 1_100_000_000_000);
+  });
+
   it('a complete listing keeps what is not `xx/SHA`: old three-digit names, flat names, other files', async () => {
     const [three, flat, canonical] = [blobOf('three'), blobOf('flat'), blobOf('canonical')];
     store.plant(CONTAINER, `${three.sha1.slice(0, 3)}/${three.sha1}`, three.content);
