@@ -29,10 +29,23 @@ import { isTrash } from './retention.js';
 export const DROPPED_KEY = 'osf-dropped';
 /** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
 const REMADE_MS = 60_000;
+/** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
+const SECOND_LOOK_MS = 2_000;
 const NOTHING: ContainerInfo = { objectCount: 0, bytesUsed: 0, metadata: {}, storagePolicy: undefined };
 
 /** Container metadata that holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
 export const DATABASE_KEY = 'osf-database';
+
+/** What a look at the container means for the database; `doubtful`: a second look is to say whether it has ended. */
+type Outcome = 'ended' | 'doubtful' | 'lives';
+
+/** What a look may do with the database when the container turns out to be gone, or to be being dropped. */
+export interface DropLook {
+  /** Something here needs the database, or has changed in it since the look began. */
+  isInUse(): boolean;
+  /** Ends it here. @param isMarked the drop was seen to be marked, and not only concluded */
+  end(isMarked: boolean): void;
+}
 
 /** The container that was served from here is not where it was. */
 export class ContainerLost extends StoreAnswered {
@@ -58,11 +71,8 @@ export interface BindingOptions {
   readonly memory: ContainerMemory;
   /** Another container may take the place of one that is lost. */
   readonly acceptNew: boolean;
-  /**
-   * Called before the container is asked for. What it returns is called when the container was there once and is gone, or being dropped: it says
-   * whether the database has ended by another node's drop, and ends it here too; false when it is in use here, so that it is made again.
-   */
-  readonly beginLook?: () => () => boolean;
+  /** Called before the container is asked for; of use with `nodes: many`. */
+  readonly beginLook?: () => DropLook;
 }
 
 export function isBeingDropped(info: ContainerInfo): boolean {
@@ -89,6 +99,11 @@ export class ContainerBinding {
   #isDoubted = false;
   #isEnded = false;
   #remadeAtMs = -Infinity;
+  /** It was ours in this life, so that one that is missing may be a drop; after a start it may as well be the wrong region. */
+  #wasBound = false;
+  #sawMark = false;
+  /** When the first of the looks set out that found it missing, in ms since the epoch. */
+  #missingSinceMs: number | undefined;
   readonly #own: OwnRegistration;
 
   constructor(options: BindingOptions) {
@@ -141,14 +156,14 @@ export class ContainerBinding {
 
   /** Whether it is missing although nobody dropped it. */
   async #isGone(): Promise<boolean> {
-    const [ends, askedAtMs] = [this.#beginLook(), Date.now()];
+    const [outcomeOf, askedAtMs] = [this.#beginLook(), Date.now()];
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;
     if (info !== undefined && !isBeingDropped(info)) {
-      this.#seenAtMs = askedAtMs;
+      this.#seen(askedAtMs);
       return false;
     }
-    return !ends() && info === undefined;
+    return outcomeOf(info) !== 'ended' && info === undefined;
   }
 
   /** For who was told that the container is missing, and expects it: `ensure` looks again. @returns what to throw */
@@ -213,17 +228,17 @@ export class ContainerBinding {
    */
   async renew(options: RequestOptions = { priority: 'background' }): Promise<void> {
     const { store, container } = this.#options;
-    const ends = this.#beginLook();
+    const outcomeOf = this.#beginLook();
     const info = await store.headContainer(container, options);
     if (info === undefined || isBeingDropped(info)) {
-      if (this.#isEnded || ends()) return;
+      if (this.#isEnded || outcomeOf(info) !== 'lives') return;
       this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
       await this.ensure(options.signal);
       return;
     }
-    this.#seenAtMs = Date.now();
+    this.#seen(Date.now());
     // Before the update, which writes over what a foreign one has written.
     const verdict = this.#own.verdict(info, Date.now());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
@@ -275,9 +290,13 @@ export class ContainerBinding {
     const options = signal === undefined ? {} : { signal };
     const claim = { [DATABASE_KEY]: encodeURIComponent(Buffer.from(database, 'latin1').toString('utf8')) };
     const account = await store.account(options);
-    const ends = this.#beginLook();
+    const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
-    if ((info === undefined || isBeingDropped(info)) && !this.#isElsewhere(account) && ends()) return;
+    if ((info === undefined || isBeingDropped(info)) && !this.#isElsewhere(account)) {
+      const outcome = outcomeOf(info);
+      if (outcome === 'ended') return;
+      if (outcome === 'doubtful') throw this.missing();
+    }
     this.#assertSame(account, info);
     if (info === undefined) {
       const outcome = await store.createContainer(container, { ...claim, ...this.#own.next(Date.now()) }, options);
@@ -299,18 +318,38 @@ export class ContainerBinding {
     this.#bound = true;
     this.#isEnded = false;
     this.#lost = undefined;
-    this.#seenAtMs = Date.now();
+    this.#wasBound = true;
+    this.#seen(Date.now());
     this.#options.memory.confirmed(account);
   }
 
-  #beginLook(): () => boolean {
-    const answer = this.#options.nodes === 'many' ? this.#options.beginLook?.() : undefined;
-    return () => {
-      if (!this.isExpected || Date.now() - this.#remadeAtMs < REMADE_MS || answer?.() !== true) return false;
+  /** It is there, and nobody's drop. */
+  #seen(atMs: number): void {
+    this.#seenAtMs = atMs;
+    this.#missingSinceMs = undefined;
+    this.#sawMark = false;
+  }
+
+  /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */
+  #beginLook(): (info: ContainerInfo | undefined) => Outcome {
+    const look = this.#options.nodes === 'many' ? this.#options.beginLook?.() : undefined;
+    const askedAtMs = Date.now();
+    return (info) => {
+      if (info !== undefined && this.isExpected) this.#sawMark = true;
+      if (look === undefined || !this.isExpected || Date.now() - this.#remadeAtMs < REMADE_MS || look.isInUse()) return 'lives';
+      if (!this.#sawMark) {
+        if (!this.#wasBound) return 'lives';
+        this.#missingSinceMs ??= askedAtMs;
+        if (askedAtMs - this.#missingSinceMs < SECOND_LOOK_MS) return 'doubtful';
+      }
+      look.end(this.#sawMark);
       this.unbind();
       this.#lost = undefined;
       this.#isEnded = true;
-      return true;
+      this.#wasBound = false;
+      this.#sawMark = false;
+      this.#missingSinceMs = undefined;
+      return 'ended';
     };
   }
 
@@ -331,10 +370,11 @@ export class ContainerBinding {
     memory.replaced();
   }
 
-  /** With several nodes, one that is missing and has nothing to wait for is a drop by another node, or its late end. */
+  /** With several nodes, one that was ours in this life, is missing, and has nothing to wait for is a drop by another node, or its late end. */
   #whatHangsOnMissing(): string | undefined {
     const { memory, nodes } = this.#options;
-    if (nodes === 'many' && (memory.writes === undefined || Date.now() - this.#remadeAtMs < REMADE_MS)) return undefined;
+    const mayBeDrop = memory.writes === undefined && (this.#wasBound || this.#sawMark);
+    if (nodes === 'many' && (mayBeDrop || Date.now() - this.#remadeAtMs < REMADE_MS)) return undefined;
     return this.#whatHangs();
   }
 

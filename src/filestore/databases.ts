@@ -125,8 +125,7 @@ export class Databases {
 
   async #find(database: string, requester: Requester): Promise<OpenDatabase | undefined> {
     const open = this.#open.get(database);
-    const hiddenInOrigin = open?.record.originHidden === true;
-    if (!hiddenInOrigin && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
+    if (!this.#isOriginHidden(open) && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
     let container: string;
     try {
       container = containerName(this.#shared.settings.containerPrefix, database);
@@ -149,6 +148,11 @@ export class Databases {
     }
     this.#absentUntilMs.set(database, Date.now() + this.#shared.settings.negativeTtlMs);
     return undefined;
+  }
+
+  /** For ever, or in this life: another node's drop whose mark was not seen (open-database.ts). */
+  #isOriginHidden(open: OpenDatabase | undefined): boolean {
+    return open !== undefined && (open.record.originHidden || open.db.origin === undefined);
   }
 
   async #hasContainer(database: string, container: string): Promise<boolean> {
@@ -174,7 +178,7 @@ export class Databases {
     await this.#lookAtAll();
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
-      if (entry.kind === 'directory' && this.#open.get(entry.name)?.record.originHidden !== true) names.add(entry.name);
+      if (entry.kind === 'directory' && !this.#isOriginHidden(this.#open.get(entry.name))) names.add(entry.name);
     }
     return names;
   }
@@ -207,7 +211,7 @@ export class Databases {
     }
     const hadOrigin = (await this.#origin?.stat(database)) !== undefined;
     const opened = await this.open(database, { exists: true, originHidden: hadOrigin, madeAtMs: Date.now() });
-    opened.update({ exists: true, madeAtMs: Date.now() });
+    opened.update({ exists: true, madeAtMs: Date.now(), originHidden: hadOrigin || opened.record.originHidden });
     opened.db.wake();
   }
 

@@ -2,31 +2,33 @@
  * With `nodes: many` another node may drop a database: its container is gone, or marked as being dropped (container-binding.ts). Then the database ends
  * here too: its directories, names and markers go, and nothing of it rises again, neither when somebody makes it anew nor from an origin.
  *
- *    container gone or marked ──(nothing written here waits or is under way)──► ended: as if it had been dropped here
- *                              └─(something does)──► in use: a file that is being written makes the container again, or takes the mark away; what
- *                                                    waits in the spool for a container that is gone stays there, loudly (`ContainerLost`)
+ *    marked, or gone ──(nothing written here waits or is under way)──► ended: as if it had been dropped here
+ *                     └─(something does)──► in use: a file that is being written makes the container again, or takes the mark away; what
+ *                                           waits in the spool for a container that is gone stays there, loudly (`ContainerLost`)
  *
- * A container that we did not see before, and one whose account is another than it was, says nothing about a drop.
+ * A container that is gone is a drop only where it was ours in this life and a second look agrees, or where its mark was seen. One that we did not
+ * see before, and one whose account is another than it was, says nothing about a drop: it is lost, or it is the wrong region.
  */
 import { displayName } from '../base/names.js';
+import type { DropLook } from './container-binding.js';
 import type { Database } from './database.js';
 import { owedWrites } from './owed.js';
 
 /**
  * To be called before the container is asked for.
- * @param end what is to be done with the record when the database ends
- * @returns to be called when the container is gone: whether the database has ended
+ * @param end what is to be done with the record when the database ends; whether the drop was seen to be marked
  */
-export function beginLook(db: Database, end: () => void): () => boolean {
+export function beginLook(db: Database, end: (isMarked: boolean) => void): DropLook {
   const before = db.changes;
-  return () => {
+  return {
     // What was changed in the container meanwhile is newer than the answer.
-    if (isInUse(db) || db.changing > 0 || db.changes !== before) return false;
-    // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
-    end();
-    forgetAll(db);
-    db.log.info('database.dropped-elsewhere', { database: displayName(db.name), container: db.container });
-    return true;
+    isInUse: () => isInUse(db) || db.changing > 0 || db.changes !== before,
+    end: (isMarked) => {
+      // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
+      end(isMarked);
+      forgetAll(db);
+      db.log.info('database.dropped-elsewhere', { database: displayName(db.name), container: db.container, isMarked });
+    },
   };
 }
 

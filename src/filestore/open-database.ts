@@ -78,6 +78,7 @@ export class OpenDatabase {
   status(): DatabaseStatus {
     const { db } = this;
     const writes = sumOfWrites(db.spool);
+    const { torn } = db.spool;
     const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db);
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
@@ -90,7 +91,9 @@ export class OpenDatabase {
       pendingBytes: writes.bytes,
       oldestPendingMs: writes.oldestMs,
       pendingDeletes: [...db.spool.tombstones.values()].filter((t) => t.owedToSwift).length,
-      tornFiles: db.spool.torn.count,
+      tornFiles: torn.count,
+      tornBytes: torn.bytes,
+      tornDirectory: torn.count === 0 ? undefined : db.spool.tornDirectory,
       knownNames: db.catalog.count,
     };
   }
@@ -132,9 +135,10 @@ export async function openDatabase(
   const names = new NamesFile(root, log);
   names.load(catalog);
   // A mount of one database is that database, so its directory stays, empty.
-  const endRecord = (): void => {
+  const endRecord = (isMarked: boolean): void => {
     const exists = settings.database !== undefined;
-    record.update({ exists, bound: false, originHidden: true });
+    // A container that was only found missing may come back: then what the origin has is hidden in this life, and not for ever.
+    record.update({ exists, bound: false, originHidden: isMarked || record.current.originHidden });
     db.dropped = !exists;
   };
   const db: Database = new Database({

@@ -59,7 +59,7 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     await fs.mkdir(b.file(name, 'empty'));
   };
 
-  it('A database dropped on one node ends on the others within `delete_bound`, with its directories and markers, and is not made again by them.', async () => {
+  it('A database dropped on one node ends on the others within `delete_bound` and two seconds, with its directories and markers, and is not made again by them.', async () => {
     const blobs = makeBlobs(10, 700, 2000);
     await made('first', blobs);
     await fs.rm(a.file('first'), { recursive: true });
