@@ -24,6 +24,8 @@ const DATABASE_STATUS = z.object({
   oldestPendingMs: z.number().optional(),
   pendingDeletes: z.number(),
   tornFiles: z.number(),
+  tornBytes: z.number(),
+  tornDirectory: z.string().optional(),
   knownNames: z.number(),
 });
 

@@ -12,7 +12,11 @@ export interface DatabaseStatus {
   readonly oldestPendingMs: number | undefined;
   /** Deletes that Swift was not told of yet. */
   readonly pendingDeletes: number;
+  /** Set aside: bytes that were not what their name says (`write.torn`). */
   readonly tornFiles: number;
+  readonly tornBytes: number;
+  /** Where they are, when there are any. */
+  readonly tornDirectory: string | undefined;
   readonly knownNames: number;
 }
 

@@ -1,4 +1,7 @@
-/** Why the spool of a database wants a human, in words with the remedy: part of what `status` calls degraded. */
+/**
+ * Why the spool of a database wants a human, in words with the remedy: part of what `status` calls degraded. Torn files are none of that: `status`
+ * counts them, and one writer that was killed must not leave a mount degraded.
+ */
 import { messageOf } from '../base/errors.js';
 import { freeBytesOf } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
@@ -10,9 +13,9 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
     if (freeBytesOf(spoolDirectory) < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
-    const { count, bytes } = spool.torn;
-    if (count === 0) return undefined;
-    return `${count} files (${bytes} bytes) were set aside in ${spool.tornDirectory}: look at them and remove them`;
+    const { unnamed } = spool.torn;
+    if (unnamed === 0) return undefined;
+    return `${unnamed} sealed files lost their record and may be documents Swift never had: look at those in ${spool.tornDirectory} whose names do not end in .torn, and remove them`;
   } catch (error) {
     return `spool_dir cannot be looked at: ${messageOf(error)}`;
   }

@@ -23,7 +23,7 @@ import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
 import type { MoveRecord, SealRecord, SpoolRecord } from './records.js';
 import { encodeRecord } from './records.js';
-import type { Pending, Spool, StagingFile, Tombstone } from './spool.js';
+import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
 import { DiskStagingFile } from './staging-file.js';
@@ -101,7 +101,7 @@ export class DiskSpool implements Spool {
     return this.#state.pendingBytes;
   }
 
-  get torn(): { readonly count: number; readonly bytes: number } {
+  get torn(): TornCount {
     return this.#torn.measure();
   }
 

@@ -36,6 +36,15 @@ export interface Pending {
   readonly sequence: number;
 }
 
+/** What is set aside under `torn/`. */
+export interface TornCount {
+  /** Of both kinds. */
+  readonly count: number;
+  readonly bytes: number;
+  /** Those of `count` that lost their record: somebody may have been told that they are stored. */
+  readonly unnamed: number;
+}
+
 /** A name that was deleted although Swift or an origin may still have it. */
 export interface Tombstone {
   readonly path: string;
@@ -58,8 +67,8 @@ export interface SpoolState {
 
 export interface Spool extends SpoolState {
   readonly pendingBytes: number;
-  /** Bytes of files set aside under `torn/`, and how many. */
-  readonly torn: { readonly count: number; readonly bytes: number };
+  /** Files set aside under `torn/`. */
+  readonly torn: TornCount;
   readonly tornDirectory: string;
   /** The disk has no room but the little that is kept for the journal: nothing can be written. */
   readonly isFull: boolean;

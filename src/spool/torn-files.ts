@@ -7,6 +7,7 @@ import { readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { TornCount } from './spool.js';
 
 const SUFFIX = '.torn';
 const MAX_BYTES = 256 << 20;
@@ -34,10 +35,10 @@ export class TornFiles {
     return join(this.directory, name + SUFFIX);
   }
 
-  /** What lies there now, both kinds. */
-  measure(): { readonly count: number; readonly bytes: number } {
+  /** What lies there now. */
+  measure(): TornCount {
     const files = this.#files();
-    return { count: files.length, bytes: sumOf(files) };
+    return { count: files.length, bytes: sumOf(files), unnamed: files.filter(({ name }) => !name.endsWith(SUFFIX)).length };
   }
 
   /** Removes the oldest while there are too many. */

@@ -83,7 +83,10 @@ function pendingText(writes: number, bytes: number, deletes: number, oldestAgeMs
 function databaseRow(database: DatabaseStatus, nowMs: number): readonly string[] {
   const since = database.degradedSinceMs === undefined ? '' : ` for ${age(nowMs - database.degradedSinceMs)}`;
   const why = database.reason === undefined ? '' : `: ${database.reason}`;
-  const torn = database.tornFiles === 0 ? '' : `, ${database.tornFiles} torn files set aside`;
+  const torn =
+    database.tornFiles === 0
+      ? ''
+      : `, ${database.tornFiles} torn files (${formatSize(database.tornBytes)}) set aside: look at them in ${database.tornDirectory ?? 'torn/'} and remove them`;
   return [database.database, database.container, `${database.state}${since}${why}${torn}`];
 }
 

@@ -13,6 +13,8 @@ export function databaseStatus(changed: Partial<DatabaseStatus> = {}): DatabaseS
     oldestPendingMs: undefined,
     pendingDeletes: 0,
     tornFiles: 0,
+    tornBytes: 0,
+    tornDirectory: undefined,
     knownNames: 12,
     ...changed,
   };

@@ -29,6 +29,12 @@ test('a degraded mount says why, since when, what pends and how old it is', () =
   assert.match(text, /prod +odoo-prod +degraded for 3 min: Swift does not answer/);
 });
 
+test('torn files are told with their folder and what to do', () => {
+  const database = databaseStatus({ tornFiles: 2, tornBytes: 3072, tornDirectory: '/spool/v1/prod/torn' });
+  const text = describeStatus(mountStatus({ databases: [database] }), 0);
+  assert.match(text, /serving, 2 torn files \(3 KiB\) set aside: look at them in \/spool\/v1\/prod\/torn and remove them/);
+});
+
 test('a database with an umlaut is shown as it is written', () => {
   assert.match(describeStatus(mountStatus({ databases: [databaseStatus({ database: 'müller' })] }), 0), /müller +odoo-prod/);
 });

@@ -189,7 +189,7 @@ test('A damaged journal is kept aside; every whole record counts, and no sealed 
   log.expect(/spool\.journal-damaged/, /spool\.sealed-unnamed/);
   const again = await open(directory, log.log());
   assert.deepEqual([...again.pending.keys()], [two.path]);
-  assert.deepEqual(again.torn, { count: 1, bytes: one.sizeBytes });
+  assert.deepEqual(again.torn, { count: 1, bytes: one.sizeBytes, unnamed: 1 });
   assert.ok(log.has(/spool\.journal-damaged/));
   log.assertQuiet();
   await again.close();
@@ -239,7 +239,7 @@ test('Bytes that are not what their name says are kept under torn/ and counted.'
   const file = await spool.setAside(staging, 'ab/name', await staging.digest());
   await staging.discard();
   assert.equal(readFileSync(file, 'utf8'), 'torn');
-  assert.deepEqual(spool.torn, { count: 1, bytes: 4 });
+  assert.deepEqual(spool.torn, { count: 1, bytes: 4, unnamed: 0 });
   await spool.close();
 });
 
@@ -266,7 +266,7 @@ test('What was set aside makes room, the oldest first; a sealed file that lost i
     true,
   );
   assert.ok(existsSync(join(torn, newer)));
-  assert.deepEqual(spool.torn, { count: 2, bytes: 10 });
+  assert.deepEqual(spool.torn, { count: 2, bytes: 10, unnamed: 1 });
   assert.equal(
     spool.makeRoom(() => false),
     false,
