@@ -104,10 +104,13 @@ export class ContainerBinding {
   #sawMark = false;
   /** When the first of the looks set out that found it missing, in ms since the epoch. */
   #missingSinceMs: number | undefined;
+  /** Until it has been made use of, or was not needed: a container that is lost later is another story. */
+  #acceptNew: boolean;
   readonly #own: OwnRegistration;
 
   constructor(options: BindingOptions) {
     this.#options = options;
+    this.#acceptNew = options.acceptNew;
     this.#own = new OwnRegistration(options.node, options.nodes);
   }
 
@@ -182,7 +185,7 @@ export class ContainerBinding {
    */
   assertAccount(account: string): void {
     const hangs = this.#whatHangs();
-    if (hangs !== undefined && this.#isElsewhere(account) && !this.#options.acceptNew) throw this.#lose(account, hangs);
+    if (hangs !== undefined && this.#isElsewhere(account) && !this.#acceptNew) throw this.#lose(account, hangs);
   }
 
   /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
@@ -297,12 +300,12 @@ export class ContainerBinding {
       if (outcome === 'ended') return;
       if (outcome === 'doubtful') throw this.missing();
     }
-    this.#assertSame(account, info);
+    const replaces = this.#replacedBy(account, info);
     if (info === undefined) {
       const outcome = await store.createContainer(container, { ...claim, ...this.#own.next(Date.now()) }, options);
       if (outcome === 'created') {
         this.#madeHere = true;
-        this.#becomeBound(account);
+        this.#becomeBound(account, replaces);
         log.info('container.made', { container, database: displayName(database) });
         return;
       }
@@ -310,17 +313,30 @@ export class ContainerBinding {
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
     await this.#register(info, claim, options);
-    this.#becomeBound(account);
+    this.#becomeBound(account, replaces);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
   }
 
-  #becomeBound(account: string): void {
+  /** @param replaces what the container takes the place of, in words; forgotten now, and not before it is ours */
+  #becomeBound(account: string, replaces: string | undefined): void {
+    const { container, database, log, memory } = this.#options;
+    if (replaces !== undefined) {
+      log.warn('container.replaced', {
+        container,
+        database: displayName(database),
+        account,
+        accountBefore: memory.account,
+        meaning: `accept_new_container: ${replaces}; what was known is forgotten, and what waits is stored in the container that is there now`,
+      });
+      memory.replaced();
+    }
+    this.#acceptNew = false;
     this.#bound = true;
     this.#isEnded = false;
     this.#lost = undefined;
     this.#wasBound = true;
     this.#seen(Date.now());
-    this.#options.memory.confirmed(account);
+    memory.confirmed(account);
   }
 
   /** It is there, and nobody's drop. */
@@ -353,21 +369,16 @@ export class ContainerBinding {
     };
   }
 
-  /** Whether what we found is the container that was served from here. @throws ContainerLost */
-  #assertSame(account: string, info: ContainerInfo | undefined): void {
-    const { container, database, log, memory, acceptNew } = this.#options;
+  /**
+   * @returns undefined when what we found is the container that was served from here, or nothing hangs on that one; else what does, in words: the one
+   * that is there, or is made now, takes its place (`accept_new_container`)
+   * @throws ContainerLost
+   */
+  #replacedBy(account: string, info: ContainerInfo | undefined): string | undefined {
     const missing = info === undefined ? this.#whatHangsOnMissing() : undefined;
     const hangs = this.#isElsewhere(account) ? this.#whatHangs() : missing;
-    if (hangs === undefined) return;
-    if (!acceptNew) throw this.#lose(account, hangs);
-    log.warn('container.replaced', {
-      container,
-      database: displayName(database),
-      account,
-      accountBefore: memory.account,
-      meaning: `accept_new_container: ${hangs}; what was known is forgotten, and what waits is stored in the container that is there now`,
-    });
-    memory.replaced();
+    if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
+    return hangs;
   }
 
   /** With several nodes, one that was ours in this life, is missing, and has nothing to wait for is a drop by another node, or its late end. */

@@ -91,6 +91,27 @@ describe('a container that is not where it was', () => {
     assert.deepEqual(await (await start()).readFile(KNOWN.name), KNOWN.content);
   });
 
+  it('what is known is forgotten for a new container only once that one is ours, and only once in a life', async () => {
+    await write(await start(), KNOWN);
+    await drained();
+    await stop();
+    const bringBack = store.takeAway(CONTAINER);
+    store.failNext('createContainer', 'forbidden');
+    await start({ acceptNewContainer: true });
+    await stop();
+    // The evidence is still there, and so are the files when the container is back.
+    await assert.rejects(start(), { kind: 'bad-config' });
+    bringBack();
+    assert.deepEqual(await (await start({ acceptNewContainer: true })).readFile(KNOWN.name), KNOWN.content);
+    const client = life?.mount.client ?? assert.fail();
+    store.takeAway(CONTAINER);
+    await write(client, LATE);
+    await eventually('the loss is told', () => life?.log.has(/^ERROR container\.lost /) === true, 20_000);
+    await eventually('it is said to be degraded', () => statusOf()?.state === 'degraded', 20_000);
+    assert.equal(store.names(CONTAINER), undefined);
+    assert.equal(statusOf()?.knownNames, 1);
+  });
+
   it('a start with the credentials of another account is refused, also where a container of that name is there', async () => {
     for (const nodes of ['one', 'many'] as const) {
       store = new MemoryStore();
