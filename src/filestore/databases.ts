@@ -9,7 +9,7 @@ import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo } from '../store/object-store.js';
-import { isDontKnow } from './ask-swift.js';
+import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-binding.js';
 import { assertNotBeside, containerName, isBeside } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
@@ -21,6 +21,8 @@ import { isTrash } from './retention.js';
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
 const DROP_FIRST_PAUSE_MS = 50;
+/** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
+const LOOK_PAUSE_MS = 1_000;
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
 
@@ -32,6 +34,8 @@ export class Databases {
   readonly #asking = new SingleFlight<boolean>();
   /** Dropped here, and their containers are still being removed. */
   readonly #leaving = new Set<OpenDatabase>();
+  /** Until when nobody looks again whether it was dropped, in ms since the epoch. */
+  readonly #restsUntilMs = new WeakMap<OpenDatabase, number>();
   #isClosed = false;
   readonly #absentUntilMs = new Map<string, number>();
 
@@ -110,13 +114,26 @@ export class Databases {
   }
 
   /** Whether another node may have dropped it since somebody looked. */
-  #mustLook({ db }: OpenDatabase): boolean {
-    return db.binding.isBound && db.sinceSeenMs >= db.trustMs && !db.health.isAway;
+  #mustLook(open: OpenDatabase): boolean {
+    const { db } = open;
+    const isDue = db.binding.isBound && db.sinceSeenMs >= db.trustMs && !db.health.isAway;
+    return isDue && (this.#restsUntilMs.get(open) ?? 0) <= Date.now();
+  }
+
+  /** @throws what the store throws; unavailable when it took too long for a LOOKUP */
+  async #look(open: OpenDatabase, signal?: AbortSignal): Promise<void> {
+    const { db } = open;
+    try {
+      await db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
+    } catch (error) {
+      if (isDontKnow(error)) this.#restsUntilMs.set(open, Date.now() + LOOK_PAUSE_MS);
+      throw error;
+    }
   }
 
   async #findAgain(open: OpenDatabase, requester: Requester): Promise<OpenDatabase | undefined> {
     try {
-      await open.db.health.answerOrAway(() => open.db.binding.look(), requester.signal);
+      await this.#look(open, requester.signal);
     } catch (error) {
       if (!isDontKnow(error)) throw error;
     }
@@ -184,9 +201,8 @@ export class Databases {
   }
 
   async #lookAtAll(): Promise<void> {
-    const look = ({ db }: OpenDatabase): Promise<void> => db.health.answerOrAway(() => db.binding.look());
     const due = this.all().filter((open) => open.record.exists && this.#mustLook(open));
-    for (const outcome of await Promise.allSettled(due.map(look))) {
+    for (const outcome of await Promise.allSettled(due.map((open) => this.#look(open)))) {
       if (outcome.status === 'rejected') this.#shared.log.debug('database.not-looked-at', { reason: messageOf(outcome.reason) });
     }
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
@@ -225,6 +226,24 @@ describe('a database that another node drops', () => {
     await eventually('B has looked', () => b.lines.some((line) => line.includes('database.dropped-elsewhere')), 20_000);
     assert.equal(await b.has('db'), false);
     assert.equal(store.counts.createContainer, undefined);
+  });
+
+  it('is not asked for anew by each call while the question for its container fails', async () => {
+    const a = await node('a');
+    const blob = makeBlob(23, 100);
+    await a.client.mkdir('db');
+    await a.write(blob);
+    await eventually('A has stored it', () => store.peek(CONTAINER, blob.name) !== undefined);
+    let asked = 0;
+    store.before = ({ method }) => {
+      if (method !== 'headContainer') return;
+      asked++;
+      throw new FilestoreError('forbidden', 'not now');
+    };
+    const startedMs = performance.now();
+    for (let i = 0; i < 20; i++) assert.equal(await a.has('db'), true);
+    const elapsedMs = performance.now() - startedMs;
+    assert.ok(asked >= 1 && asked <= 2 + elapsedMs / 1_000, `${asked} questions in ${elapsedMs} ms`);
   });
 
   it('lives on with a write that is under way on another node', async () => {
