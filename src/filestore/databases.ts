@@ -278,36 +278,41 @@ export class Databases {
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared && opened.record.dropMarked !== true) {
       await db.health.answerOrAway(() => db.binding.markDropped());
+      if (this.#isClosed) return false;
       opened.update({ dropMarked: true });
     }
-    if (!(await publisher.drain(0)) || opened.record.exists) return false;
+    if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed) return false;
     // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
     const isRemoved = !isShared || (await db.health.answerOrAway(() => db.binding.mayRemove()));
-    if (isRemoved && !(await this.#deleteContainer(opened))) return false;
+    if (this.#isClosed || (isRemoved && !(await this.#deleteContainer(opened))) || this.#isClosed) return false;
     db.binding.unbind();
     if (!opened.record.exists) opened.update({ bound: false });
     const event = isRemoved ? 'container.removed' : 'container.left';
     db.log.info(event, { container: db.container, database: displayName(db.name) });
     return true;
   }
+
   /**
    * What a listing did not show when the database's directories were removed goes with the drop; what another node has stored since is a
-   * database made anew, and the mark is taken from it.
+   * database made anew, and the mark is taken from it. With one node there is no other, and two clocks are not compared.
    * @returns whether nothing is left to do
    */
-  async #deleteContainer({ db, record }: OpenDatabase): Promise<boolean> {
-    const { health, store, container } = db;
+  async #deleteContainer(opened: OpenDatabase): Promise<boolean> {
+    const { db } = opened;
+    const { health, settings, store, container } = db;
+    const droppedAtMs = settings.nodes === 'one' ? Infinity : opened.record.droppedAtMs;
     const options = { priority: 'background' as const };
     try {
       await health.answerOrAway(() => store.deleteContainer(container, options));
       return true;
     } catch (error) {
-      if (kindOf(error) !== 'not-empty' || record.droppedAtMs === undefined) throw error;
+      if (kindOf(error) !== 'not-empty' || droppedAtMs === undefined) throw error;
     }
     for await (const page of store.list(container, options)) {
+      if (this.#isClosed || opened.record.exists) return false;
       for (const { name, lastModifiedMs } of page) {
-        if (lastModifiedMs <= record.droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
-        else if (db.settings.nodes === 'many') {
+        if (lastModifiedMs <= droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
+        else {
           await store.updateContainer(container, { [DROPPED_KEY]: '' }, options);
           return true;
         }

@@ -148,8 +148,12 @@ abstract class BaseFilestore {
     return drained.every(Boolean);
   }
 
-  async close(): Promise<void> {
+  protected async closeOpened(): Promise<void> {
     await Promise.all(this.opened().map((o) => o.close()));
+  }
+
+  async close(): Promise<void> {
+    await this.closeOpened();
     this.#shared.health.close();
   }
 }
@@ -238,6 +242,11 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
 
   protected opened(): OpenDatabase[] {
     return this.#databases.all();
+  }
+
+  /** With what is still being dropped, which ends before the spools do. */
+  protected override closeOpened(): Promise<void> {
+    return this.#databases.close();
   }
 
   protected databasePath(path: string): string | undefined {

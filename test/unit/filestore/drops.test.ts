@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { SYSTEM_CLOCK } from '../../../src/base/clock.js';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
@@ -305,7 +306,8 @@ describe('a database that another node drops', () => {
     assert.equal(await a.has(`db/${old.name}`), false);
   });
 
-  it('takes along what no listing has shown', async () => {
+  it('takes along what no listing has shown, with one node also when the clock of Swift is ahead', async () => {
+    store = new MemoryStore({ clock: { ...SYSTEM_CLOCK, nowMs: () => Date.now() + 3_600_000 } });
     const a = await node('a', { nodes: 'one' });
     await a.client.mkdir('db');
     await a.write(makeBlob(14, 100));
@@ -313,6 +315,31 @@ describe('a database that another node drops', () => {
     store.plant(CONTAINER, makeBlob(15, 100).name, Buffer.from('late'));
     store.plant(CONTAINER, 'ab/', Buffer.alloc(0));
     await a.drop();
+    await gone();
+  });
+
+  it('is dropped no further after the daemon has closed, and on by its next life', async () => {
+    const a = await node('a');
+    await a.client.mkdir('db');
+    await a.write(makeBlob(24, 100));
+    await eventually('A has stored it', () => store.names(CONTAINER)?.length === 1);
+    let [isHeld, isAsked] = [true, false];
+    store.before = async ({ method }) => {
+      if (method !== 'updateContainer' || !isHeld) return;
+      isAsked = true;
+      await eventually('the test goes on', () => !isHeld, 60_000);
+    };
+    await a.drop();
+    await eventually('the drop is to be marked', () => isAsked);
+    const stopped = a.stop();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    store.before = undefined;
+    isHeld = false;
+    await stopped;
+    store.clearRequests();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(store.requests.filter(({ method }) => method === 'deleteContainer').length, 0);
+    await a.start();
     await gone();
   });
 
