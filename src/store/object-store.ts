@@ -71,7 +71,8 @@ export interface ObjectRead {
 }
 
 export interface ContainerInfo {
-  readonly objectCount: number;
+  /** undefined when the answer does not say: then nothing may be concluded from it. */
+  readonly objectCount: number | undefined;
   readonly bytesUsed: number;
   readonly metadata: Metadata;
   readonly storagePolicy: string | undefined;

@@ -11,8 +11,9 @@ import { header } from './requests/wire.js';
 export async function headContainer(requester: Requester, container: string, options: RequestOptions): Promise<ContainerInfo | undefined> {
   const answer = await requester.call({ method: 'HEAD', path: containerPath(container), accept: [404], options });
   if (answer.status === 404) return undefined;
+  const objectCount = header(answer.headers, 'x-container-object-count');
   return {
-    objectCount: Number(header(answer.headers, 'x-container-object-count') ?? 0),
+    objectCount: objectCount === undefined ? undefined : Number(objectCount),
     bytesUsed: Number(header(answer.headers, 'x-container-bytes-used') ?? 0),
     metadata: metadataOf('container', answer.headers),
     storagePolicy: header(answer.headers, 'x-storage-policy'),

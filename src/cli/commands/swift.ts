@@ -41,7 +41,7 @@ async function stat(store: ObjectStore, { container = '', object }: SwiftArgumen
     print(
       columns([
         ['container', container],
-        ['objects', String(info.objectCount)],
+        ['objects', String(info.objectCount ?? 'not told')],
         ['bytes', String(info.bytesUsed)],
         ['storage policy', info.storagePolicy ?? 'not told'],
         ...metadataRows(info.metadata),

@@ -5,7 +5,8 @@
  * - Swift puts X-Trans-Id and X-Openstack-Request-Id on every answer (its middleware `catch_errors`, without which its proxy does not start);
  *   so does Ceph (rgw_rest.cc, `dump_trans_id`).
  * - Where a proxy takes those away, the headers that nobody else sends stand in for them.
- * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long), a container that is there its count.
+ * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long). A container has its count, but a proxy
+ *   may take that away too: with the id it is believed to be there, and its count is not known.
  *
  * Held against it are a 404 and the 2xx, which say something of an object; errors are no statements about one, whoever sends them.
  */
@@ -29,7 +30,7 @@ export function isSwiftsOwn({ method, path }: Asked, status: number, headers: He
     case 'account':
       return isTraced || has(headers, 'x-account-container-count');
     case 'container':
-      return method === 'HEAD' ? has(headers, 'x-container-object-count') : isTraced || has(headers, 'x-container-object-count');
+      return isTraced || has(headers, 'x-container-object-count');
     case 'object':
       if (!isRead) return isTraced;
       return (isTraced || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
