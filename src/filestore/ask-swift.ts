@@ -32,7 +32,7 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
           learnInfo(db, path, info, startedMs);
         } else if (db.catalog.sizeOf(path) !== undefined) {
           await assertContainer(db, startedMs);
-          if (db.changing === 0 && db.changes === changesBefore) callAbsent(db, path);
+          callAbsent(db, path, changesBefore);
         }
         return info;
       }),
@@ -57,13 +57,16 @@ export async function assertContainer(db: Database, askedAtMs: number): Promise<
 }
 
 /**
- * A known name that Swift does not have any more is forgotten.
+ * A known name that Swift does not have any more is forgotten, unless something was changed here while the question travelled: it may be what
+ * was asked about.
+ * @param changesBefore `db.changes` when the question set out
  * @throws FilestoreError corrupt when the last that came of it was damaged: then Swift has set it aside, and "deleted" would be a lie
  */
-export function callAbsent(db: Database, path: string): void {
+export function callAbsent(db: Database, path: string, changesBefore: number): void {
   const reason = db.damaged.get(path);
   if (reason !== undefined)
     throw new FilestoreError('corrupt', `${displayName(path)}: Swift has it no more after it sent it damaged (${reason})`);
+  if (db.changing !== 0 || db.changes !== changesBefore) return;
   db.unlearn(path);
   db.changed(path);
 }

@@ -44,8 +44,13 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
 /** When its blob is gone (another node deleted it), nothing waits behind the alias any more, and it must not hide a blob written anew. */
 function lookupAlias(db: Database, alias: string, requester: Requester): Answer<Stat | undefined> {
   const blob = blobOfAlias(alias);
-  return andThen(lookupBlob(db, blob, requester), (stat) => {
-    if (stat === undefined) {
+  const before = db.spool.aliases.get(alias);
+  let isKnown = true;
+  const answer = lookupBlob(db, blob, requester, () => {
+    isKnown = false;
+  });
+  return andThen(answer, (stat) => {
+    if (stat === undefined && isKnown && db.spool.aliases.get(alias) === before) {
       db.spool.removeAlias(alias);
       db.aliased.delete(blob);
     }
@@ -76,15 +81,16 @@ export function knownBlob(db: Database, path: string): Stat | undefined {
   return pending === undefined ? undefined : db.blobStat(pending.sizeBytes);
 }
 
-function lookupBlob(db: Database, path: string, requester: Requester): Answer<Stat | undefined> {
+/** @param onDoubt called when Swift could not be asked: an `undefined` is then no more than ruling 1 */
+function lookupBlob(db: Database, path: string, requester: Requester, onDoubt?: () => void): Answer<Stat | undefined> {
   const known = knownBlob(db, path);
   if (known !== undefined) return known;
   if (db.isBuried(path) && !mayLiveElsewhere(db, path)) return undefined;
   if (!db.writers.isWriting(path) && db.absence.isKnown(path)) return undefined;
-  return findBlob(db, path, requester);
+  return findBlob(db, path, requester, onDoubt);
 }
 
-async function findBlob(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+async function findBlob(db: Database, path: string, requester: Requester, onDoubt?: () => void): Promise<Stat | undefined> {
   if (db.writers.isWriting(path)) {
     // Somebody else's unfinished file (its writer sees it by its handle): wait a little for the seal.
     await db.writers.untilOneEnds(path, db.settings.lookupWaitMs, requester.signal);
@@ -101,6 +107,7 @@ async function findBlob(db: Database, path: string, requester: Requester): Promi
     if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(info.sizeBytes), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;
+    onDoubt?.();
     return blobWithoutSwift(db, path, error, requester);
   }
   const meanwhile = knownBlob(db, path);

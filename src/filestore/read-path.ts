@@ -121,14 +121,14 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
-      const startedMs = Date.now();
+      const [startedMs, changesBefore] = [Date.now(), db.changes];
       let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
         read = await get();
         if (read === undefined) {
           await db.health.watch(assertContainer(db, startedMs));
-          callAbsent(db, path);
+          callAbsent(db, path, changesBefore);
         }
       }
       if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {

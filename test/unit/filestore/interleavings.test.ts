@@ -1,5 +1,6 @@
 /** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createLog } from '../../../src/base/log.js';
@@ -145,6 +146,48 @@ describe('what may interleave', () => {
     assert.equal(await client.exists(gone.name), false);
     assert.deepEqual(await client.readFile(back.name), back.content);
     assert.deepEqual(store.names(CONTAINER), [back.name]);
+  });
+
+  it('A name that waits behind `.__gc` is not forgotten because Swift cannot be asked for its blob.', async () => {
+    const client = await start({ lookupWaitMs: 100 });
+    const blob = makeBlob(1, 2000);
+    const alias = `${blob.name}.__gc`;
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await client.rename(blob.name, alias);
+    await drained();
+    await stop();
+    // Without its list of names the mount cannot say what Swift has.
+    rmSync(path.join(directory, 'spool/v1/db/names-1'));
+    store.down = true;
+    const later = await start({ lookupWaitMs: 100 });
+    assert.equal(await later.exists(alias), false);
+    store.down = false;
+    await eventually('Swift is back', () => filestore.databases[0]?.state === 'serving');
+    assert.equal(await later.exists(blob.name), false);
+    assert.deepEqual(await later.readFile(alias), blob.content);
+  });
+
+  it('A read that Swift answers with "not there" forgets no name that was written meanwhile.', async () => {
+    const blob = makeBlob(1, 2000);
+    store.plant(CONTAINER, blob.name, blob.content);
+    const client = await start();
+    assert.equal((await client.stat(blob.name)).sizeBytes, 2000);
+    await eventually('the name is known', () => filestore.databases[0]?.knownNames === 1);
+    store.uproot(CONTAINER, blob.name);
+    let asked = 0;
+    const container = hold(({ method }) => method === 'headContainer' && asked === 2);
+    const { before } = store;
+    store.before = async (request) => {
+      if (request.method === 'get') asked++;
+      await before?.(request);
+    };
+    const reading = client.readFile(blob.name);
+    await container.held;
+    await client.writeFile(blob.name, blob.content);
+    container.go();
+    assert.deepEqual(await reading, blob.content);
+    assert.equal(filestore.databases[0]?.knownNames, 1);
   });
 
   it('Objects that are no files of the database, as other tools leave them, are not shown and hold nothing up.', async () => {
