@@ -192,18 +192,26 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
 async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<void> {
   const sinceMs = Date.now() - db.trustMs;
   const shard = isShardName(directory) ? directory : undefined;
-  const doubtful: string[] = [];
+  const unshown: string[] = [];
   db.catalog.forEachIn(directory, (name, kind) => {
     const path = joinPath(directory, name);
-    if (kind === 'file' && !shown.has(path) && doubtful.length < MOST_ASKED) doubtful.push(path);
+    if (kind === 'file' && !shown.has(path)) unshown.push(path);
   });
   const isTrusted = (path: string): boolean =>
     shard !== undefined && shardOfBlobPath(path) === shard
       ? db.catalog.blobSize(shard, path, sinceMs) >= 0
       : (db.catalog.other(path)?.checkedAtMs ?? 0) > sinceMs;
-  const queue = doubtful.filter((path) => !isTrusted(path));
+  const queue = unshown.filter((path) => !isTrusted(path)).slice(0, MOST_ASKED);
   const worker = async (): Promise<void> => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) await headOf(db, path);
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      try {
+        await headOf(db, path);
+      } catch (error) {
+        // What is wrong with one file says nothing of the listing.
+        if (kindOf(error) !== 'corrupt') throw error;
+        db.log.debug('listing.unshown', { path: displayName(path), reason: messageOf(error) });
+      }
+    }
   };
   await Promise.all(Array.from({ length: ASKED_AT_ONCE }, worker));
 }
