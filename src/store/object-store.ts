@@ -119,8 +119,8 @@ export interface ObjectStore {
   listContainers(prefix: string, options?: RequestOptions): AsyncIterable<readonly string[]>;
 
   /**
-   * Which account this is: the same text after each login to it, another one elsewhere, where containers of the same names are others. Asks
-   * for a login at most.
+   * Which account this is: the same text after each login to it, and another one in another account, where containers of the same names are
+   * others. Two regions or clusters may have the same: a container that is missing is not explained by it. Asks for a login at most.
    */
   account(options?: RequestOptions): Promise<string>;
   /** Resolves when the store answers at all: any HTTP answer of Swift to a cheap request with our token. Throws as the others do. */

@@ -196,9 +196,10 @@ class UndiciSwiftStore implements SwiftStore {
     return listContainerNames(this.#requester, prefix, options);
   }
 
-  /** The path of the storage URL: the same by whichever name or address the server is reached. */
+  /** The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. */
   async account(): Promise<string> {
-    return new URL((await this.#sessions.session()).storageUrl).pathname.replace(/\/+$/, '');
+    const { pathname } = new URL((await this.#sessions.session()).storageUrl);
+    return pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
   }
 
   async probe(options: RequestOptions = {}): Promise<void> {

@@ -103,14 +103,14 @@ describe('what is no word of Swift', () => {
       await mount.terminate();
       await proxy.up();
       const other = await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') }));
-      assert.match(other, /odoo-moved was in account \/v1\/AUTH_test, and these credentials are for account \/v1\/AUTH_test2/);
+      assert.match(other, /odoo-moved was in account AUTH_test, and these credentials are for account AUTH_test2/);
       assert.match(other, /--accept-new-container/);
       await mount.restart({ swift: login() });
       await mount.drained();
       assert.deepEqual(await (await swift.client()).get('odoo-moved', late.name), late.content);
       await mount.terminate();
       await removeContainer('odoo-moved');
-      assert.match(await refusal(mount.restart()), /odoo-moved is missing in account \/v1\/AUTH_test; 2 files are known to be in it/);
+      assert.match(await refusal(mount.restart()), /odoo-moved is missing in account AUTH_test; 2 files are known to be in it/);
       await mount.restart({ args: [...SHORT_WAITS, '--accept-new-container'] });
       await assert.rejects(fs.stat(mount.file(known.name)), { code: 'ENOENT' });
       await write(mount, late);
@@ -138,7 +138,7 @@ describe('what is no word of Swift', () => {
       assert.ok(states.includes('gone degraded') && states.includes('kept serving'), states.join());
       assert.equal((await mount.status()).safeToLoseThisMachine, false);
       assert.equal(await (await swift.client()).list('odoo-gone'), undefined);
-      assert.match(await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') })), /was in account \/v1\/AUTH_test/);
+      assert.match(await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') })), /was in account AUTH_test/);
       await mount.restart({ swift: login(), args: [...SHORT_WAITS, '--accept-new-container'] });
       await mount.drained();
       assert.deepEqual(await (await swift.client()).get('odoo-gone', late.name), late.content);

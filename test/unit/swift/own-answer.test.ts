@@ -100,7 +100,7 @@ void describe('something else answers in the place of Swift', () => {
     });
   }
 
-  void test('the account is the path of the storage URL, by whichever name the server is reached', async () => {
+  void test('the account is the last part of the storage URL, by whichever name or path the server is reached', async () => {
     const at = async (storageUrl: string): Promise<string> => {
       const one = createSwiftStore({ ...TEST_SETTINGS, token: 't', storageUrl }, { log: SILENT_LOG, userAgent: 'unit' });
       try {
@@ -109,7 +109,8 @@ void describe('something else answers in the place of Swift', () => {
         await one.close();
       }
     };
-    assert.equal(await at('http://a.example:8080/v1/AUTH_a/'), '/v1/AUTH_a');
-    assert.equal(await at('https://b.example/v1/AUTH_a'), '/v1/AUTH_a');
+    assert.equal(await at('http://a.example:8080/v1/AUTH_a/'), 'AUTH_a');
+    assert.equal(await at('https://b.example/v1/AUTH_a'), 'AUTH_a');
+    assert.equal(await at('https://proxy.example/object-store/swift/v1/AUTH_a'), 'AUTH_a');
   });
 });
