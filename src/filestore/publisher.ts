@@ -5,6 +5,7 @@
  *
  * What may interleave: each PUT and DELETE re-checks, under the blob's lock, that its record is still the current one.
  */
+import { setMaxListeners } from 'node:events';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending, Tombstone } from '../spool/spool.js';
@@ -52,6 +53,8 @@ export class Publisher {
 
   constructor(db: Database) {
     this.#db = db;
+    // A listener for each piece of work that runs, which Node would take for a leak.
+    setMaxListeners(0, this.#stopped.signal);
     db.wake = () => {
       this.#woken = true;
       this.#wake();
