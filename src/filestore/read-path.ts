@@ -27,17 +27,19 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
   const known = knownBlob(db, blob);
   const pending = db.spool.pending.get(blob);
   if (known !== undefined && pending === undefined) {
-    const held = db.cache.openHeld(cacheKeyOf(blob, ''));
-    if (held !== undefined) {
-      if (db.walk.isWalking) db.walk.opened(blob, false);
-      const stat = known.sizeBytes === held.sizeBytes ? known : { ...known, sizeBytes: held.sizeBytes };
-      return new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
-    }
-    const cached = db.cache.open(cacheKeyOf(blob, ''));
+    const key = cacheKeyOf(blob, '');
+    const held = db.cache.openHeld(key);
+    const cached = held ?? db.cache.open(key);
     if (cached !== undefined && !(cached instanceof Promise)) {
       if (db.walk.isWalking) db.walk.opened(blob, false);
-      return new WholeFile(cached, known.sizeBytes === cached.sizeBytes ? known : { ...known, sizeBytes: cached.sizeBytes }, true);
+      const stat = known.sizeBytes === cached.sizeBytes ? known : { ...known, sizeBytes: cached.sizeBytes };
+      return held === undefined ? new WholeFile(cached, stat, true) : new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
     }
+    // It is being hashed, and is opened again below: this hold on it would keep it from eviction for ever.
+    cached?.then(
+      (file) => file?.close(),
+      () => undefined, // told to who opens it below
+    );
   }
   return openVerified(db, path, requester);
 }
