@@ -12,7 +12,8 @@
  * A machine that finds another one at a renewal stays bound (its writes are content that nobody else lacks the right to), but `refusal` is set, and
  * the publisher keeps its deletes back.
  */
-import { FilestoreError, kindOf, StoreAnswered } from '../base/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName, fromUtf8 } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
@@ -31,6 +32,8 @@ export const DROPPED_KEY = 'osf-dropped';
 const REMADE_MS = 60_000;
 /** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
 const SECOND_LOOK_MS = 2_000;
+/** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
+const DOUBT_LOOK_MS = 1_000;
 const NOTHING: ContainerInfo = { objectCount: 0, bytesUsed: 0, metadata: {}, storagePolicy: undefined };
 
 /** Container metadata that holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
@@ -203,9 +206,15 @@ export class ContainerBinding {
     this.#isEnded = false;
   }
 
-  /** The refusal may end by itself soon: it is not known yet whether a life before of this very daemon is meant. */
-  get isDoubted(): boolean {
-    return this.#isDoubted;
+  /**
+   * For a start that was refused: waits a moment when the refusal may end by itself soon, because it is not known yet whether a life before of
+   * this very daemon is meant.
+   * @throws `refusal` when there is no such doubt
+   */
+  async restIfDoubted(refusal: unknown): Promise<void> {
+    if (!this.#isDoubted) throw refusal;
+    this.#options.log.debug('container.doubted', { reason: messageOf(refusal) });
+    await delay(DOUBT_LOOK_MS);
   }
 
   /**

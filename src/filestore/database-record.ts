@@ -48,7 +48,7 @@ export function readRecord(file: string): DatabaseRecord | undefined {
 }
 
 /** Durable when it returns. What stands there already is not written again: a start on a full disk can do without. */
-export function writeRecord(file: string, record: DatabaseRecord): void {
+function writeRecord(file: string, record: DatabaseRecord): void {
   const text = JSON.stringify({ format: FORMAT, ...record });
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
   makeDurableDirectory(dirname(file), DIRECTORY_MODE);

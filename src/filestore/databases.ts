@@ -23,8 +23,6 @@ const DROP_PAUSE_MS = 2_000;
 const DROP_FIRST_PAUSE_MS = 50;
 /** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
 const LOOK_PAUSE_MS = 1_000;
-/** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
-const DOUBT_LOOK_MS = 1_000;
 
 export class Databases {
   readonly #shared: SharedParts;
@@ -87,9 +85,7 @@ export class Databases {
         db.binding.assertMayBind(info);
         return;
       } catch (error) {
-        if (!db.binding.isDoubted) throw error;
-        db.log.debug('container.doubted', { reason: messageOf(error) });
-        await delay(DOUBT_LOOK_MS);
+        await db.binding.restIfDoubted(error);
       }
     }
   }

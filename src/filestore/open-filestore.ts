@@ -3,7 +3,6 @@
  *
  * A first mount needs Swift: it is refused with the reason. A container served before mounts degraded while Swift is away (ruling 7).
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, fromUtf8, joinPath } from '../base/names.js';
@@ -20,9 +19,6 @@ import { StoreHealth } from './store-health.js';
 
 /** df of a mount: object storage has no end that we could name. */
 const TOTAL_BYTES = 2 ** 50;
-
-/** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
-const DOUBT_LOOK_MS = 1_000;
 
 /** Kinds after which a container that was served before is mounted all the same. */
 const DEGRADED_KINDS = new Set(['unavailable', 'bad-credentials', 'forbidden']);
@@ -89,9 +85,7 @@ async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
         if (!binding.isBound) await binding.ensure();
         return;
       } catch (error) {
-        if (!binding.isDoubted) throw error;
-        shared.log.debug('container.doubted', { reason: messageOf(error) });
-        await delay(DOUBT_LOOK_MS);
+        await binding.restIfDoubted(error);
       }
     }
   };

@@ -162,7 +162,7 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
 }
 
 /** Durable on this machine, owed to Swift. */
-export async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
+async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   await admit(db, digest.sizeBytes);
   // Before the seal, whose sync covers it: an alias that comes back in a power cut would hide what was sealed.
   endAlias(db, path);

@@ -7,7 +7,7 @@ import type * as Undici from 'undici';
 
 const require = createRequire(import.meta.url);
 
-export const AGENT_MODULE = 'undici/lib/dispatcher/agent.js';
+const AGENT_MODULE = 'undici/lib/dispatcher/agent.js';
 
 export function loadAgent(): typeof Undici.Agent {
   try {
