@@ -87,11 +87,20 @@ export class PartialFile {
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 
-  /** Hands the descriptor over: the file is whole, and no read is under way. */
+  /**
+   * Hands the descriptor over: the file is whole, and no read is under way. It can only read (unless there is no descriptor to be had now):
+   * a file that is held open for writing keeps its disk from being remounted read-only.
+   */
   take(): number {
     const fd = this.#fd;
     this.#fd = -1;
-    return fd;
+    try {
+      const readFd = openSync(`/proc/self/fd/${fd}`, 'r');
+      closeSync(fd);
+      return readFd;
+    } catch {
+      return fd;
+    }
   }
 
   discard(): void {
