@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Blob } from '../../helpers/blobs.js';
@@ -24,6 +35,7 @@ test('A blob that was filled is opened in the same turn, and by nobody else on t
   const again = cache.open(keyOf(blob));
   assert.ok(again !== undefined && !(again instanceof Promise));
   assert.equal(again.fd, file.fd);
+  assert.throws(() => writeSync(file.fd, 'x'), { code: 'EBADF' }, 'it is open for reading only');
   assert.deepEqual(await bytesOfFile(file), blob.content);
   file.close();
   file.close();

@@ -1,6 +1,6 @@
 /** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createLog } from '../../../src/base/log.js';
@@ -17,6 +17,17 @@ import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 
 const CONTAINER = 'odoo-db';
+
+/** What this process has open, removed files too. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
 
 describe('what may interleave', () => {
   let store: MemoryStore;
@@ -90,6 +101,20 @@ describe('what may interleave', () => {
     } finally {
       mock.timers.reset();
     }
+  });
+
+  it('a blob that is hashed while it is opened is held by its readers alone', async () => {
+    const client = await start();
+    const blob = makeBlob(8, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await drained();
+    await stop();
+    await start();
+    assert.deepEqual(await mount.client.readFile(blob.name), blob.content);
+    const key = `sha1-${blob.sha1}` as const;
+    cache.forget(key);
+    await eventually('its last descriptor is closed', () => !openFiles().some((file) => file.includes(key)));
   });
 
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
