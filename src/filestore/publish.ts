@@ -83,7 +83,7 @@ export async function publish(db: Database, publication: Publication): Promise<v
       `Swift cannot be reached and write_mode is strict: ${displayName(publication.path)} was not stored`,
     );
   }
-  await sealNow(db, publication);
+  await seal(db, publication);
 }
 
 const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
@@ -161,8 +161,8 @@ export function learn(db: Database, path: string, digest: Pick<FileDigest, 'size
   db.damaged.delete(path);
 }
 
-/** Durable on this machine, owed to Swift. */
-async function sealNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
+/** Durable on this machine, owed to Swift. @throws FilestoreError no-space; stale when the bytes are not wanted under the path any more */
+export async function seal(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   await admit(db, digest.sizeBytes);
   // Before the seal, whose sync covers it: an alias that comes back in a power cut would hide what was sealed.
   endAlias(db, path);

@@ -5,20 +5,21 @@
  *   marker → marker            rename on this disk
  *   xx/SHA ⇄ xx/SHA.__gc       a record (ruling 13)
  *   pending → any              a record in the journal
- *   object → any               server-side COPY, then a tombstone
+ *   object → content name      into the spool, if its bytes hash to the name, then as pending
+ *   object → any other         server-side COPY, then a tombstone
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
 import { FilestoreError } from '../base/errors.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import type { StagingFile } from '../spool/spool.js';
 import type { Database } from './database.js';
 import { forgetBuried, unlink } from './delete-path.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
-import { endAlias } from './publish.js';
+import { endAlias, seal } from './publish.js';
 import { fillWhole } from './read-path.js';
-import { digestFile } from '../base/file-digest.js';
 
 export async function rename(db: Database, from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
   const [fromKind, toKind] = [kindOfPath(from), kindOfPath(to)];
@@ -49,7 +50,7 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   if (toKind === 'alias')
     throw new FilestoreError('not-permitted', `${displayName(to)}: a name ending in .__gc is made by renaming its blob`);
   await db.live.get(from)?.flush();
-  if (!db.spool.pending.has(from)) await assertHashes(db, from, to, requester);
+  if (!db.spool.pending.has(from)) await takeForContentName(db, from, to, requester);
   // A close meanwhile belongs to the name that the file has in the end, also when this rename fails.
   const decided = [db.live.get(from), db.live.get(to)].map((live) => live?.holdName());
   try {
@@ -114,19 +115,34 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
   db.wake();
 }
 
-/** What only Swift has gets a content name only when its bytes hash to it. @throws corrupt, cross-device where that cannot be told */
-async function assertHashes(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+/**
+ * What only Swift has gets a content name only when its bytes hash to it, and by the spool: a COPY would take whatever stands there by then.
+ * @throws corrupt, stale when it was replaced meanwhile, cross-device where its bytes cannot be told
+ */
+async function takeForContentName(db: Database, from: string, to: string, requester: Requester): Promise<void> {
   const [known, sha1] = [db.catalog.other(from), contentSha1(to)];
   if (sha1 === undefined || contentSha1(from) === sha1) return;
   if (known?.md5 === undefined) throw crossDevice(from, to);
   const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
-  const digest = await digestFile(displayName(from), file.fd).finally(() => file.close());
-  if (digest.sha1 !== sha1)
-    throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
+  let staging: StagingFile;
+  try {
+    staging = await db.spool.createStagingFrom(`/proc/self/fd/${file.fd}`);
+  } finally {
+    file.close();
+  }
+  try {
+    const digest = await staging.digest();
+    if (digest.sha1 !== sha1)
+      throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
+    const isWanted = (): boolean => db.catalog.other(from)?.md5 === known.md5;
+    await seal(db, { path: from, staging, digest, mtimeMs: known.mtimeMs, isWanted });
+  } finally {
+    await staging.discard();
+  }
 }
 
 async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<void> {
-  const [known, sha1, sizeBytes] = [db.catalog.other(from), contentSha1(to), db.catalog.sizeOf(from)];
+  const [known, sizeBytes] = [db.catalog.other(from), db.catalog.sizeOf(from)];
   // Only an origin has it, or it would be a temporary name in Swift, or the spool would put what it owes of the target over the copy: mv copies
   // through the mount.
   if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || db.spool.pending.has(to)) throw crossDevice(from, to);
@@ -147,7 +163,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     db.spool.exhume(to);
     endAlias(db, to);
     if (db.spool.mayRise(to)) await db.spool.sync();
-    if (sha1 !== undefined) db.learnBlob(to, sizeBytes);
+    if (contentSha1(to) !== undefined) db.learnBlob(to, sizeBytes);
     else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
     moveTimes(db, from, to);
   };

@@ -132,6 +132,30 @@ describe('what may interleave', () => {
     assert.equal((await client.readFile('a.2')).toString(), 'one');
   });
 
+  it('what another node puts under a name while it is renamed to a content name is never stored under that', async () => {
+    const client = await start({ nodes: 'many' });
+    const blob = makeBlob(9, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile('upload.bin', blob.content);
+    await drained();
+    // Once its bytes were read: at the first request that changes anything.
+    store.before = async ({ method }) => {
+      if (method === 'copy' || method === 'put') store.plant(CONTAINER, 'upload.bin', makeBlob(10, 1000).content);
+    };
+    await client.rename('upload.bin', blob.name);
+    await drained();
+    assert.deepEqual(store.peek(CONTAINER, blob.name), blob.content);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    store.before = undefined;
+    const wrong = makeBlob(11, 1000);
+    await client.writeFile('wrong.bin', blob.content);
+    await drained();
+    await client.mkdir(wrong.sha1.slice(0, 2));
+    await assert.rejects(client.rename('wrong.bin', wrong.name), /does not hash to/);
+    assert.deepEqual(await client.readFile('wrong.bin'), blob.content);
+    assert.equal(store.peek(CONTAINER, wrong.name), undefined);
+  });
+
   it('a blob renamed onto its name is there, although its old self still waits behind `.__gc`', async () => {
     const client = await start();
     const blob = makeBlob(1, 2000);
