@@ -34,7 +34,8 @@ export class StoreHealth {
   readonly #store: ObjectStore;
   readonly #stallMs: number;
   readonly #log: Log;
-  readonly #watch: NodeJS.Timeout;
+  /** Runs while somebody waits or a silence is to be told: an idle mount wakes for nothing. */
+  #watch: NodeJS.Timeout | undefined;
   /** In the order they began to wait. */
   readonly #waiters = new Set<Waiter>();
   readonly #returned = new Set<() => void>();
@@ -44,7 +45,7 @@ export class StoreHealth {
   /** This absence has been logged. */
   #told = false;
   #lastAnswerMs = 0;
-  #lookedAtMs = Date.now();
+  #lookedAtMs = 0;
   #isProbing = false;
 
   /** @param stallMs silence on every running request after which Swift counts as away */
@@ -52,7 +53,6 @@ export class StoreHealth {
     this.#store = store;
     this.#stallMs = stallMs;
     this.#log = log;
-    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
   }
 
   get isAway(): boolean {
@@ -109,6 +109,7 @@ export class StoreHealth {
       };
       const waiter: Waiter = { sinceMs: Date.now(), onAway: (error) => settle(() => reject(error)) };
       this.#waiters.add(waiter);
+      this.#keepWatch();
       const late = (): void =>
         waiter.onAway(new FilestoreError('unavailable', `Swift did not answer this question within ${patienceMs} ms`));
       const timer = patienceMs === undefined ? undefined : setTimeout(late, patienceMs).unref();
@@ -136,6 +137,7 @@ export class StoreHealth {
 
   close(): void {
     clearInterval(this.#watch);
+    this.#watch = undefined;
     this.#stopped.abort();
   }
 
@@ -143,17 +145,27 @@ export class StoreHealth {
     return new FilestoreError('unavailable', `Swift cannot be reached: ${this.#reason ?? 'no answer'}`);
   }
 
+  #keepWatch(): void {
+    if (this.#watch !== undefined || this.#stopped.signal.aborted) return;
+    this.#lookedAtMs = Date.now();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
+  }
+
   /** Looks for silence. A turn of the loop that comes late says that this process was not running, not that Swift was silent. */
   #look(): void {
     const now = Date.now();
     if (now - this.#lookedAtMs > LATE_MS) this.#lastAnswerMs = now;
     this.#lookedAtMs = now;
-    if (this.#awaySinceMs !== undefined) {
-      if (!this.#told && now - this.#awaySinceMs >= TELL_AFTER_MS) this.#tell();
+    if (this.#awaySinceMs !== undefined && !this.#told) {
+      if (now - this.#awaySinceMs >= TELL_AFTER_MS) this.#tell();
       return;
     }
     const oldest = this.#waiters.values().next().value;
-    if (oldest === undefined) return;
+    if (this.#awaySinceMs !== undefined || oldest === undefined) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+      return;
+    }
     const silentMs = Math.min(now - oldest.sinceMs, now - this.#lastAnswerMs, this.#store.stalledMs);
     if (silentMs >= this.#stallMs) this.#away(`no answer for ${(silentMs / 1000).toFixed(1)} s`, 'quiet');
   }
@@ -168,6 +180,7 @@ export class StoreHealth {
       if (!this.#isProbing) void this.#probe();
     }
     if (how === 'loud' && !this.#told) this.#tell();
+    this.#keepWatch();
   }
 
   #tell(): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import { FilestoreError, StoreAnswered } from '../../../src/base/errors.js';
 import { SILENT_LOG } from '../../../src/base/log.js';
 import { StoreHealth } from '../../../src/filestore/store-health.js';
@@ -32,6 +32,29 @@ void describe('health of the store', () => {
       await assert.rejects(health.watch(Promise.reject(new StoreAnswered('answered 429'))));
       assert.equal(health.isAway, false);
     } finally {
+      health.close();
+    }
+  });
+
+  void test('silence is seen by who waits, and watched for by nobody else', async () => {
+    const store = new MemoryStore();
+    const health = new StoreHealth(store, 300, SILENT_LOG);
+    const [started, ended] = [mock.method(globalThis, 'setInterval').mock, mock.method(globalThis, 'clearInterval').mock];
+    const awake = setInterval(() => undefined, 1000);
+    try {
+      store.pause();
+      await assert.rejects(
+        health.answerOrAway(() => store.head('c', 'a')),
+        /no answer for/,
+      );
+      assert.equal(health.isAway, true);
+      store.resume();
+      await eventually('Swift is back', () => !health.isAway);
+      assert.equal(await health.answerOrAway(() => store.head('c', 'a')), undefined);
+      await eventually('nothing is watched any more', () => started.callCount() > 1 && ended.callCount() === started.callCount() - 1);
+    } finally {
+      mock.restoreAll();
+      clearInterval(awake);
       health.close();
     }
   });
