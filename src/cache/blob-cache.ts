@@ -166,9 +166,8 @@ class DiskCache implements OpenedCache {
   async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
     const path = this.#layout.pathOf(key);
     try {
-      this.#makeDirectoryOf(key);
       try {
-        renameSync(file, path);
+        this.#moveIn(file, key);
       } catch (error) {
         if (kindOf(error) !== 'cross-device') throw error;
         const temporary = this.#temporaryPath();
@@ -348,8 +347,7 @@ class DiskCache implements OpenedCache {
     if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);
     try {
       if (this.#unwanted.has(key)) throw new FilestoreError('not-found', `${key} was deleted meanwhile`);
-      this.#makeDirectoryOf(key);
-      renameSync(temporary, this.#layout.pathOf(key));
+      this.#moveIn(temporary, key);
     } catch (error) {
       if (kindOf(error) !== 'not-found') this.complain(error);
       unlink(temporary, () => undefined);
@@ -369,8 +367,16 @@ class DiskCache implements OpenedCache {
     this.#ledger.set(key, fingerprint.sizeBytes);
   }
 
-  #makeDirectoryOf(key: CacheKey): void {
-    mkdirSync(this.#layout.directoryOf(key), { recursive: true, mode: DIRECTORY_MODE });
+  /** Under its name. Of 256 folders nearly every one is there already. */
+  #moveIn(file: string, key: CacheKey): void {
+    const path = this.#layout.pathOf(key);
+    try {
+      renameSync(file, path);
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') throw error;
+      mkdirSync(this.#layout.directoryOf(key), { recursive: true, mode: DIRECTORY_MODE });
+      renameSync(file, path);
+    }
   }
 
   #temporaryPath(): string {

@@ -27,6 +27,8 @@ export interface HeldFile extends CachedFile {
 export interface FillSource {
   /** For logs: `swift`, or the origin's path. */
   readonly description: string;
+  /** How long it is believed to be: then the file for it is made while the source is being asked. */
+  readonly expectedBytes?: number | undefined;
   /** @returns undefined when this source does not have it (it said so) */
   open(startByte: number, signal: AbortSignal): Promise<{ readonly body: Readable; readonly totalBytes: number } | undefined>;
 }

@@ -52,6 +52,8 @@ export class Download {
   readonly #total = new Deferred<number>();
   #source: FillSource | undefined;
   #partial: PartialFile | undefined;
+  /** Made for the answer that is awaited. */
+  #prepared: { readonly file: PartialFile; readonly expectedBytes: number } | undefined;
   #hash = createHash('sha1');
   #totalBytes: number | undefined;
   #wasSeen = false;
@@ -131,6 +133,8 @@ export class Download {
       this.#total.reject(this.#failure);
       throw this.#failure;
     } finally {
+      this.#prepared?.file.discard();
+      this.#prepared = undefined;
       this.#sides.close();
       this.#waiters.wakeAll();
     }
@@ -159,7 +163,7 @@ export class Download {
     let fruitless = 0;
     for (let openings = 1; ; openings++) {
       const start = this.#partial?.writtenBytes ?? 0;
-      const opened = await source.open(start, this.#abort.signal);
+      const opened = await this.#open(source, start);
       if (opened === undefined) return false;
       let partial: PartialFile;
       try {
@@ -182,6 +186,35 @@ export class Download {
     }
   }
 
+  /** Asks, and makes the file ready meanwhile: that takes a disk a good part of the time that an answer takes. */
+  async #open(source: FillSource, start: number): ReturnType<FillSource['open']> {
+    const { expectedBytes } = source;
+    if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined)
+      return source.open(start, this.#abort.signal);
+    const opening = source.open(start, this.#abort.signal);
+    // After this turn of the loop, in which the question goes out.
+    const preparing = setImmediate(() => {
+      try {
+        this.#prepared = { file: this.#options.createPartial(expectedBytes), expectedBytes };
+      } catch (error) {
+        this.#options.log.debug('cache.not-prepared', { key: this.key, reason: messageOf(error) });
+      }
+    });
+    try {
+      return await opening;
+    } finally {
+      clearImmediate(preparing);
+    }
+  }
+
+  #takePrepared(totalBytes: number): PartialFile | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared?.expectedBytes === totalBytes) return prepared.file;
+    prepared?.file.discard();
+    return undefined;
+  }
+
   /** Opens the file at the first answer; another size later is another object. */
   #expect(totalBytes: number, source: FillSource): PartialFile {
     if (this.#partial !== undefined && this.#totalBytes === totalBytes) return this.#partial;
@@ -191,7 +224,7 @@ export class Download {
     }
     this.#partial?.discard();
     this.#hash = createHash(algorithmOf(this.key));
-    this.#partial = this.#options.createPartial(totalBytes);
+    this.#partial = this.#takePrepared(totalBytes) ?? this.#options.createPartial(totalBytes);
     this.#totalBytes = totalBytes;
     this.#total.resolve(totalBytes);
     this.#waiters.wakeAll();

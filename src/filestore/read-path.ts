@@ -9,6 +9,7 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from
 import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
+import { Patience } from '../base/patience.js';
 import type { Priority } from '../base/priority-limiter.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
@@ -114,6 +115,7 @@ export interface SourceOptions {
 export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }: SourceOptions = {}): readonly FillSource[] {
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
+    expectedBytes: db.catalog.sizeOf(path),
     open: async (start, signal) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
       const options = { priority, signal, timeoutMs: db.settings.readTimeoutMs };
@@ -151,14 +153,21 @@ const WORTH_A_SECOND_TRY = new Set(['corrupt', 'not-found', 'interrupted']);
 
 /** @throws not-found, corrupt, unavailable after `read_timeout` */
 export async function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
-  const late = AbortSignal.timeout(db.settings.readTimeoutMs);
-  const either = AbortSignal.any([signal, late]);
+  const patience = new Patience(signal, db.settings.readTimeoutMs);
+  try {
+    return await fillPatiently(db, path, key, signal, patience);
+  } finally {
+    patience.end();
+  }
+}
+
+async function fillPatiently(db: Database, path: string, key: CacheKey, caller: AbortSignal, patience: Patience): Promise<CachedFile> {
   let isSecondTry = false;
   let damaged: unknown;
   for (;;) {
-    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), either);
+    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), patience.signal);
     try {
-      const file = await untilAborted(fill, either);
+      const file = await untilAborted(fill, patience.signal);
       db.damaged.delete(path);
       return file;
     } catch (error) {
@@ -166,19 +175,19 @@ export async function fillWhole(db: Database, path: string, key: CacheKey, signa
         db.noteDamaged(path, messageOf(error));
         damaged = error;
       }
-      if (signal.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
-      if (kindOf(error) === 'unavailable' && !late.aborted) {
+      if (caller.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
+      if (kindOf(error) === 'unavailable' && !patience.isLate) {
         // "Don't know" is a delay first: Swift may be back within read_timeout.
-        await pause(db, either, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
-        if (!late.aborted) continue;
+        await pause(db, patience.signal, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
+        if (!patience.isLate) continue;
       }
-      if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !late.aborted) {
+      if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !patience.isLate) {
         // Bytes may be spoilt on their way; where they are spoilt in their place, a second reading says so. And a download is shared by all
         // databases: that another one's container lacks the blob says nothing of ours.
         isSecondTry = true;
         continue;
       }
-      if (late.aborted)
+      if (patience.isLate)
         throw new FilestoreError(
           'unavailable',
           `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,

@@ -208,3 +208,30 @@ test('Closing the cache ends what is running.', async () => {
   await cache.close();
   await whole;
 });
+
+test('The file is made while the source is asked, and goes when that has another length or nothing.', async () => {
+  const directory = tempDir('cache');
+  const cache = await open(directory);
+  const blob = makeBlob(1, 1000);
+  const files = (): string[] => readdirSync(join(directory, 'v1', 'tmp'));
+  const asked = (answer: FillSource['open'], expectedBytes: number): FillSource => ({
+    description: 'slow',
+    expectedBytes,
+    open: async (start, signal) => {
+      await until(() => files().length === 1);
+      return answer(start, signal);
+    },
+  });
+  const good = new GoodSource(blob.content);
+  const none = cache.fill(keyOf(blob), [asked(() => Promise.resolve(undefined), 1000)], PATIENT);
+  await assert.rejects(none.whole, { kind: 'not-found' });
+  assert.deepEqual(files(), []);
+  for (const expectedBytes of [1000, 999]) {
+    const file = await cache.fill(keyOf(blob), [asked((start) => good.open(start), expectedBytes)], PATIENT).whole;
+    assert.deepEqual(await bytesOfFile(file), blob.content);
+    file.close();
+    assert.deepEqual(files(), []);
+    cache.forget(keyOf(blob));
+  }
+  await cache.close();
+});
