@@ -1,12 +1,15 @@
 /** Moves a tree by the product's own Swift client, as a program of its own so that its CPU can be counted: `put|get CONTAINER DIRECTORY LIST CONCURRENCY`. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { createLog } from '../src/base/log.js';
 import { saveObject } from '../src/swift/files/save-object.js';
 import { sendFile } from '../src/swift/files/send-file.js';
 import { createSwiftStore } from '../src/swift/swift-store.js';
 import { TEST_SETTINGS } from '../test/helpers/swift-settings.js';
 
+// As the command does (src/cli/odoo-swiftfs.cts).
+setFlagsFromString('--liftoff-only');
 const [what, container = '', directory = '', list = '', concurrency = '8'] = process.argv.slice(2);
 const { ST_AUTH: authUrl = '', ST_USER: username = '', ST_KEY: password = '' } = process.env;
 const settings = { ...TEST_SETTINGS, authUrl, username, password, connections: Number(concurrency), requestTimeoutMs: 600_000 };

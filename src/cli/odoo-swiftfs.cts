@@ -4,5 +4,10 @@
  * uses it, so the size is set here, before any. Eight: reads of the FUSE device by the plain Node transport hold two threads for ever, and
  * the disk needs the others.
  */
+import v8 = require('node:v8');
+
 if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOOL_SIZE'] = '8'; // eslint-disable-line no-restricted-syntax -- the same
+// These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
+// a process does not end before its compiler has.
+if (['swift', 'login'].includes(process.argv[2] ?? '')) v8.setFlagsFromString('--liftoff-only');
 void import('./main.js');
