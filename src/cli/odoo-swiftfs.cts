@@ -4,7 +4,7 @@
  * uses it, so the size is set here, before any. Eight: reads of the FUSE device by the plain Node transport hold two threads for ever, and
  * the disk needs the others.
  */
-import v8 = require('node:v8');
+import v8 = require('node:v8'); // eslint-disable-line @typescript-eslint/no-require-imports -- this one file is CommonJS
 
 if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOOL_SIZE'] = '8'; // eslint-disable-line no-restricted-syntax -- the same
 // These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
