@@ -105,7 +105,7 @@ export class Download {
       if (this.#shared !== undefined) return readShared(this.#shared.share(), offset, length);
       const end = Math.min(offset + length, this.#totalBytes ?? Number.POSITIVE_INFINITY);
       if (end <= offset) return new Uint8Array(0);
-      const written = this.#partial?.writtenBytes ?? 0;
+      const written = this.#partial?.receivedBytes ?? 0;
       if (this.#partial !== undefined && end <= written) {
         this.#wasSeen = true;
         return this.#partial.read(offset, end - offset);
@@ -162,7 +162,7 @@ export class Download {
     this.#source = source;
     let fruitless = 0;
     for (let openings = 1; ; openings++) {
-      const start = this.#partial?.writtenBytes ?? 0;
+      const start = this.#partial?.receivedBytes ?? 0;
       const opened = await this.#open(source, start);
       if (opened === undefined) return false;
       let partial: PartialFile;
@@ -173,13 +173,13 @@ export class Download {
         throw error;
       }
       const broken = await this.#receive(opened.body, partial, opened.totalBytes);
-      if (partial.writtenBytes === opened.totalBytes) {
+      if (partial.receivedBytes === opened.totalBytes) {
         await this.#verify(partial, source);
         return true;
       }
-      fruitless = partial.writtenBytes > start ? 0 : fruitless + 1;
+      fruitless = partial.receivedBytes > start ? 0 : fruitless + 1;
       if (fruitless >= FRUITLESS_MAX || openings >= OPENINGS_MAX) {
-        const at = `broke off at byte ${partial.writtenBytes} of ${opened.totalBytes}`;
+        const at = `broke off at byte ${partial.receivedBytes} of ${opened.totalBytes}`;
         throw new FilestoreError('unavailable', `${source.description} ${at}: ${messageOf(broken ?? 'the body ended')}`, { cause: broken });
       }
       await this.#options.clock.sleep(RETRY_DELAY_MS << fruitless, this.#abort.signal);
@@ -218,7 +218,7 @@ export class Download {
   /** Opens the file at the first answer; another size later is another object. */
   #expect(totalBytes: number, source: FillSource): PartialFile {
     if (this.#partial !== undefined && this.#totalBytes === totalBytes) return this.#partial;
-    if (this.#partial !== undefined && this.#partial.writtenBytes > 0) {
+    if (this.#partial !== undefined && this.#partial.receivedBytes > 0) {
       this.#discardWrong();
       throw new FilestoreError('corrupt', `${source.description} has ${totalBytes} bytes under ${this.key}, not ${this.#totalBytes ?? 0}`);
     }
@@ -244,12 +244,12 @@ export class Download {
           return error;
         }
         if (next.done === true) return undefined;
-        if (partial.writtenBytes + next.value.length > totalBytes) {
+        if (partial.receivedBytes + next.value.length > totalBytes) {
           throw new FilestoreError('corrupt', `${this.key}: more bytes came than the ${totalBytes} that were promised`);
         }
         await partial.append(next.value);
         this.#hash.update(next.value);
-        this.#waiters.wake(partial.writtenBytes);
+        this.#waiters.wake(partial.receivedBytes);
       }
     } finally {
       discardBody(body);
@@ -259,14 +259,14 @@ export class Download {
   async #verify(partial: PartialFile, source: FillSource): Promise<void> {
     const found = this.#hash.digest('hex');
     if (found === sumOf(this.key)) {
-      await partial.settled();
-      return this.#finish(this.#options.commit(partial, partial.writtenBytes));
+      await partial.finish();
+      return this.#finish(this.#options.commit(partial, partial.receivedBytes));
     }
     this.#options.log.warn('cache.fill-wrong-hash', {
       key: this.key,
       source: source.description,
       found,
-      bytes: partial.writtenBytes,
+      bytes: partial.receivedBytes,
       remedy: 'these bytes were not kept; the copy there is damaged: put the right one in its place, or remove it',
     });
     this.#discardWrong();

@@ -2,19 +2,23 @@
  * The file that a download fills, front to back. It lies under `tmp/` of the cache, or without a name elsewhere when the cache's disk has
  * no room or breaks on the way: then what is there already is copied over and the download goes on.
  */
-import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, write, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, unlinkSync, writeSync, writev, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { kindOf } from '../base/errors.js';
 import { openAnonymousFile } from './anonymous-file.js';
 import { FILE_MODE } from './cache-layout.js';
 import { readPartOf } from './fingerprint.js';
 
-const writeAt: (fd: number, data: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesWritten: number }> =
-  promisify(write);
+const writeAll: (fd: number, data: readonly Uint8Array[], position: number) => Promise<{ bytesWritten: number }> = promisify(writev);
 
 /** Files up to this size are written synchronously: a hop through the thread pool costs more than the copy into the page cache. */
 const SYNCHRONOUS_MAX_BYTES = 1024 * 1024;
 const COPY_CHUNK_BYTES = 1024 * 1024;
+/**
+ * Of larger ones so much is written at once: the kernel keeps what came by one call in larger pieces, and reads of those are a third faster
+ * than of what came in 64 KiB.
+ */
+const WRITE_BYTES = 1024 * 1024;
 
 export interface PartialFileOptions {
   /** A free name under `tmp/`; undefined when the disk has no room for the whole. */
@@ -30,7 +34,11 @@ export class PartialFile {
   readonly #options: PartialFileOptions;
   #fd: number;
   #path: string | undefined;
+  /** In the file. */
   #writtenBytes = 0;
+  /** Behind them: not in the file yet. */
+  #tail: Uint8Array[] = [];
+  #tailBytes = 0;
   /** Reads under way: a descriptor must not be closed (and its number reused) under them. */
   readonly #reads = new Set<Promise<Uint8Array>>();
   #toClose: number[] = [];
@@ -47,48 +55,40 @@ export class PartialFile {
     return this.#path;
   }
 
-  get writtenBytes(): number {
-    return this.#writtenBytes;
+  /** What can be read. */
+  get receivedBytes(): number {
+    return this.#writtenBytes + this.#tailBytes;
   }
 
-  /** @throws FilestoreError no-space when there is no room anywhere */
+  /** @param data kept: not to be changed afterwards. @throws FilestoreError no-space when there is no room anywhere */
   async append(data: Uint8Array): Promise<void> {
-    try {
-      await this.#write(data);
-    } catch (error) {
-      if (this.#path === undefined) throw error;
-      this.#options.onUnwritable(error);
-      this.#moveAway();
-      await this.#write(data);
-    }
-    this.#writtenBytes += data.length;
+    this.#tail.push(data);
+    this.#tailBytes += data.length;
+    if (this.#tailBytes >= WRITE_BYTES || this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) await this.#write();
   }
 
-  /** The bytes so far were wrong. */
-  restart(): void {
-    ftruncateSync(this.#fd, 0);
-    this.#writtenBytes = 0;
-  }
-
-  /** @throws what read throws */
+  /** @param length no more than what was received. @throws what read throws */
   async read(position: number, length: number): Promise<Uint8Array> {
-    const read = readPartOf(this.#fd, position, length);
+    const behind = this.#readTail(position, length);
+    if (behind?.length === length) return behind;
+    const read = readPartOf(this.#fd, position, length - (behind?.length ?? 0));
     this.#reads.add(read);
     try {
-      return await read;
+      return behind === undefined ? await read : Buffer.concat([await read, behind]);
     } finally {
       this.#reads.delete(read);
       this.#closeWhatWaits();
     }
   }
 
-  /** Resolves when no read is under way. */
-  async settled(): Promise<void> {
+  /** Resolves when all of it is in the file and no read is under way. @throws FilestoreError no-space when there is no room anywhere */
+  async finish(): Promise<void> {
+    await this.#write();
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 
   /**
-   * Hands the descriptor over: the file is whole, and no read is under way. It can only read (unless there is no descriptor to be had now):
+   * Hands the descriptor over: the file is whole (`finish`). It can only read (unless there is no descriptor to be had now):
    * a file that is held open for writing keeps its disk from being remounted read-only.
    */
   take(): number {
@@ -130,12 +130,47 @@ export class PartialFile {
     }
   }
 
-  async #write(data: Uint8Array): Promise<void> {
-    const isSmall = this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES;
-    for (let done = 0; done < data.length;) {
-      const position = this.#writtenBytes + done;
-      if (isSmall) done += writeSync(this.#fd, data, done, data.length - done, position);
-      else done += (await writeAt(this.#fd, data, done, data.length - done, position)).bytesWritten;
+  /** @returns the part of a range that is not in the file yet */
+  #readTail(position: number, length: number): Uint8Array | undefined {
+    const from = Math.max(0, position - this.#writtenBytes);
+    const to = position + length - this.#writtenBytes;
+    if (to <= 0) return undefined;
+    const parts: Uint8Array[] = [];
+    let at = 0;
+    for (const data of this.#tail) {
+      if (at + data.length > from && at < to) parts.push(data.subarray(Math.max(0, from - at), to - at));
+      at += data.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await this.#writeTail();
+    } catch (error) {
+      if (this.#path === undefined) throw error;
+      this.#options.onUnwritable(error);
+      this.#moveAway();
+      await this.#writeTail();
+    }
+  }
+
+  async #writeTail(): Promise<void> {
+    while (this.#tailBytes > 0) {
+      if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) this.#wrote(writevSync(this.#fd, this.#tail, this.#writtenBytes));
+      else this.#wrote((await writeAll(this.#fd, this.#tail, this.#writtenBytes)).bytesWritten);
+    }
+  }
+
+  #wrote(bytes: number): void {
+    this.#writtenBytes += bytes;
+    this.#tailBytes -= bytes;
+    for (let left = bytes; left > 0;) {
+      const [first] = this.#tail;
+      if (first === undefined) return;
+      if (first.length > left) this.#tail[0] = first.subarray(left);
+      else this.#tail.shift();
+      left -= first.length;
     }
   }
 
