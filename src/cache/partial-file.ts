@@ -15,8 +15,8 @@ const writeAll: (fd: number, data: readonly Uint8Array[], position: number) => P
 const SYNCHRONOUS_MAX_BYTES = 1024 * 1024;
 const COPY_CHUNK_BYTES = 1024 * 1024;
 /**
- * Of larger ones so much is written at once: the kernel keeps what came by one call in larger pieces, and reads of those are a third faster
- * than of what came in 64 KiB.
+ * Of larger ones so much is written at once, from a multiple of it on: the kernel keeps what came by one call in larger pieces, and reads of
+ * those are a third faster than of what came in 64 KiB.
  */
 const WRITE_BYTES = 1024 * 1024;
 
@@ -64,7 +64,8 @@ export class PartialFile {
   async append(data: Uint8Array): Promise<void> {
     this.#tail.push(data);
     this.#tailBytes += data.length;
-    if (this.#tailBytes >= WRITE_BYTES || this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) await this.#write();
+    if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) await this.#write(this.#tailBytes);
+    else if (this.#tailBytes >= WRITE_BYTES) await this.#write(this.#tailBytes - (this.receivedBytes % WRITE_BYTES));
   }
 
   /** @param length no more than what was received. @throws what read throws */
@@ -83,7 +84,7 @@ export class PartialFile {
 
   /** Resolves when all of it is in the file and no read is under way. @throws FilestoreError no-space when there is no room anywhere */
   async finish(): Promise<void> {
-    await this.#write();
+    await this.#write(this.#tailBytes);
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 
@@ -144,21 +145,24 @@ export class PartialFile {
     return Buffer.concat(parts);
   }
 
-  async #write(): Promise<void> {
+  /** @param bytes of the tail */
+  async #write(bytes: number): Promise<void> {
+    const end = this.#writtenBytes + bytes;
     try {
-      await this.#writeTail();
+      await this.#writeTo(end);
     } catch (error) {
       if (this.#path === undefined) throw error;
       this.#options.onUnwritable(error);
       this.#moveAway();
-      await this.#writeTail();
+      await this.#writeTo(end);
     }
   }
 
-  async #writeTail(): Promise<void> {
-    while (this.#tailBytes > 0) {
-      if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) this.#wrote(writevSync(this.#fd, this.#tail, this.#writtenBytes));
-      else this.#wrote((await writeAll(this.#fd, this.#tail, this.#writtenBytes)).bytesWritten);
+  async #writeTo(end: number): Promise<void> {
+    while (this.#writtenBytes < end) {
+      const data = firstOf(this.#tail, end - this.#writtenBytes);
+      if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) this.#wrote(writevSync(this.#fd, data, this.#writtenBytes));
+      else this.#wrote((await writeAll(this.#fd, data, this.#writtenBytes)).bytesWritten);
     }
   }
 
@@ -204,4 +208,16 @@ export class PartialFile {
     for (const fd of this.#toClose) closeSync(fd);
     this.#toClose = [];
   }
+}
+
+/** The first so many bytes of several buffers. */
+function firstOf(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const first: Uint8Array[] = [];
+  let left = bytes;
+  for (const buffer of buffers) {
+    if (left <= 0) break;
+    first.push(buffer.length <= left ? buffer : buffer.subarray(0, left));
+    left -= buffer.length;
+  }
+  return first;
 }
