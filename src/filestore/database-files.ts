@@ -25,7 +25,7 @@ export class DatabaseFiles {
     return lookup(this.db, path, requester);
   }
 
-  list(path: string, requester: Requester): Promise<readonly ListedName[]> {
+  list(path: string, requester: Requester): Answer<readonly ListedName[]> {
     return list(this.db, path, requester.signal);
   }
 

@@ -4,7 +4,8 @@
  * A listing of Swift is a hint that may lag; our own changes are laid over it, so that what was made or removed here is exact at once.
  */
 import { FilestoreError, kindOf } from '../base/errors.js';
-import { displayName, joinPath, splitPath } from '../base/names.js';
+import type { Answer } from '../base/maybe-promise.js';
+import { displayName, joinPath } from '../base/names.js';
 import { refreshBelow } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
@@ -14,16 +15,28 @@ import { kindOfPath } from './path-kind.js';
 /** How long a listing of the whole container is good enough to name the shards. New names are found by lookup in any case. */
 const ROOT_LISTING_MS = 600_000;
 
-export async function list(db: Database, directory: string, signal: AbortSignal): Promise<readonly ListedName[]> {
+/** Answered in the same turn of the loop where nobody has to be asked. */
+export function list(db: Database, directory: string, signal: AbortSignal): Answer<readonly ListedName[]> {
   if (kindOfPath(directory) === 'marker') return db.local.list(directory);
-  await freshen(db, directory, signal);
+  if (db.origin === undefined && isFresh(db, directory)) return laidOver(db, directory, new Map());
+  return askAndList(db, directory, signal);
+}
+
+async function askAndList(db: Database, directory: string, signal: AbortSignal): Promise<readonly ListedName[]> {
+  if (!isFresh(db, directory)) await freshen(db, directory, signal);
   const names = new Map<string, ListedName>();
-  const listedAtMs = Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs);
   await addFromOrigin(db, directory, names);
+  return laidOver(db, directory, names);
+}
+
+/** @param names what an origin has */
+function laidOver(db: Database, directory: string, names: Map<string, ListedName>): readonly ListedName[] {
+  const listedAtMs = Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs);
   db.catalog.forEachIn(directory, (name, kind, sizeBytes) => {
     names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStat(sizeBytes, listedAtMs) });
   });
-  for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
+  if (db.aliased.size > 0 || db.spool.tombstones.size > 0)
+    for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
   addLocal(db, directory, names);
   // By name: who walks in the order of the listing and who sorts first walk alike, and can be fetched ahead of (walk-ahead.ts).
   return [...names.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -33,16 +46,17 @@ function isHidden(db: Database, path: string): boolean {
   return db.aliased.has(path) || (db.isBuried(path) && !db.spool.pending.has(path));
 }
 
-async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {
-  if (kindOfPath(directory) === 'temporary' || directory === 'upload') return;
+/** Whether what is known of Swift's names is young enough. */
+function isFresh(db: Database, directory: string): boolean {
+  if (kindOfPath(directory) === 'temporary' || directory === 'upload') return true;
   const now = Date.now();
   const complete = db.catalog.completeAtMs;
-  if (
-    directory === ''
-      ? now - complete < Math.max(ROOT_LISTING_MS, db.trustMs)
-      : now - Math.max(complete, db.catalog.shard(directory).listedAtMs) < db.trustMs
-  )
-    return;
+  return directory === ''
+    ? now - complete < Math.max(ROOT_LISTING_MS, db.trustMs)
+    : now - Math.max(complete, db.catalog.shard(directory).listedAtMs) < db.trustMs;
+}
+
+async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {
   try {
     await db.health.answerOrAway(() => refreshBelow(db, directory, { priority: 'read' }), signal);
   } catch (error) {
@@ -63,33 +77,40 @@ async function addFromOrigin(db: Database, directory: string, names: Map<string,
 }
 
 function addLocal(db: Database, directory: string, names: Map<string, ListedName>): void {
-  for (const path of db.spool.directories.keys()) addChild(directory, path, 'directory', names);
+  const prefix = directory === '' ? '' : `${directory}/`;
+  // A directory that is noted is there for as long as a lookup of its name would say.
+  for (const path of db.spool.directories.keys()) {
+    const name = childOf(prefix, path);
+    if (name !== undefined) names.set(name, { name, kind: 'directory', stat: db.directoryStat(path) });
+    else addDirectoryTo(prefix, path, names);
+  }
   for (const [path, pending] of db.spool.pending) {
     if (db.aliased.has(path)) continue;
-    addChild(directory, path, 'file', names, kindOfPath(path) === 'blob' ? pending.sizeBytes : undefined, db);
+    const name = childOf(prefix, path);
+    const stat = name !== undefined && kindOfPath(path) === 'blob' ? db.blobStat(pending.sizeBytes) : undefined;
+    if (name !== undefined) names.set(name, { name, kind: 'file', stat });
+    else addDirectoryTo(prefix, path, names);
   }
-  for (const path of db.live.keys()) addChild(directory, path, 'file', names);
-  for (const alias of db.spool.aliases.keys()) addChild(directory, alias, 'file', names);
+  for (const paths of [db.live, db.spool.aliases]) {
+    for (const path of paths.keys()) {
+      const name = childOf(prefix, path);
+      if (name !== undefined) names.set(name, { name, kind: 'file', stat: undefined });
+      else addDirectoryTo(prefix, path, names);
+    }
+  }
   if (directory === '' && db.local.stat('checklist') !== undefined)
     names.set('checklist', { name: 'checklist', kind: 'directory', stat: undefined });
 }
 
-function addChild(
-  directory: string,
-  path: string,
-  kind: 'file' | 'directory',
-  names: Map<string, ListedName>,
-  blobSizeBytes?: number,
-  db?: Database,
-): void {
-  const at = splitPath(path);
-  if (at.directory === directory) {
-    names.set(at.name, { name: at.name, kind, stat: blobSizeBytes === undefined ? undefined : db?.blobStat(blobSizeBytes) });
-    return;
-  }
-  const prefix = directory === '' ? '' : `${directory}/`;
-  if (!path.startsWith(prefix) || isShardName(directory)) return;
-  const below = path.slice(prefix.length);
-  const name = below.slice(0, below.indexOf('/'));
+/** @returns the name of what lies directly in a directory; undefined when the path does not */
+function childOf(prefix: string, path: string): string | undefined {
+  if (!path.startsWith(prefix) || path.includes('/', prefix.length)) return undefined;
+  return path.slice(prefix.length);
+}
+
+/** The directory on the way to what lies deeper; in a shard only those that are noted. */
+function addDirectoryTo(prefix: string, path: string, names: Map<string, ListedName>): void {
+  if (!path.startsWith(prefix) || isShardName(prefix.slice(0, -1))) return;
+  const name = path.slice(prefix.length, path.indexOf('/', prefix.length));
   if (!names.has(name)) names.set(name, { name, kind: 'directory', stat: undefined });
 }

@@ -99,7 +99,7 @@ export class DirectoryStreams {
     const validMs = entry.stat.validMs - Math.max(0, this.#nowMs() - entry.listing.takenAtMs);
     if (validMs <= 0) return undefined;
     if (parent.child(entry.name)?.latestWriter !== undefined) return undefined;
-    const node = this.#context.table.at(parent, entry.name, entry.kind);
+    const node = this.#context.table.at(parent, entry.name, entry.kind, entry.ino);
     return entryAnswer(node, { ...entry.stat, validMs }, this.#context.owner);
   }
 

@@ -35,14 +35,17 @@ export class InodeTable {
     return node;
   }
 
-  /** The node of a name, made when there is none (or one of the other kind, which another node of the installation replaced). */
-  at(parent: Node, name: string, kind: 'file' | 'directory'): Node {
+  /**
+   * The node of a name, made when there is none (or one of the other kind, which another node of the installation replaced).
+   * @param wantedIno the number that its path asks for, where that is known already
+   */
+  at(parent: Node, name: string, kind: 'file' | 'directory', wantedIno?: number): Node {
     const known = parent.child(name);
     if (known !== undefined) {
       if (known.kind === kind) return known;
       this.#delete(known);
     }
-    return this.#make(parent, name, kind);
+    return this.#make(parent, name, kind, wantedIno);
   }
 
   /** A fresh node for a name; the one that had it is displaced and goes on behind its handles. */
@@ -103,8 +106,8 @@ export class InodeTable {
     }
   }
 
-  #make(parent: Node, name: string, kind: 'file' | 'directory'): Node {
-    let ino = inodeNumber(hashOfChild(hashOfPath(parent.path ?? ''), name));
+  #make(parent: Node, name: string, kind: 'file' | 'directory', wantedIno?: number): Node {
+    let ino = wantedIno ?? inodeNumber(hashOfChild(hashOfPath(parent.path ?? ''), name));
     // Taken: another path with the same hash, or what had this path before and is still held.
     while (this.#nodes.has(ino)) ino = nextInodeNumber(ino);
     const node = new Node(ino, kind, parent, name);

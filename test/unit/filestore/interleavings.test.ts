@@ -117,6 +117,25 @@ describe('what may interleave', () => {
     await eventually('its last descriptor is closed', () => !openFiles().some((file) => file.includes(key)));
   });
 
+  it('a directory that is known is listed with its attributes until it is removed, and nobody has to be asked for it', async () => {
+    const client = await start({ nodes: 'one' });
+    const requester = { pid: 1, signal: new AbortController().signal };
+    const listed = async (): Promise<[string, string | undefined, number | undefined][]> =>
+      (await filestore.list('', requester)).map(({ name, stat }) => [name, stat?.kind, stat?.validMs]);
+    await client.mkdir('ab');
+    await client.mkdir('d');
+    await listed();
+    const requests = { ...store.counts };
+    const { validMs } = (await filestore.lookup('ab', requester)) ?? assert.fail('not there');
+    assert.deepEqual(await listed(), [
+      ['ab', 'directory', validMs],
+      ['d', 'directory', validMs],
+    ]);
+    await client.rmdir('d');
+    assert.deepEqual(await listed(), [['ab', 'directory', validMs]]);
+    assert.deepEqual(store.counts, requests);
+  });
+
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
     const client = await start();
     await client.writeFile('a.1', Buffer.from('one'));
