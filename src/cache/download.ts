@@ -10,7 +10,6 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { addAbortSignal } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -233,26 +232,45 @@ export class Download {
 
   /** @returns what broke the body off, if it did. @throws FilestoreError no-space, corrupt (more bytes than promised), interrupted */
   async #receive(body: Readable, partial: PartialFile, totalBytes: number): Promise<unknown> {
-    const chunks = addAbortSignal(this.#abort.signal, body)[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    const { signal } = this.#abort;
+    let isOver = false;
+    let writing: Promise<void> | undefined;
+    let onAbort = (): void => undefined;
     try {
-      for (;;) {
-        let next: IteratorResult<Uint8Array>;
-        try {
-          next = await chunks.next();
-        } catch (error) {
-          this.#abort.signal.throwIfAborted();
-          return error;
-        }
-        if (next.done === true) return undefined;
-        if (partial.receivedBytes + next.value.length > totalBytes) {
-          throw new FilestoreError('corrupt', `${this.key}: more bytes came than the ${totalBytes} that were promised`);
-        }
-        await partial.append(next.value);
-        this.#hash.update(next.value);
-        this.#waiters.wake(partial.receivedBytes);
-      }
+      signal.throwIfAborted();
+      return await new Promise<unknown>((resolve, reject) => {
+        onAbort = () => reject(asError(signal.reason));
+        signal.addEventListener('abort', onAbort);
+        const written = (): void => this.#waiters.wake(partial.receivedBytes);
+        body.on('data', (chunk: Uint8Array) => {
+          if (isOver) return;
+          try {
+            if (partial.receivedBytes + chunk.length > totalBytes)
+              throw new FilestoreError('corrupt', `${this.key}: more bytes came than the ${totalBytes} that were promised`);
+            this.#hash.update(chunk);
+            const appended = partial.append(chunk);
+            if (appended === undefined) {
+              written();
+              return;
+            }
+            body.pause();
+            writing = appended.then(written);
+            writing.then(() => body.resume(), reject);
+          } catch (error) {
+            reject(asError(error));
+          }
+        });
+        body.on('end', () => resolve(undefined));
+        body.on('error', resolve);
+        body.on('close', () => resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before its end')));
+        if (body.destroyed) resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before it was read'));
+      });
     } finally {
+      isOver = true;
+      signal.removeEventListener('abort', onAbort);
       discardBody(body);
+      // Its descriptor must not be closed under it.
+      await writing?.catch(() => undefined);
     }
   }
 

@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync, writev, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { kindOf } from '../base/errors.js';
+import type { Answer } from '../base/maybe-promise.js';
 import { openAnonymousFile } from './anonymous-file.js';
 import { FILE_MODE } from './cache-layout.js';
 import { readPartOf } from './fingerprint.js';
@@ -32,6 +33,7 @@ export interface PartialFileOptions {
 
 export class PartialFile {
   readonly #options: PartialFileOptions;
+  readonly #isSmall: boolean;
   #fd: number;
   #path: string | undefined;
   /** In the file. */
@@ -46,6 +48,7 @@ export class PartialFile {
   /** @throws FilestoreError no-space when there is no room anywhere */
   constructor(options: PartialFileOptions) {
     this.#options = options;
+    this.#isSmall = options.expectedBytes <= SYNCHRONOUS_MAX_BYTES;
     this.#path = options.path;
     this.#fd = this.#open();
   }
@@ -60,12 +63,16 @@ export class PartialFile {
     return this.#writtenBytes + this.#tailBytes;
   }
 
-  /** @param data kept: not to be changed afterwards. @throws FilestoreError no-space when there is no room anywhere */
-  async append(data: Uint8Array): Promise<void> {
+  /**
+   * Small files are written in this turn of the loop.
+   * @param data kept: not to be changed afterwards
+   * @throws FilestoreError no-space when there is no room anywhere
+   */
+  append(data: Uint8Array): Answer<void> {
     this.#tail.push(data);
     this.#tailBytes += data.length;
-    if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) await this.#write(this.#tailBytes);
-    else if (this.#tailBytes >= WRITE_BYTES) await this.#write(this.#tailBytes - (this.receivedBytes % WRITE_BYTES));
+    if (this.#isSmall) return this.#writeSmall();
+    return this.#tailBytes < WRITE_BYTES ? undefined : this.#write(this.#tailBytes - (this.receivedBytes % WRITE_BYTES));
   }
 
   /** @param length no more than what was received. @throws what read throws */
@@ -84,7 +91,7 @@ export class PartialFile {
 
   /** Resolves when all of it is in the file and no read is under way. @throws FilestoreError no-space when there is no room anywhere */
   async finish(): Promise<void> {
-    await this.#write(this.#tailBytes);
+    if (this.#tailBytes > 0) await this.#write(this.#tailBytes);
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 
@@ -145,25 +152,34 @@ export class PartialFile {
     return Buffer.concat(parts);
   }
 
-  /** @param bytes of the tail */
-  async #write(bytes: number): Promise<void> {
-    const end = this.#writtenBytes + bytes;
-    try {
-      await this.#writeTo(end);
-    } catch (error) {
-      if (this.#path === undefined) throw error;
-      this.#options.onUnwritable(error);
-      this.#moveAway();
-      await this.#writeTo(end);
+  #writeSmall(): void {
+    while (this.#tailBytes > 0) {
+      try {
+        this.#wrote(writevSync(this.#fd, this.#tail, this.#writtenBytes));
+      } catch (error) {
+        this.#moveAwayAfter(error);
+      }
     }
   }
 
-  async #writeTo(end: number): Promise<void> {
+  /** @param bytes of the tail */
+  async #write(bytes: number): Promise<void> {
+    const end = this.#writtenBytes + bytes;
     while (this.#writtenBytes < end) {
-      const data = firstOf(this.#tail, end - this.#writtenBytes);
-      if (this.#options.expectedBytes <= SYNCHRONOUS_MAX_BYTES) this.#wrote(writevSync(this.#fd, data, this.#writtenBytes));
-      else this.#wrote((await writeAll(this.#fd, data, this.#writtenBytes)).bytesWritten);
+      try {
+        const { bytesWritten } = await writeAll(this.#fd, firstOf(this.#tail, end - this.#writtenBytes), this.#writtenBytes);
+        this.#wrote(bytesWritten);
+      } catch (error) {
+        this.#moveAwayAfter(error);
+      }
     }
+  }
+
+  /** @throws what went wrong when the file lies elsewhere already */
+  #moveAwayAfter(error: unknown): void {
+    if (this.#path === undefined) throw error;
+    this.#options.onUnwritable(error);
+    this.#moveAway();
   }
 
   #wrote(bytes: number): void {
