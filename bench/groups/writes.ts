@@ -104,6 +104,7 @@ async function measureColdReads({ client, bare, scale, directory, add }: Bench, 
     id: 'read-cold-first',
     title: `${title}: the first ${count * rounds} of a daemon's life; no goal`,
     samples: await measureFrom(0),
+    goals: [],
   });
   add({ ...row, id: 'read-cold', title, samples: await measureFrom(rounds), goals: [{ of: MOUNT, to: 'bare GET', atMost: 1.2 }] });
 }
