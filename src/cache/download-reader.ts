@@ -33,6 +33,10 @@ export class DownloadReader implements Fill {
     return this.#whole;
   }
 
+  get verifiedBytes(): Promise<Uint8Array | undefined> {
+    return this.#unlessAborted(this.#download.verifiedBytes);
+  }
+
   readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#hasLeft && !this.#hasWhole) return Promise.reject(this.#leftError());
     return this.#download.readPart(offset, length, signal);
@@ -43,20 +47,24 @@ export class DownloadReader implements Fill {
   }
 
   async #awaitWhole(): Promise<CachedFile> {
-    const finished = this.#download.finished;
-    await new Promise<void>((resolve, reject) => {
+    await this.#unlessAborted(this.#download.finished);
+    const file = this.#download.share();
+    this.#hasWhole = true;
+    this.#end(false);
+    return file;
+  }
+
+  async #unlessAborted<T>(awaited: Promise<T>): Promise<T> {
+    const value = await new Promise<T>((resolve, reject) => {
       const onAbort = (): void => {
         reject(this.#leftError());
       };
       if (this.#signal.aborted) onAbort();
       else this.#signal.addEventListener('abort', onAbort, { once: true });
-      finished.finally(() => this.#signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+      awaited.finally(() => this.#signal.removeEventListener('abort', onAbort)).then(resolve, reject);
     });
     if (this.#hasLeft) throw this.#leftError();
-    const file = this.#download.share();
-    this.#hasWhole = true;
-    this.#end(false);
-    return file;
+    return value;
   }
 
   #end(isAborted: boolean): void {

@@ -28,6 +28,10 @@ const FRUITLESS_MAX = 3;
 /** Openings of one source in all: a body that breaks every few bytes is no source. */
 const OPENINGS_MAX = 20;
 const RETRY_DELAY_MS = 100;
+/** An object up to this size is given to its readers before its file is written. */
+const AT_ONCE_MAX_BYTES = 256 * 1024;
+/** They open, read and close in less; to write the file in between would make them wait for this thread. */
+const BEHIND_MS = 5;
 /** A reader this far ahead of the download gets a request of its own. */
 const FAR_AHEAD_BYTES = 8 * 1024 * 1024;
 
@@ -49,6 +53,7 @@ export class Download {
   readonly #waiters = new ProgressWaiters();
   readonly #sides = new SideStreams(this.#abort.signal);
   readonly #total = new Deferred<number>();
+  readonly #verifiedBytes = new Deferred<Uint8Array | undefined>();
   #source: FillSource | undefined;
   #partial: PartialFile | undefined;
   /** Made for the answer that is awaited. */
@@ -67,6 +72,7 @@ export class Download {
     // Whoever waits hears of a failure; that nobody does is no fault.
     this.finished.catch(() => undefined);
     this.#total.promise.catch(() => undefined);
+    this.#verifiedBytes.promise.catch(() => undefined);
   }
 
   get key(): CacheKey {
@@ -75,6 +81,11 @@ export class Download {
 
   get totalBytes(): Promise<number> {
     return this.#total.promise;
+  }
+
+  /** Few bytes, as soon as they are verified; undefined when the file has to be taken. */
+  get verifiedBytes(): Promise<Uint8Array | undefined> {
+    return this.#verifiedBytes.promise;
   }
 
   /** Joins one more reader. The download ends early when all readers were aborted, and goes on when the last just leaves. */
@@ -130,6 +141,7 @@ export class Download {
       this.#failure = asError(this.#abort.signal.aborted ? this.#abort.signal.reason : error);
       this.#partial?.discard();
       this.#total.reject(this.#failure);
+      this.#verifiedBytes.reject(this.#failure);
       throw this.#failure;
     } finally {
       this.#prepared?.file.discard();
@@ -277,6 +289,7 @@ export class Download {
   async #verify(partial: PartialFile, source: FillSource): Promise<void> {
     const found = this.#hash.digest('hex');
     if (found === sumOf(this.key)) {
+      await this.#giveBytes(partial.inMemory);
       await partial.finish();
       return this.#finish(this.#options.commit(partial, partial.receivedBytes));
     }
@@ -291,6 +304,13 @@ export class Download {
     throw new FilestoreError('corrupt', `${source.description}: the bytes of ${this.key} hash to ${found}`);
   }
 
+  /** Who waits to read gets his bytes first; the file is written behind him. */
+  async #giveBytes(bytes: Uint8Array | undefined): Promise<void> {
+    if (bytes === undefined || bytes.length > AT_ONCE_MAX_BYTES || this.#readers === 0) return;
+    this.#verifiedBytes.resolve(bytes);
+    await this.#options.clock.sleep(BEHIND_MS, this.#abort.signal).catch(() => undefined);
+  }
+
   #discardWrong(): void {
     this.#partial?.discard();
     this.#partial = undefined;
@@ -300,6 +320,7 @@ export class Download {
   #finish(file: CachedFile): void {
     this.#shared = new SharedFile(file);
     this.#total.resolve(file.sizeBytes);
+    this.#verifiedBytes.resolve(undefined);
     if (this.#readers === 0) this.#shared.release();
   }
 

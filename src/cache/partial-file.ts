@@ -12,7 +12,7 @@ import { readPartOf } from './fingerprint.js';
 
 const writeAll: (fd: number, data: readonly Uint8Array[], position: number) => Promise<{ bytesWritten: number }> = promisify(writev);
 
-/** Files up to this size are written synchronously: a hop through the thread pool costs more than the copy into the page cache. */
+/** Files up to this size are written by one synchronous call, when all of it is here: a hop through the thread pool costs more than the copy into the page cache. */
 const SYNCHRONOUS_MAX_BYTES = 1024 * 1024;
 const COPY_CHUNK_BYTES = 1024 * 1024;
 /**
@@ -63,16 +63,22 @@ export class PartialFile {
     return this.#writtenBytes + this.#tailBytes;
   }
 
+  /** The bytes of a small file, which stay in memory until `finish`; undefined for a large one. */
+  get inMemory(): Uint8Array | undefined {
+    if (!this.#isSmall || this.#writtenBytes > 0) return undefined;
+    const [first] = this.#tail;
+    return this.#tail.length === 1 ? first : Buffer.concat(this.#tail);
+  }
+
   /**
-   * Small files are written in this turn of the loop.
    * @param data kept: not to be changed afterwards
    * @throws FilestoreError no-space when there is no room anywhere
    */
   append(data: Uint8Array): Answer<void> {
     this.#tail.push(data);
     this.#tailBytes += data.length;
-    if (this.#isSmall) return this.#writeSmall();
-    return this.#tailBytes < WRITE_BYTES ? undefined : this.#write(this.#tailBytes - (this.receivedBytes % WRITE_BYTES));
+    if (this.#isSmall || this.#tailBytes < WRITE_BYTES) return undefined;
+    return this.#write(this.#tailBytes - (this.receivedBytes % WRITE_BYTES));
   }
 
   /** @param length no more than what was received. @throws what read throws */
@@ -91,7 +97,8 @@ export class PartialFile {
 
   /** Resolves when all of it is in the file and no read is under way. @throws FilestoreError no-space when there is no room anywhere */
   async finish(): Promise<void> {
-    if (this.#tailBytes > 0) await this.#write(this.#tailBytes);
+    if (this.#isSmall) this.#writeSmall();
+    else await this.#write(this.#tailBytes);
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 

@@ -95,6 +95,33 @@ export class HeldBlob extends ReadOnlyFile implements OpenFile {
   }
 }
 
+/** A small blob that came this moment: its verified bytes, while its file is still being written. */
+export class FreshBlob extends ReadOnlyFile implements OpenFile {
+  readonly passthroughFd = undefined;
+  readonly immutable = true;
+  readonly streaming = false;
+  readonly wholeBytes: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, stat: Stat) {
+    super(stat);
+    this.wholeBytes = bytes.length;
+    this.#bytes = bytes;
+  }
+
+  read(offset: number, length: number): ReadResult {
+    return this.readNow(offset, length);
+  }
+
+  readNow(offset: number, length: number): ReadResult {
+    return this.#bytes.subarray(offset, offset + length);
+  }
+
+  release(): void {
+    // The cache has it by now, or had no room.
+  }
+}
+
 /** Verified bytes on this disk: the cache's, or a sealed file of the spool. */
 export class WholeFile extends ReadOnlyFile implements OpenFile {
   readonly streaming = false;

@@ -18,7 +18,7 @@ import { assertContainer, callAbsent, headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
 import { knownBlob, lookup } from './lookup-path.js';
-import { HeldBlob, RangedFile, StreamedFile, WholeFile } from './open-blob.js';
+import { FreshBlob, HeldBlob, RangedFile, StreamedFile, WholeFile } from './open-blob.js';
 import { blobOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
 
@@ -66,8 +66,9 @@ export async function openVerified(db: Database, path: string, requester: Reques
     return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
   }
   db.walk.opened(blob, true);
-  const file = await fillWhole(db, blob, key, requester.signal);
-  return new WholeFile(file, { ...stat, sizeBytes: file.sizeBytes }, true);
+  const filled = await fillToRead(db, blob, key, requester.signal);
+  if (filled instanceof Uint8Array) return new FreshBlob(filled, { ...stat, sizeBytes: filled.length });
+  return new WholeFile(filled, { ...stat, sizeBytes: filled.sizeBytes }, true);
 }
 
 /** A sealed file is ours; after a restart its bytes are hashed once before they are served. */
@@ -152,52 +153,66 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
 const WORTH_A_SECOND_TRY = new Set(['corrupt', 'not-found', 'interrupted']);
 
 /** @throws not-found, corrupt, unavailable after `read_timeout` */
-export async function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
-  const patience = new Patience(signal, db.settings.readTimeoutMs);
-  try {
-    return await fillPatiently(db, path, key, signal, patience);
-  } finally {
-    patience.end();
-  }
+export function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
+  return fillPatiently(db, path, key, signal, { take: (fill) => fill.whole, close: (file) => file.close() });
 }
 
-async function fillPatiently(db: Database, path: string, key: CacheKey, caller: AbortSignal, patience: Patience): Promise<CachedFile> {
+/** The same for who only reads: few bytes are there before their file is. */
+function fillToRead(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile | Uint8Array> {
+  return fillPatiently(db, path, key, signal, {
+    take: async (fill) => (await fill.verifiedBytes) ?? fill.whole,
+    close: (filled) => (filled instanceof Uint8Array ? undefined : filled.close()),
+  });
+}
+
+/** What is taken of a fill, and how it is given back when it comes too late. */
+interface Taking<T> {
+  readonly take: (fill: Fill) => Promise<T>;
+  readonly close: (taken: T) => void;
+}
+
+async function fillPatiently<T>(db: Database, path: string, key: CacheKey, caller: AbortSignal, taking: Taking<T>): Promise<T> {
+  const patience = new Patience(caller, db.settings.readTimeoutMs);
   let isSecondTry = false;
   let damaged: unknown;
-  for (;;) {
-    const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), patience.signal);
-    try {
-      const file = await untilAborted(fill, patience.signal);
-      db.damaged.delete(path);
-      return file;
-    } catch (error) {
-      if (kindOf(error) === 'corrupt') {
-        db.noteDamaged(path, messageOf(error));
-        damaged = error;
+  try {
+    for (;;) {
+      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), patience.signal);
+      try {
+        const taken = await untilAborted(fill, patience.signal, taking);
+        db.damaged.delete(path);
+        return taken;
+      } catch (error) {
+        if (kindOf(error) === 'corrupt') {
+          db.noteDamaged(path, messageOf(error));
+          damaged = error;
+        }
+        if (caller.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
+        if (kindOf(error) === 'unavailable' && !patience.isLate) {
+          // "Don't know" is a delay first: Swift may be back within read_timeout.
+          await pause(db, patience.signal, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
+          if (!patience.isLate) continue;
+        }
+        if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !patience.isLate) {
+          // Bytes may be spoilt on their way; where they are spoilt in their place, a second reading says so. And a download is shared by all
+          // databases: that another one's container lacks the blob says nothing of ours.
+          isSecondTry = true;
+          continue;
+        }
+        if (patience.isLate)
+          throw new FilestoreError(
+            'unavailable',
+            `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
+            { cause: error },
+          );
+        // What was damaged a moment ago is not absent: Swift has set it aside.
+        throw readError(path, kindOf(error) === 'not-found' ? (damaged ?? error) : error);
+      } finally {
+        fill.leave();
       }
-      if (caller.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
-      if (kindOf(error) === 'unavailable' && !patience.isLate) {
-        // "Don't know" is a delay first: Swift may be back within read_timeout.
-        await pause(db, patience.signal, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
-        if (!patience.isLate) continue;
-      }
-      if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !patience.isLate) {
-        // Bytes may be spoilt on their way; where they are spoilt in their place, a second reading says so. And a download is shared by all
-        // databases: that another one's container lacks the blob says nothing of ours.
-        isSecondTry = true;
-        continue;
-      }
-      if (patience.isLate)
-        throw new FilestoreError(
-          'unavailable',
-          `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
-          { cause: error },
-        );
-      // What was damaged a moment ago is not absent: Swift has set it aside.
-      throw readError(path, kindOf(error) === 'not-found' ? (damaged ?? error) : error);
-    } finally {
-      fill.leave();
     }
+  } finally {
+    patience.end();
   }
 }
 
@@ -226,8 +241,8 @@ async function pause(db: Database, signal: AbortSignal, pauseMs: number): Promis
 }
 
 /** A fill is shared; this reader's patience is its own. */
-function untilAborted(fill: Fill, signal: AbortSignal): Promise<CachedFile> {
-  return new Promise<CachedFile>((resolve, reject) => {
+function untilAborted<T>(fill: Fill, signal: AbortSignal, { take, close }: Taking<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
     let gone = false;
     const onAbort = (): void => {
       gone = true;
@@ -238,10 +253,10 @@ function untilAborted(fill: Fill, signal: AbortSignal): Promise<CachedFile> {
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
-    fill.whole
-      .then((file) => {
-        if (gone) file.close();
-        else resolve(file);
+    take(fill)
+      .then((taken) => {
+        if (gone) close(taken);
+        else resolve(taken);
       })
       .catch((error: unknown) => reject(error instanceof Error ? error : new Error(messageOf(error))))
       .finally(() => signal.removeEventListener('abort', onAbort));

@@ -235,3 +235,26 @@ test('The file is made while the source is asked, and goes when that has another
   }
   await cache.close();
 });
+
+test('A small object is given to its readers before its file is written, a wrong or a large one is not.', async () => {
+  let write = (): void => undefined;
+  const written = new Promise<void>((resolve) => (write = resolve));
+  const clock = { nowMs: () => Date.now(), sleep: () => written };
+  const cache = await open(tempDir('cache'), { clock });
+  const [small, large, wrong] = [makeBlob(1, 1000), makeBlob(2, 2 * MIB), makeBlob(3, 1000)];
+  const fill = cache.fill(keyOf(small), [new GoodSource(small.content)], PATIENT);
+  assert.deepEqual(Buffer.from((await fill.verifiedBytes) ?? assert.fail('none')), small.content);
+  assert.ok(!cache.has(keyOf(small)));
+  const second = cache.fill(keyOf(small), [ABSENT], PATIENT);
+  assert.deepEqual(Buffer.from((await second.verifiedBytes) ?? assert.fail('none')), small.content);
+  fill.leave();
+  second.leave();
+  assert.equal(await cache.fill(keyOf(large), [new GoodSource(large.content)], PATIENT).verifiedBytes, undefined);
+  await assert.rejects(cache.fill(keyOf(wrong), [new GoodSource(small.content)], PATIENT).verifiedBytes, { kind: 'corrupt' });
+  write();
+  await until(() => cache.has(keyOf(small)));
+  const file = await cache.open(keyOf(small));
+  assert.deepEqual(file && (await bytesOfFile(file)), small.content);
+  file?.close();
+  await cache.close();
+});
