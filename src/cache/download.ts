@@ -54,6 +54,8 @@ export class Download {
   readonly #sides = new SideStreams(this.#abort.signal);
   readonly #total = new Deferred<number>();
   readonly #verifiedBytes = new Deferred<Uint8Array | undefined>();
+  /** Somebody waits for those. */
+  #areBytesWanted = false;
   #source: FillSource | undefined;
   #partial: PartialFile | undefined;
   /** Made for the answer that is awaited. */
@@ -85,6 +87,7 @@ export class Download {
 
   /** Few bytes, as soon as they are verified; undefined when the file has to be taken. */
   get verifiedBytes(): Promise<Uint8Array | undefined> {
+    this.#areBytesWanted = true;
     return this.#verifiedBytes.promise;
   }
 
@@ -306,7 +309,7 @@ export class Download {
 
   /** Who waits to read gets his bytes first; the file is written behind him. */
   async #giveBytes(bytes: Uint8Array | undefined): Promise<void> {
-    if (bytes === undefined || bytes.length > AT_ONCE_MAX_BYTES || this.#readers === 0) return;
+    if (bytes === undefined || bytes.length > AT_ONCE_MAX_BYTES || !this.#areBytesWanted) return;
     this.#verifiedBytes.resolve(bytes);
     await this.#options.clock.sleep(BEHIND_MS, this.#abort.signal).catch(() => undefined);
   }

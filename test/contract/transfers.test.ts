@@ -11,6 +11,7 @@ import { sendFile } from '../../src/swift/files/send-file.js';
 import { RANGES_FROM_BYTES } from '../../src/swift/objects/ranges-body.js';
 import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
 import { bytesOf } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
 import { tempauthSettings } from '../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
@@ -80,5 +81,53 @@ void describe('transfers of files', () => {
     const info = { sizeBytes: 3, md5: '0'.repeat(32), lastModifiedMs: 0, metadata: {} };
     const body = Readable.from([Buffer.from('abc')], { objectMode: false });
     await assert.rejects(saveObject({ info, body }, path.join(directory, 'wrong')), { kind: 'corrupt' });
+  });
+
+  void describe('through a proxy that misbehaves', () => {
+    let proxy: FaultProxy;
+    let proxied: SwiftStore;
+    const bytes = bytesOf(77, (1 << 20) + 5);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    before(async () => {
+      proxy = await FaultProxy.start(swift.url);
+      proxied = createSwiftStore(tempauthSettings(proxy.authUrl), { log: createLog('error', console.error), userAgent: 'test' });
+      fs.writeFileSync(path.join(directory, 'once'), bytes);
+    });
+    after(async () => {
+      await proxied.close();
+      await proxy.close();
+    });
+
+    void test('what was stored otherwise than it was sent is removed again and told', async () => {
+      const wrong = { etag: '0'.repeat(32) };
+      proxy.add({ do: 'headers', method: 'PUT', path: /spoilt/, headers: wrong });
+      await assert.rejects(sendFile(proxied, CONTAINER, 'spoilt', path.join(directory, 'once')), { kind: 'corrupt' });
+      proxy.clear();
+      assert.equal(await store.head(CONTAINER, 'spoilt'), undefined);
+    });
+
+    void test('a file whose answer is lost is sent again, and hashed anew', async () => {
+      proxy.add({ do: 'lost', method: 'PUT', path: /lost/, times: 1 });
+      assert.equal((await sendFile(proxied, CONTAINER, 'lost', path.join(directory, 'once'), 'sha1')).md5, md5);
+      proxy.clear();
+      assert.equal((await store.head(CONTAINER, 'lost'))?.md5, md5);
+    });
+
+    void test('a range that breaks off fails the read, and nothing wrong is taken for the object', async () => {
+      const read = async (): Promise<void> => {
+        const found = await proxied.get(CONTAINER, `o-${RANGES_FROM_BYTES}`);
+        await saveObject(found ?? assert.fail('not there'), path.join(directory, 'cut'));
+      };
+      proxy.add({ do: 'truncate', method: 'GET', path: /o-/, after: 2, times: 1, bytes: 1000 });
+      await assert.rejects(read(), { kind: 'unavailable' });
+      proxy.clear();
+      await read();
+      assert.equal(
+        createHash('md5')
+          .update(fs.readFileSync(path.join(directory, 'cut')))
+          .digest('hex'),
+        (await store.head(CONTAINER, `o-${RANGES_FROM_BYTES}`))?.md5,
+      );
+    });
   });
 });
