@@ -39,6 +39,7 @@ function parseArguments(argv) {
 
 function fail(message) {
   console.error(`run-tests: ${message}`);
+  removeScratch();
   process.exit(2);
 }
 
