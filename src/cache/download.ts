@@ -59,7 +59,7 @@ export class Download {
   #source: FillSource | undefined;
   #partial: PartialFile | undefined;
   /** Made for the answer that is awaited. */
-  #prepared: { readonly file: PartialFile; readonly expectedBytes: number } | undefined;
+  #prepared: PartialFile | undefined;
   #hash = createHash('sha1');
   #totalBytes: number | undefined;
   #wasSeen = false;
@@ -118,12 +118,12 @@ export class Download {
       if (this.#shared !== undefined) return readShared(this.#shared.share(), offset, length);
       const end = Math.min(offset + length, this.#totalBytes ?? Number.POSITIVE_INFINITY);
       if (end <= offset) return new Uint8Array(0);
-      const written = this.#partial?.receivedBytes ?? 0;
-      if (this.#partial !== undefined && end <= written) {
+      const received = this.#partial?.receivedBytes ?? 0;
+      if (this.#partial !== undefined && end <= received) {
         this.#wasSeen = true;
         return this.#partial.read(offset, end - offset);
       }
-      if (this.#source !== undefined && this.#totalBytes !== undefined && offset > written + FAR_AHEAD_BYTES) {
+      if (this.#source !== undefined && this.#totalBytes !== undefined && offset > received + FAR_AHEAD_BYTES) {
         this.#wasSeen = true;
         try {
           return await this.#waiters.orAbort(this.#sides.read(this.#source, offset, end - offset), signal);
@@ -147,7 +147,7 @@ export class Download {
       this.#verifiedBytes.reject(this.#failure);
       throw this.#failure;
     } finally {
-      this.#prepared?.file.discard();
+      this.#prepared?.discard();
       this.#prepared = undefined;
       this.#sides.close();
       this.#waiters.wakeAll();
@@ -209,7 +209,7 @@ export class Download {
     // After this turn of the loop, in which the question goes out.
     const preparing = setImmediate(() => {
       try {
-        this.#prepared = { file: this.#options.createPartial(expectedBytes), expectedBytes };
+        this.#prepared = this.#options.createPartial(expectedBytes);
       } catch (error) {
         this.#options.log.debug('cache.not-prepared', { key: this.key, reason: messageOf(error) });
       }
@@ -224,8 +224,8 @@ export class Download {
   #takePrepared(totalBytes: number): PartialFile | undefined {
     const prepared = this.#prepared;
     this.#prepared = undefined;
-    if (prepared?.expectedBytes === totalBytes) return prepared.file;
-    prepared?.file.discard();
+    if (prepared?.expectedBytes === totalBytes) return prepared;
+    prepared?.discard();
     return undefined;
   }
 

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync, writev, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { cut } from '../base/buffer-list.js';
 import { kindOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { openAnonymousFile } from './anonymous-file.js';
@@ -14,7 +15,6 @@ const writeAll: (fd: number, data: readonly Uint8Array[], position: number) => P
 
 /** Files up to this size are written by one synchronous call, when all of it is here: a hop through the thread pool costs more than the copy into the page cache. */
 const SYNCHRONOUS_MAX_BYTES = 1024 * 1024;
-const COPY_CHUNK_BYTES = 1024 * 1024;
 /**
  * Of larger ones so much is written at once, from a multiple of it on: the kernel keeps what came by one call in larger pieces, and reads of
  * those are a third faster than of what came in 64 KiB.
@@ -51,6 +51,10 @@ export class PartialFile {
     this.#isSmall = options.expectedBytes <= SYNCHRONOUS_MAX_BYTES;
     this.#path = options.path;
     this.#fd = this.#open();
+  }
+
+  get expectedBytes(): number {
+    return this.#options.expectedBytes;
   }
 
   /** Undefined: the file has no name. */
@@ -97,8 +101,7 @@ export class PartialFile {
 
   /** Resolves when all of it is in the file and no read is under way. @throws FilestoreError no-space when there is no room anywhere */
   async finish(): Promise<void> {
-    if (this.#isSmall) this.#writeSmall();
-    else await this.#write(this.#tailBytes);
+    await this.#write(this.#tailBytes);
     while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
   }
 
@@ -149,24 +152,7 @@ export class PartialFile {
   #readTail(position: number, length: number): Uint8Array | undefined {
     const from = Math.max(0, position - this.#writtenBytes);
     const to = position + length - this.#writtenBytes;
-    if (to <= 0) return undefined;
-    const parts: Uint8Array[] = [];
-    let at = 0;
-    for (const data of this.#tail) {
-      if (at + data.length > from && at < to) parts.push(data.subarray(Math.max(0, from - at), to - at));
-      at += data.length;
-    }
-    return Buffer.concat(parts);
-  }
-
-  #writeSmall(): void {
-    while (this.#tailBytes > 0) {
-      try {
-        this.#wrote(writevSync(this.#fd, this.#tail, this.#writtenBytes));
-      } catch (error) {
-        this.#moveAwayAfter(error);
-      }
-    }
+    return to <= 0 ? undefined : Buffer.concat(cut(this.#tail, from, to));
   }
 
   /** @param bytes of the tail */
@@ -174,8 +160,12 @@ export class PartialFile {
     const end = this.#writtenBytes + bytes;
     while (this.#writtenBytes < end) {
       try {
-        const { bytesWritten } = await writeAll(this.#fd, firstOf(this.#tail, end - this.#writtenBytes), this.#writtenBytes);
-        this.#wrote(bytesWritten);
+        const data = cut(this.#tail, 0, end - this.#writtenBytes);
+        const at = this.#writtenBytes;
+        const written = this.#isSmall ? writevSync(this.#fd, data, at) : (await writeAll(this.#fd, data, at)).bytesWritten;
+        this.#writtenBytes += written;
+        this.#tailBytes -= written;
+        this.#tail = cut(this.#tail, written);
       } catch (error) {
         this.#moveAwayAfter(error);
       }
@@ -189,21 +179,9 @@ export class PartialFile {
     this.#moveAway();
   }
 
-  #wrote(bytes: number): void {
-    this.#writtenBytes += bytes;
-    this.#tailBytes -= bytes;
-    for (let left = bytes; left > 0;) {
-      const [first] = this.#tail;
-      if (first === undefined) return;
-      if (first.length > left) this.#tail[0] = first.subarray(left);
-      else this.#tail.shift();
-      left -= first.length;
-    }
-  }
-
   #moveAway(): void {
     const fd = openAnonymousFile(this.#options.expectedBytes);
-    const buffer = Buffer.allocUnsafe(Math.min(COPY_CHUNK_BYTES, Math.max(1, this.#writtenBytes)));
+    const buffer = Buffer.allocUnsafe(Math.min(WRITE_BYTES, Math.max(1, this.#writtenBytes)));
     for (let position = 0; position < this.#writtenBytes;) {
       const length = readSync(this.#fd, buffer, 0, Math.min(buffer.length, this.#writtenBytes - position), position);
       if (length === 0) break;
@@ -231,16 +209,4 @@ export class PartialFile {
     for (const fd of this.#toClose) closeSync(fd);
     this.#toClose = [];
   }
-}
-
-/** The first so many bytes of several buffers. */
-function firstOf(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  const first: Uint8Array[] = [];
-  let left = bytes;
-  for (const buffer of buffers) {
-    if (left <= 0) break;
-    first.push(buffer.length <= left ? buffer : buffer.subarray(0, left));
-    left -= buffer.length;
-  }
-  return first;
 }

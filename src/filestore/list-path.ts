@@ -9,7 +9,7 @@ import { displayName, joinPath } from '../base/names.js';
 import { refreshBelow } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
-import type { ListedName } from './filestore.js';
+import type { ListedName, Stat } from './filestore.js';
 import { kindOfPath } from './path-kind.js';
 
 /** How long a listing of the whole container is good enough to name the shards. New names are found by lookup in any case. */
@@ -78,39 +78,23 @@ async function addFromOrigin(db: Database, directory: string, names: Map<string,
 
 function addLocal(db: Database, directory: string, names: Map<string, ListedName>): void {
   const prefix = directory === '' ? '' : `${directory}/`;
+  const hidesDeeper = isShardName(directory);
+  const add = (path: string, kind: ListedName['kind'], stat?: () => Stat): void => {
+    if (!path.startsWith(prefix)) return;
+    const slash = path.indexOf('/', prefix.length);
+    const name = path.slice(prefix.length, slash < 0 ? undefined : slash);
+    if (slash < 0) names.set(name, { name, kind, stat: stat?.() });
+    // The directory on the way to what lies deeper; in a shard only those that are noted.
+    else if (!hidesDeeper && !names.has(name)) names.set(name, { name, kind: 'directory', stat: undefined });
+  };
   // A directory that is noted is there for as long as a lookup of its name would say.
-  for (const path of db.spool.directories.keys()) {
-    const name = childOf(prefix, path);
-    if (name !== undefined) names.set(name, { name, kind: 'directory', stat: db.directoryStat(path) });
-    else addDirectoryTo(prefix, path, names);
-  }
+  for (const path of db.spool.directories.keys()) add(path, 'directory', () => db.directoryStat(path));
   for (const [path, pending] of db.spool.pending) {
     if (db.aliased.has(path)) continue;
-    const name = childOf(prefix, path);
-    const stat = name !== undefined && kindOfPath(path) === 'blob' ? db.blobStat(pending.sizeBytes) : undefined;
-    if (name !== undefined) names.set(name, { name, kind: 'file', stat });
-    else addDirectoryTo(prefix, path, names);
+    add(path, 'file', kindOfPath(path) === 'blob' ? () => db.blobStat(pending.sizeBytes) : undefined);
   }
-  for (const paths of [db.live, db.spool.aliases]) {
-    for (const path of paths.keys()) {
-      const name = childOf(prefix, path);
-      if (name !== undefined) names.set(name, { name, kind: 'file', stat: undefined });
-      else addDirectoryTo(prefix, path, names);
-    }
-  }
+  for (const path of db.live.keys()) add(path, 'file');
+  for (const alias of db.spool.aliases.keys()) add(alias, 'file');
   if (directory === '' && db.local.stat('checklist') !== undefined)
     names.set('checklist', { name: 'checklist', kind: 'directory', stat: undefined });
-}
-
-/** @returns the name of what lies directly in a directory; undefined when the path does not */
-function childOf(prefix: string, path: string): string | undefined {
-  if (!path.startsWith(prefix) || path.includes('/', prefix.length)) return undefined;
-  return path.slice(prefix.length);
-}
-
-/** The directory on the way to what lies deeper; in a shard only those that are noted. */
-function addDirectoryTo(prefix: string, path: string, names: Map<string, ListedName>): void {
-  if (!path.startsWith(prefix) || isShardName(prefix.slice(0, -1))) return;
-  const name = path.slice(prefix.length, path.indexOf('/', prefix.length));
-  if (!names.has(name)) names.set(name, { name, kind: 'directory', stat: undefined });
 }

@@ -1,6 +1,7 @@
 /** An object's bytes to a local file, held against their MD5 where Swift tells it. */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writev, writevSync } from 'node:fs';
+import { cut } from '../../base/buffer-list.js';
 import { FilestoreError } from '../../base/errors.js';
 import type { ObjectRead } from '../../store/object-store.js';
 
@@ -75,8 +76,8 @@ class Writer {
     [this.#batch, this.#batchBytes] = [[], 0];
     if (this.#hasEnded && bytes <= BATCH_BYTES) {
       try {
-        let rest: readonly Buffer[] = batch;
-        while (rest.length > 0) rest = after(rest, writevSync(this.#fd, rest));
+        let rest: readonly Uint8Array[] = batch;
+        while (rest.length > 0) rest = cut(rest, writevSync(this.#fd, rest));
         this.#resolve(this.#md5.digest('hex'));
       } catch (error) {
         this.#fail(error);
@@ -87,9 +88,9 @@ class Writer {
     this.#writeOn(batch);
   }
 
-  #writeOn(rest: readonly Buffer[]): void {
+  #writeOn(rest: readonly Uint8Array[]): void {
     writev(this.#fd, rest, (error, written) => {
-      const left = error === null ? after(rest, written) : [];
+      const left = error === null ? cut(rest, written) : [];
       if (error === null && left.length > 0) {
         this.#writeOn(left);
         return;
@@ -107,16 +108,4 @@ class Writer {
     this.#body.destroy();
     if (!this.#isWriting) this.#reject(this.#error);
   }
-}
-
-function after(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
-  let at = 0;
-  let left = bytes;
-  for (; at < buffers.length; at++) {
-    const { length } = buffers[at] ?? Buffer.alloc(0);
-    if (left < length) break;
-    left -= length;
-  }
-  const [first, ...others] = buffers.slice(at);
-  return first === undefined ? [] : [first.subarray(left), ...others];
 }
