@@ -1,6 +1,7 @@
 /** Open files whose bytes do not change: a whole verified file on this disk, a download being followed, an object read by ranges. */
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
+import { Patience } from '../base/patience.js';
 import type { ReadResult } from '../base/read-result.js';
 import type { CachedFile, Fill, HeldFile } from '../cache/cache.js';
 import type { OpenFile, Stat } from './filestore.js';
@@ -198,13 +199,15 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
   }
 
   async #part(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
-    const late = AbortSignal.timeout(this.#timeoutMs);
+    const patience = new Patience(signal, this.#timeoutMs);
     try {
-      return await this.#fill.readPart(offset, length, AbortSignal.any([signal, late]));
+      return await this.#fill.readPart(offset, length, patience.signal);
     } catch (error) {
-      if (late.aborted && !signal.aborted)
+      if (patience.isLate && !signal.aborted)
         throw new FilestoreError('unavailable', `no bytes came within ${this.#timeoutMs} ms (read_timeout)`, { cause: error });
       throw error;
+    } finally {
+      patience.end();
     }
   }
 }

@@ -315,10 +315,15 @@ async function openFromOrigin(db: Database, path: string, requester: Requester):
 function ranged(db: Database, path: string, stat: Stat): RangedFile {
   return new RangedFile(stat, async (start, end, signal) => {
     const startedMs = Date.now();
-    const either = AbortSignal.any([signal, AbortSignal.timeout(db.settings.readTimeoutMs)]);
-    const read = await db.health.watch(db.store.get(db.container, objectNameOf(path), { range: { start, end }, signal: either }));
-    if (read === undefined) await db.health.watch(assertContainer(db, startedMs));
-    if (read === undefined) throw new FilestoreError('stale', `${displayName(path)} was deleted while it was read`);
-    return buffer(read.body);
+    const patience = new Patience(signal, db.settings.readTimeoutMs);
+    try {
+      const options = { range: { start, end }, signal: patience.signal };
+      const read = await db.health.watch(db.store.get(db.container, objectNameOf(path), options));
+      if (read === undefined) await db.health.watch(assertContainer(db, startedMs));
+      if (read === undefined) throw new FilestoreError('stale', `${displayName(path)} was deleted while it was read`);
+      return await buffer(read.body);
+    } finally {
+      patience.end();
+    }
   });
 }
