@@ -27,7 +27,7 @@ async function get(name: string): Promise<void> {
   const parent = path.dirname(file);
   if (!made.has(parent)) mkdirSync(parent, { recursive: true });
   made.add(parent);
-  await saveObject(found, file);
+  await saveObject(found, name, file);
 }
 
 const made = new Set<string>();

@@ -12,6 +12,10 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+export function warn(line: string): void {
+  process.stderr.write(`odoo-swiftfs: ${line}\n`);
+}
+
 /** Rows with their columns aligned; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[], gap = '  '): string {
   const widths: number[] = [];

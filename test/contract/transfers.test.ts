@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { createLog } from '../../src/base/log.js';
-import { saveObject } from '../../src/swift/files/save-object.js';
+import { printObject, saveObject } from '../../src/swift/files/save-object.js';
 import { sendFile } from '../../src/swift/files/send-file.js';
 import { RANGES_FROM_BYTES } from '../../src/swift/objects/ranges-body.js';
 import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
@@ -49,7 +49,7 @@ void describe('transfers of files', () => {
       const read = await store.get(CONTAINER, `o-${sizeBytes}`);
       assert.ok(read);
       const back = path.join(directory, `down-${sizeBytes}`);
-      await saveObject(read, back);
+      assert.equal(await saveObject(read, `o-${sizeBytes}`, back), 'etag');
       assert.ok(fs.readFileSync(back).equals(bytes));
     });
   }
@@ -65,7 +65,7 @@ void describe('transfers of files', () => {
     const read = await store.get(CONTAINER, 'replaced');
     assert.ok(read);
     await put(12);
-    await assert.rejects(saveObject(read, path.join(directory, 'mixed')), { kind: 'unavailable' });
+    await assert.rejects(saveObject(read, 'replaced', path.join(directory, 'mixed')), { kind: 'unavailable' });
   });
 
   void test('a large read that is given up leaves no request behind', async () => {
@@ -80,7 +80,43 @@ void describe('transfers of files', () => {
   void test('bytes that are not those of the ETag are told', async () => {
     const info = { sizeBytes: 3, md5: '0'.repeat(32), lastModifiedMs: 0, metadata: {} };
     const body = Readable.from([Buffer.from('abc')], { objectMode: false });
-    await assert.rejects(saveObject({ info, body }, path.join(directory, 'wrong')), { kind: 'corrupt' });
+    await assert.rejects(saveObject({ info, body }, 'wrong', path.join(directory, 'wrong')), { kind: 'corrupt' });
+  });
+
+  void describe('bytes under a content name', () => {
+    const bytes = Buffer.from('a document');
+    const sum = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
+    const sha1 = sum('sha1');
+    const trueName = `${sha1.slice(0, 2)}/${sha1}`;
+    const wrongName = `${'0'.repeat(2)}/${'0'.repeat(40)}`;
+    const save = (name: string, md5: string | undefined) => {
+      const info = { sizeBytes: bytes.length, md5, lastModifiedMs: 0, metadata: {} };
+      return saveObject({ info, body: Readable.from([bytes], { objectMode: false }) }, name, path.join(directory, 'named'));
+    };
+
+    void test('are held against that, also where Swift tells no sum', async () => {
+      assert.equal(await save(trueName, sum('md5')), 'name');
+      assert.equal(await save(trueName, undefined), 'name');
+      assert.equal(await save('large', undefined), 'nothing');
+    });
+
+    void test('are saved and told when Swift has them so, and refused when it has not', async () => {
+      assert.equal(await save(wrongName, sum('md5')), 'etag-not-name');
+      assert.ok(fs.readFileSync(path.join(directory, 'named')).equals(bytes));
+      await assert.rejects(save(wrongName, '0'.repeat(32)), { kind: 'corrupt' });
+      await assert.rejects(save(wrongName, undefined), { kind: 'corrupt' });
+    });
+
+    void test('are checked on their way to standard output too', async () => {
+      const print = (name: string, md5: string | undefined) => {
+        const info = { sizeBytes: bytes.length, md5, lastModifiedMs: 0, metadata: {} };
+        return printObject({ info, body: Readable.from([bytes], { objectMode: false }) }, name, new PassThrough());
+      };
+      assert.equal(await print(trueName, undefined), 'name');
+      assert.equal(await print('plain', sum('md5')), 'etag');
+      assert.equal(await print(wrongName, sum('md5')), 'etag-not-name');
+      await assert.rejects(print('plain', '0'.repeat(32)), { kind: 'corrupt' });
+    });
   });
 
   void describe('through a proxy that misbehaves', () => {
@@ -116,7 +152,7 @@ void describe('transfers of files', () => {
     void test('a range that breaks off fails the read, and nothing wrong is taken for the object', async () => {
       const read = async (): Promise<void> => {
         const found = await proxied.get(CONTAINER, `o-${RANGES_FROM_BYTES}`);
-        await saveObject(found ?? assert.fail('not there'), path.join(directory, 'cut'));
+        await saveObject(found ?? assert.fail('not there'), 'cut', path.join(directory, 'cut'));
       };
       proxy.add({ do: 'truncate', method: 'GET', path: /o-/, after: 2, times: 1, bytes: 1000 });
       await assert.rejects(read(), { kind: 'unavailable' });

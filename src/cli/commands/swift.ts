@@ -1,13 +1,13 @@
 /** What the `swift` commands do. Listings are streamed: a container of a million objects prints as it comes. */
 import { rename, unlink } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { FilestoreError } from '../../base/errors.js';
 import { formatSize } from '../../config/units.js';
-import type { ObjectStore } from '../../store/object-store.js';
-import { saveObject } from '../../swift/files/save-object.js';
+import type { ObjectRead, ObjectStore } from '../../store/object-store.js';
+import type { Check } from '../../swift/files/check-bytes.js';
+import { printObject, saveObject } from '../../swift/files/save-object.js';
 import { sendFile } from '../../swift/files/send-file.js';
 import type { SwiftStore } from '../../swift/swift-store.js';
-import { columns, print } from '../output.js';
+import { columns, print, warn } from '../output.js';
 
 export interface SwiftArguments {
   readonly container: string | undefined;
@@ -67,11 +67,17 @@ async function stat(store: ObjectStore, { container = '', object }: SwiftArgumen
 async function get(store: ObjectStore, { container = '', object = '', file }: SwiftArguments): Promise<void> {
   const read = await store.get(container, object);
   if (read === undefined) throw noObject(container, object);
-  if (file === undefined || file === '-') return pipeline(read.body, process.stdout, { end: false });
+  const check = file === undefined || file === '-' ? await printObject(read, object, process.stdout) : await saveWhole(read, object, file);
+  if (check === 'etag-not-name') warn(`${container}/${object}: these are Swift's bytes, but they do not hash to their name`);
+  if (check === 'nothing') warn(`${container}/${object}: a large object, of which Swift tells no sum; only its length was checked`);
+}
+
+async function saveWhole(read: ObjectRead, object: string, file: string): Promise<Check> {
   const partial = `${file}.partial-${process.pid}`;
   try {
-    await saveObject(read, partial, 'wx');
+    const check = await saveObject(read, object, partial, 'wx');
     await rename(partial, file);
+    return check;
   } catch (error) {
     await unlink(partial).catch(() => undefined);
     throw error;
