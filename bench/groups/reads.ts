@@ -143,19 +143,25 @@ async function measureStat(bench: Bench, contenders: readonly MountedContender[]
 
 async function measureFind(bench: Bench, contenders: readonly MountedContender[]): Promise<void> {
   const { scale } = bench;
-  const samples = await turns(bench, contenders, 'tiny', async ({ rootOf }) => {
-    dropDentries();
-    return usEach(await bench.client.run('find', rootOf('tiny')));
-  });
-  bench.add({
-    id: 'find-dropped',
-    title: `find over ${scale.findShards} x ${scale.findFilesPerShard} files, dentries dropped`,
-    unit: 'us an entry',
-    baseline: EXT4,
-    samples,
-    goals: [{ of: OURS, to: EXT4, atMost: 3 }],
-    note: 'names listed within delete_bound',
-  });
+  const rows = [
+    { id: 'find-dropped', title: 'find', walk: 'names' },
+    { id: 'find-ls-dropped', title: 'find with an lstat of each entry', walk: 'find' },
+  ];
+  for (const { id, title, walk } of rows) {
+    const samples = await turns(bench, contenders, 'tiny', async ({ rootOf }) => {
+      dropDentries();
+      return usEach(await bench.client.run(walk, rootOf('tiny')));
+    });
+    bench.add({
+      id,
+      title: `${title} over ${scale.findShards} x ${scale.findFilesPerShard} files, dentries dropped`,
+      unit: 'us an entry',
+      baseline: EXT4,
+      samples,
+      goals: [{ of: OURS, to: EXT4, atMost: 3 }],
+      note: 'names listed within delete_bound',
+    });
+  }
 }
 
 async function measureSequential(bench: Bench, contenders: readonly MountedContender[], name: string): Promise<void> {

@@ -13,6 +13,7 @@ import { entryAnswer } from './attributes.js';
 import { pathOf, requesterOf, type VfsContext } from './context.js';
 import { HandleTable } from './file-handle.js';
 import { hashOfChild, hashOfPath, inodeNumber, type PathHash } from './inode-number.js';
+import { Listers, type Lister } from './listers.js';
 import type { Node } from './node.js';
 
 /** A listing this old is taken anew by rewinddir, also when nothing changed through this mount. */
@@ -31,6 +32,7 @@ interface Listing {
 
 interface Stream {
   readonly node: Node;
+  readonly lister: Lister;
   listing: Listing;
   /** Read from the start already, so that the next read from there is a rewinddir. */
   started: boolean;
@@ -42,14 +44,16 @@ class ListedEntry implements DirectoryEntry {
   readonly ino: number;
   readonly kind: 'file' | 'directory';
   readonly nextCookie: number;
+  readonly lister: Lister;
   readonly listing: Listing;
   readonly stat: Stat | undefined;
 
-  constructor(listed: ListedName, ino: number, nextCookie: number, listing: Listing) {
+  constructor(listed: ListedName, ino: number, nextCookie: number, { lister, listing }: Stream) {
     this.name = listed.name;
     this.ino = ino;
     this.kind = listed.kind;
     this.nextCookie = nextCookie;
+    this.lister = lister;
     this.listing = listing;
     this.stat = listed.stat;
   }
@@ -58,12 +62,14 @@ class ListedEntry implements DirectoryEntry {
 export class DirectoryStreams {
   readonly #context: VfsContext;
   readonly #streams = new HandleTable<Stream>();
+  readonly #listers: Listers;
   readonly #nowMs: () => number;
 
   /** @param nowMs a clock that only ages listings */
   constructor(context: VfsContext, nowMs: () => number = Date.now) {
     this.#context = context;
     this.#nowMs = nowMs;
+    this.#listers = new Listers(nowMs);
   }
 
   get open(): number {
@@ -75,7 +81,9 @@ export class DirectoryStreams {
     if (node.kind !== 'directory') throw new FilestoreError('not-directory', 'not a directory');
     return andThen(this.#list(node, caller), (listing) => {
       node.openStreams++;
-      return this.#streams.add({ node, listing, started: false });
+      const lister = this.#listers.of(caller.pid);
+      lister.begins(node);
+      return this.#streams.add({ node, lister, listing, started: false });
     });
   }
 
@@ -99,6 +107,7 @@ export class DirectoryStreams {
     const validMs = entry.stat.validMs - Math.max(0, this.#nowMs() - entry.listing.takenAtMs);
     if (validMs <= 0) return undefined;
     if (parent.child(entry.name)?.latestWriter !== undefined) return undefined;
+    if (entry.kind === 'file' && !entry.lister.wantsAttributes()) return undefined;
     const node = this.#context.table.at(parent, entry.name, entry.kind, entry.ino);
     return entryAnswer(node, { ...entry.stat, validMs }, this.#context.owner);
   }
@@ -141,7 +150,7 @@ export class DirectoryStreams {
       room -= DIRENT_HEAD_BYTES + ((listed.name.length + 7) & ~7);
       if (room < 0 && entries.length > 0) break;
       const ino = node.child(listed.name)?.ino ?? inodeNumber(hashOfChild(listing.hash, listed.name));
-      entries.push(new ListedEntry(listed, ino, place + 1, listing));
+      entries.push(new ListedEntry(listed, ino, place + 1, stream));
     }
     return entries;
   }

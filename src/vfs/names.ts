@@ -65,6 +65,7 @@ export class Names {
   }
 
   #found({ parent, name, path }: Place, stat: Stat): Answer<Entry> {
+    if (stat.kind === 'file') parent.lister?.isAsked();
     const node = this.#context.table.at(parent, name, stat.kind);
     const writer = node.latestWriter;
     // An open file knows its own size best; a content name shows others the sealed bytes, not those being written over them.

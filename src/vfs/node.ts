@@ -8,6 +8,7 @@
  */
 import { joinPath } from '../base/names.js';
 import type { FileHandle } from './file-handle.js';
+import type { Lister } from './listers.js';
 
 export class Node {
   readonly ino: number;
@@ -27,6 +28,8 @@ export class Node {
    * attributes, or a name that was just unlinked would rise again.
    */
   version = 0;
+  /** Who listed this directory last. */
+  lister: Lister | undefined;
   #children: Map<string, Node> | undefined;
   /** In the order of their opening; nearly always one, so an array. */
   #handles: FileHandle[] | undefined;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ROOT_INO, type DirectoryEntry } from '../../../src/fuse/file-system.js';
+import { ROOT_INO, type Caller, type DirectoryEntry } from '../../../src/fuse/file-system.js';
 import { createMemoryDriver } from '../../../src/fuse/memory-driver.js';
-import { harness, WRITE, type Harness } from './harness.js';
+import { callerOf, harness, WRITE, type Harness } from './harness.js';
 
 async function readAll({ vfs, me }: Harness, ino: number, handle: number, hint = 300): Promise<DirectoryEntry[]> {
   const all: DirectoryEntry[] = [];
@@ -124,6 +124,51 @@ test('the attributes of a file being written are not taken from a listing', asyn
   await h.vfs.write(h.me, entry.attributes.ino, opened.handle, 0, Buffer.from('x'));
   await h.vfs.release(entry.attributes.ino, opened.handle);
   assert.equal(h.vfs.lookupListed(ROOT_INO, listed), undefined, 'listed before the close');
+});
+
+/** As READDIRPLUS does it. @returns the files that went with their attributes */
+async function listPlus(h: Harness, directory: string, caller: Caller): Promise<string[]> {
+  const { ino } = (await h.at(directory)).attributes;
+  const handle = await h.vfs.opendir(caller, ino);
+  const entries = await readAll(h, ino, handle);
+  const told = entries.filter((entry) => entry.kind === 'file' && h.vfs.lookupListed(ino, entry) !== undefined);
+  h.vfs.releasedir(ino, handle);
+  return told.map(({ name }) => name);
+}
+
+async function fourDirectories(): Promise<Harness> {
+  const h = harness();
+  for (const directory of ['d', 'e', 'f', 'g']) {
+    await h.vfs.mkdir(h.me, ROOT_INO, directory, 0o755);
+    for (const name of ['a', 'b', 'c']) await h.makeFile(`${directory}/${name}`);
+  }
+  return h;
+}
+
+test('a walk that asks for no attributes is told names only from its third directory on', async () => {
+  const h = await fourDirectories();
+  const finder = callerOf(4711);
+  assert.deepEqual(await listPlus(h, 'd', finder), ['a', 'b', 'c']);
+  assert.deepEqual(await listPlus(h, 'e', finder), ['b', 'c']);
+  assert.deepEqual(await listPlus(h, 'f', finder), []);
+  assert.deepEqual(await listPlus(h, 'd', callerOf(4712)), ['a', 'b', 'c'], 'another walk');
+  await h.at('f/a');
+  assert.deepEqual(await listPlus(h, 'g', finder), ['a', 'b', 'c'], 'it asked after all');
+});
+
+test('a walk that looks up what it listed is told all attributes', async () => {
+  const h = await fourDirectories();
+  const copier = callerOf(4711);
+  assert.deepEqual(await listPlus(h, 'd', copier), ['a', 'b', 'c']);
+  assert.deepEqual(await listPlus(h, 'e', copier), ['b', 'c']);
+  await h.at('e/a');
+  assert.deepEqual(await listPlus(h, 'f', copier), ['a', 'b', 'c']);
+  assert.deepEqual(await listPlus(h, 'g', copier), ['a', 'b', 'c']);
+});
+
+test('who cannot be told apart from others is always told attributes', async () => {
+  const h = await fourDirectories();
+  for (const directory of ['d', 'e', 'f', 'g']) assert.deepEqual(await listPlus(h, directory, callerOf(0)), ['a', 'b', 'c']);
 });
 
 test('a removed directory that is still open is empty', async () => {
