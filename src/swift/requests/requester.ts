@@ -19,24 +19,18 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { AnswerBody } from './answer-body.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Deadline } from './deadline.js';
-import { isSwiftsOwn, strangerMessage } from './own-answer.js';
+import { Failures, TokenRefused, type Failure } from './failures.js';
+import { isSwiftsOwn } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
-import { RetryDelay, retryAfterMs } from './retry-delay.js';
+import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
-import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
-import type { WireFailure } from './wire.js';
-import { exchange, header, readText, wireFailureOf, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
+import type { AttemptTrace } from './verdict.js';
+import { exchange, header, readText, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
 
 /** Longest error page that is kept for the message. */
 const ERROR_TEXT_BYTES = 16 * 1024;
 /** A page of a listing: 10,000 names of 1,024 bytes, percent-encoded nowhere, with their fields. */
 const TEXT_BYTES = 64 << 20;
-const FEW_ATTEMPTS = 3;
-/** Ceph answers 403 to an expired token: a login is tried for it, but not for every forbidden request. */
-const FORBIDDEN_LOGIN_EVERY_MS = 300_000;
-
-/** A caller's own short time-out says little about Swift; a silence this long does. */
-const SILENCE_MS = 2000;
 
 export interface Call {
   readonly method: HttpMethod;
@@ -97,15 +91,6 @@ export interface RequesterParts {
   readonly userAgent: string;
 }
 
-/** How an attempt went wrong, and whether to go on. */
-interface Failure {
-  readonly error: FilestoreError;
-  readonly again: boolean;
-  readonly afterMs: number;
-  /** Whether it may have been carried out; 'unanswered' when nothing at all came back. */
-  readonly lost: 'no' | 'maybe' | 'unanswered';
-}
-
 interface AttemptAt {
   readonly attempt: number;
   readonly streamed: boolean;
@@ -126,13 +111,13 @@ interface StorageUrl {
 export class Requester {
   readonly #parts: RequesterParts;
   readonly breaker: CircuitBreaker;
-  #forbiddenLoginMs = -Infinity;
-  #everServed = false;
+  readonly #failures: Failures;
   #url: StorageUrl | undefined;
 
   constructor(parts: RequesterParts) {
     this.#parts = parts;
     this.breaker = new CircuitBreaker(parts.clock, 'Swift');
+    this.#failures = new Failures(parts.sessions, this.breaker, parts.clock);
   }
 
   /** @throws FilestoreError: the kinds of the object port */
@@ -268,7 +253,7 @@ export class Requester {
       moved();
       isOwn = isSwiftsOwn(call, answer.status, answer.headers);
       if (isOwn && at.streamed && answer.status >= 200 && answer.status < 300) {
-        this.#served();
+        this.#failures.served();
         deadline.stopClock();
         const body = this.#bodyOf(answer, trace, running, call, leave);
         return { answer: { status: answer.status, headers: answer.headers, text: '', repeated: false, body } };
@@ -276,19 +261,20 @@ export class Requester {
       text = await readText(answer.body, isOwn && answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
     } catch (error) {
       out?.dispose();
-      return this.#broken(error, out, trace, at, this.#parts.clock.nowMs() - startedMs);
+      const tookMs = this.#parts.clock.nowMs() - startedMs;
+      return { failure: this.#failures.broken(trace, { error, sourceError: out?.sourceError(), deadline, last: at.last, tookMs }) };
     }
     const { status, headers } = answer;
-    if (!isOwn) return { failure: this.#stranger(call, trace, status) };
+    if (!isOwn) return { failure: this.#failures.stranger(call, trace, status) };
     if (status < 300 && call.refusesToken?.(text) === true) {
-      return { failure: this.#refused(trace, session, 401, headers, '', at.mayLogIn) };
+      return { failure: this.#failures.refused(trace, session, { status: 401, headers, text: '' }, at.mayLogIn) };
     }
     if ((status >= 200 && status < 300) || (call.accept?.includes(status) ?? false)) {
       // A probe accepts 5xx of Swift itself as a sign of life, but it is none that ends an outage.
-      if (status < 500) this.#served();
+      if (status < 500) this.#failures.served();
       return { answer: { status, headers, text, repeated: false, body: undefined } };
     }
-    return { failure: this.#refused(trace, session, status, headers, text, at.mayLogIn) };
+    return { failure: this.#failures.refused(trace, session, { status, headers, text }, at.mayLogIn) };
   }
 
   /** Parsed once a login. */
@@ -336,95 +322,10 @@ export class Requester {
     });
   }
 
-  #served(): void {
-    this.#everServed = true;
-    this.breaker.succeeded();
-  }
-
-  /** The exchange did not come to an answer. */
-  #broken(error: unknown, out: OutgoingBody | undefined, trace: AttemptTrace, at: AttemptAt, tookMs: number): Outcome {
-    const sourceError = out?.sourceError();
-    if (sourceError !== undefined) {
-      // Our own bytes could not be read: that is no fault of Swift's, and its error says more than the wire's.
-      this.breaker.abandoned();
-      throw sourceError;
-    }
-    const what = `${trace.method} ${trace.where}`;
-    if (at.deadline.aborted) {
-      const given = at.deadline.error(what, at.last);
-      if (given.kind === 'interrupted' || tookMs < SILENCE_MS) this.breaker.abandoned();
-      else this.breaker.failed(given.message, false);
-      throw given;
-    }
-    const failure: WireFailure = wireFailureOf(error);
-    const message = `${what}: ${failure.message} (attempt ${trace.attempt})`;
-    this.breaker.failed(message, failure.reason === 'refused');
-    const again = failure.reason !== 'untrusted';
-    return {
-      failure: {
-        error: new FilestoreError('unavailable', message, { cause: error }),
-        again,
-        afterMs: 0,
-        lost: failure.reason === 'lost' ? 'unanswered' : 'no',
-      },
-    };
-  }
-
-  /** Something else answered: once or twice it may be a proxy that is being reloaded. */
-  #stranger(call: Call, trace: AttemptTrace, status: number): Failure {
-    const message = strangerMessage(call, trace.where, status);
-    this.breaker.failed(message, false);
-    const error = new FilestoreError('unavailable', message);
-    return { error, again: trace.attempt < FEW_ATTEMPTS, afterMs: 0, lost: 'maybe' };
-  }
-
-  /** Swift answered, but not what was asked for. */
-  #refused(trace: AttemptTrace, session: Session, status: number, headers: Headers, text: string, mayLogIn: boolean): Failure {
-    const { clock, sessions } = this.#parts;
-    const verdict = verdictOf(status, text);
-    const error = statusError(trace, status, verdict, text, header(headers, 'x-trans-id'));
-    if (verdict.counts === 'failure') this.breaker.failed(error.message, false);
-    else this.breaker.succeeded();
-    const nowMs = clock.nowMs();
-    if (verdict.action === 'login') {
-      sessions.invalidate(session);
-      return this.#tokenRefused(error, session, mayLogIn);
-    }
-    if (status === 403 && verdict.kind === 'forbidden' && mayLogIn && this.#mayLogInForForbidden(session, nowMs)) {
-      this.#forbiddenLoginMs = nowMs;
-      sessions.invalidate(session);
-      return { error: new TokenRefused('forbidden', error.message), again: true, afterMs: 0, lost: 'no' };
-    }
-    const again = verdict.action === 'retry' || (verdict.action === 'retry-few' && trace.attempt < FEW_ATTEMPTS);
-    return { error, again, afterMs: retryAfterMs(headers, nowMs), lost: status >= 500 && status !== 507 ? 'maybe' : 'no' };
-  }
-
-  /** 401: one new login a call. A token refused right after it was issued: Swift cannot ask Keystone, which is an outage. */
-  #tokenRefused(error: FilestoreError, session: Session, mayLogIn: boolean): Failure {
-    if (session.report.way === 'ready token') {
-      const message = `${error.message}: the token given (token, OS_TOKEN) has expired, was revoked, or is not for this account`;
-      // As with a login that worked before: later it is an outage, during which writes belong in the spool.
-      const kind = this.#everServed ? 'unavailable' : 'bad-credentials';
-      return { error: new FilestoreError(kind, message), again: false, afterMs: 0, lost: 'no' };
-    }
-    if (mayLogIn) return { error: new TokenRefused('unavailable', error.message), again: true, afterMs: 0, lost: 'no' };
-    const message = `${error.message}: Swift refuses a token that was issued just now; check that Swift reaches Keystone`;
-    return { error: new FilestoreError('unavailable', message), again: false, afterMs: 0, lost: 'no' };
-  }
-
-  #mayLogInForForbidden(session: Session, nowMs: number): boolean {
-    const { way } = session.report;
-    if (way === 'ready token') return false;
-    return nowMs - session.issuedMs > FORBIDDEN_LOGIN_EVERY_MS && nowMs - this.#forbiddenLoginMs > FORBIDDEN_LOGIN_EVERY_MS;
-  }
-
   #what(call: Call): string {
     return `${call.method} ${call.path === '' ? 'the account' : call.path}`;
   }
 }
-
-/** The call goes on with a new token. */
-class TokenRefused extends FilestoreError {}
 
 /** Waits for a login others share: giving up leaves it running for them. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
