@@ -16,6 +16,7 @@ import { BLOB_MTIME_MS } from './database.js';
 import { Draft, type DraftBase } from './draft.js';
 import type { OpenFile, Stat } from './filestore.js';
 import { publish } from './publish.js';
+import { setAside } from './set-aside.js';
 
 /** Whoever writes this name writes these bytes. */
 const ALWAYS = (): boolean => true;
@@ -116,13 +117,7 @@ export class ContentWriter implements OpenFile {
     const { staging } = this.#draft;
     // What was refused for want of room must give back the room it took.
     if (this.#isRefused || staging === undefined || staging.sizeBytes === 0) return;
-    const file = await this.#db.spool.setAside(staging, this.#path, await staging.digest());
-    this.#db.log.warn('write.torn', {
-      database: displayName(this.#db.name),
-      path: displayName(this.#path),
-      kept: file,
-      meaning: 'its bytes do not hash to its name, so it was not stored (a writer was cut off?); look at the file and remove it',
-    });
+    await setAside(this.#db, staging, this.#path);
   }
 
   #unhide(): void {

@@ -4,7 +4,7 @@
  */
 import type { Answer } from '../base/maybe-promise.js';
 import { messageOf } from '../base/errors.js';
-import { displayName } from '../base/names.js';
+import { contentSha1, displayName } from '../base/names.js';
 import type { FileDigest } from '../base/file-digest.js';
 import type { ReadResult } from '../base/read-result.js';
 import type { StagingFile } from '../spool/spool.js';
@@ -12,6 +12,7 @@ import type { Database } from './database.js';
 import { Draft, type DraftBase } from './draft.js';
 import type { OpenFile, Stat } from './filestore.js';
 import { publish } from './publish.js';
+import { setAside } from './set-aside.js';
 
 export class LiveFile {
   readonly #db: Database;
@@ -22,6 +23,7 @@ export class LiveFile {
   #timesChanged = false;
   #openers = 0;
   #unlinked = false;
+  #becameBlob: { readonly path: string; readonly version: number } | undefined;
   #flushing: Promise<void> = Promise.resolve();
   /** A rename is under way that decides which name it has, or whether it has one. */
   #undecided: Promise<void> | undefined;
@@ -98,6 +100,7 @@ export class LiveFile {
     // Set while this was under way: the name was still this file's.
     if (this.#timesChanged && !this.#unlinked && this.#published === this.#draft.version) this.#oweTimes();
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
+    if (this.#becameBlob !== undefined && this.#becameBlob.version !== this.#draft.version) await this.#setAside(this.#becameBlob.path);
     await this.#draft.close();
   }
 
@@ -121,10 +124,21 @@ export class LiveFile {
     };
   }
 
+  /** A content name is its bytes': what is written after it is nobody's, as after an unlink. */
   rename(to: string): void {
+    if (contentSha1(to) !== undefined) {
+      this.unlink();
+      this.#becameBlob = { path: to, version: this.#draft.version };
+      return;
+    }
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
     this.#path = to;
     this.#db.live.set(to, this);
+  }
+
+  async #setAside(path: string): Promise<void> {
+    const { staging } = this.#draft;
+    if (staging !== undefined && staging.sizeBytes > 0) await setAside(this.#db, staging, path);
   }
 
   async #flush(): Promise<void> {

@@ -67,6 +67,7 @@ export function cacheKeyOf(path: string, md5: string): CacheKey {
  */
 export async function publish(db: Database, publication: Publication): Promise<void> {
   const { writeMode } = db.settings;
+  assertTrue(publication);
   const temporary = kindOfPath(publication.path) === 'temporary';
   if (!temporary && writeMode !== 'back' && mayPutDirectly(db, publication.path)) {
     try {
@@ -185,6 +186,13 @@ export function endAlias(db: Database, path: string): boolean {
   if (!db.aliased.delete(path)) return false;
   for (const [alias, target] of db.spool.aliases) if (target === path) db.spool.addAlias(alias, '');
   return true;
+}
+
+/** The last door: no road that leads here may bring a content name other bytes than its own. */
+function assertTrue({ path, digest }: Publication): void {
+  const sha1 = contentSha1(path);
+  if (sha1 !== undefined && sha1 !== digest.sha1)
+    throw new FilestoreError('corrupt', `${displayName(path)}: its bytes hash to ${digest.sha1}`);
 }
 
 function assertWanted(path: string, isWanted: () => boolean): void {

@@ -12,8 +12,6 @@ export class Call implements Caller {
   readonly pid: number;
   /** Bytes the client has room for (READ, READDIR). */
   sizeBytes = 0;
-  /** Opened for writing (OPEN, CREATE). */
-  isWriter = false;
   /** The kernel has its reply, or no longer wants one. */
   isAnswered = false;
   /** A signal is pending at the client. */

@@ -70,11 +70,11 @@ export interface Opened {
   readonly handle: number;
   /** The kernel's page cache of an earlier open is still right. */
   readonly keepCache: boolean;
-  /** Reads must not go through the page cache (a blob that is still streaming, or whose size is not known). */
+  /** Reads and writes must not go through the page cache (a blob that is still streaming, whose size is not known, or that is being written). */
   readonly directIo: boolean;
   /** close() needs no FLUSH (a read-only handle). */
   readonly noFlush: boolean;
-  /** A local descriptor with the whole file: the driver may let the kernel read it directly. INVARIANT: one for an inode while it is open. */
+  /** Of a reader: a local descriptor with the whole file, which the driver may let the kernel read directly. */
   readonly passthroughFd?: number;
 }
 
@@ -108,8 +108,12 @@ export interface FileSystem {
   create(caller: Caller, parent: number, name: string, mode: number, flags: OpenFlags): Answer<{ entry: Entry; opened: Opened }>;
   mknod(caller: Caller, parent: number, name: string, mode: number): Answer<Entry>;
   read(caller: Caller, ino: number, handle: number, offset: number, length: number): Answer<ReadResult>;
-  /** `data` is the driver's buffer, valid only until the first await: take what is needed at once. @returns bytes written */
-  write(caller: Caller, ino: number, handle: number, offset: number, data: Uint8Array): Answer<number>;
+  /**
+   * @param data the driver's buffer, valid only until the first await: take what is needed at once
+   * @param isFromPages the kernel writes back pages that a program has mapped
+   * @returns bytes written
+   */
+  write(caller: Caller, ino: number, handle: number, offset: number, data: Uint8Array, isFromPages?: boolean): Answer<number>;
   /** Every close() of a descriptor; may come several times for a handle (dup, fork), also while bytes are still to be written. */
   flush(caller: Caller, ino: number, handle: number): Answer<void>;
   fsync(caller: Caller, ino: number, handle: number): Answer<void>;

@@ -7,7 +7,19 @@ import { andThen } from '../base/maybe-promise.js';
 import type { Call } from './call.js';
 import { EINVAL, ENOSYS, ENOTTY, ENXIO, EOPNOTSUPP, EPERM } from './errno.js';
 import type { OpenFlags, SetAttributes } from './file-system.js';
-import { FATTR, GETATTR_FH, MAX_WRITE_BYTES, O, OP, RENAME_NOREPLACE, S_IFMT, S_IFREG, SEEK, WRITE_DATA_OFFSET } from './protocol.js';
+import {
+  FATTR,
+  GETATTR_FH,
+  MAX_WRITE_BYTES,
+  O,
+  OP,
+  RENAME_NOREPLACE,
+  S_IFMT,
+  S_IFREG,
+  SEEK,
+  WRITE_CACHE,
+  WRITE_DATA_OFFSET,
+} from './protocol.js';
 import * as reply from './replies.js';
 import type { RequestView } from './request.js';
 import type { Session } from './session.js';
@@ -121,13 +133,10 @@ function openFlags(flags: number): OpenFlags {
 }
 
 function open(s: Session, call: Call, r: RequestView): void {
-  const flags = openFlags(r.word(10));
-  call.isWriter = flags.write;
-  s.answer(call, s.fileSystem.open(call, call.ino, flags), reply.OPENED);
+  s.answer(call, s.fileSystem.open(call, call.ino, openFlags(r.word(10))), reply.OPENED);
 }
 
 function create(s: Session, call: Call, r: RequestView): void {
-  call.isWriter = true;
   s.answer(call, s.fileSystem.create(call, call.ino, r.name(56), r.word(11) & 0o7777, openFlags(r.word(10))), reply.CREATED);
 }
 
@@ -138,7 +147,7 @@ function read(s: Session, call: Call, r: RequestView): void {
 
 function write(s: Session, call: Call, r: RequestView): void {
   const data = r.data(WRITE_DATA_OFFSET, r.word(14));
-  s.answer(call, s.fileSystem.write(call, call.ino, r.u64(10), r.u64(12), data), reply.WRITTEN);
+  s.answer(call, s.fileSystem.write(call, call.ino, r.u64(10), r.u64(12), data, (r.word(15) & WRITE_CACHE) !== 0), reply.WRITTEN);
 }
 
 function release(s: Session, call: Call, r: RequestView): void {

@@ -15,6 +15,8 @@ export const OPEN_OUT_BYTES = 16;
 export const INIT_OUT_BYTES = 64;
 export const STATFS_OUT_BYTES = 80;
 export const DIRENT_BYTES = 24;
+/** FUSE_WRITE_CACHE: from the page cache, under a handle that the kernel guesses. */
+export const WRITE_CACHE = 1 << 0;
 export const WRITE_DATA_OFFSET = 80;
 
 /** Bytes of one WRITE; the kernel sends no more. */

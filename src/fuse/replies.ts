@@ -7,7 +7,7 @@ import type { Call } from './call.js';
 import type { AttributesAnswer, DirectoryEntry, Entry, FileSystemStatistics, Opened } from './file-system.js';
 import { ENTRY_OUT_BYTES, FOPEN, OP, OPEN_OUT_BYTES, OUT_HEADER_BYTES } from './protocol.js';
 import { ReplyBuffer } from './reply-buffer.js';
-import { EBUSY, ENOENT } from './errno.js';
+import { ENOENT } from './errno.js';
 import type { Session } from './session.js';
 
 export interface ReplyShape<T> {
@@ -37,7 +37,7 @@ export const ATTRIBUTES: ReplyShape<AttributesAnswer> = {
 
 export const OPENED: ReplyShape<Opened> = {
   send: (session, call, opened) => {
-    if (!writeOpened(session, call, 4, call.ino, opened)) return refuseWriter(session, call, opened);
+    writeOpened(session, 4, call.ino, opened);
     return counted(session, call.ino, session.sendPayload(call, OPEN_OUT_BYTES));
   },
   undo: (session, call, opened) => session.releaseQuietly(call.ino, opened.handle),
@@ -46,8 +46,7 @@ export const OPENED: ReplyShape<Opened> = {
 export const CREATED: ReplyShape<{ entry: Entry; opened: Opened }> = {
   send: (session, call, { entry, opened }) => {
     session.out.entry(4, entry);
-    // A new file is written to, so that it never is of the kernel's own reading.
-    writeOpened(session, call, 4 + (ENTRY_OUT_BYTES >> 2), entry.attributes.ino, opened);
+    writeOpened(session, 4 + (ENTRY_OUT_BYTES >> 2), entry.attributes.ino, opened);
     return counted(session, entry.attributes.ino, session.sendPayload(call, ENTRY_OUT_BYTES + OPEN_OUT_BYTES));
   },
   undo: (session, _call, { entry, opened }) => {
@@ -56,22 +55,14 @@ export const CREATED: ReplyShape<{ entry: Entry; opened: Opened }> = {
   },
 };
 
-function writeOpened(session: Session, call: Call, at: number, ino: number, opened: Opened): boolean {
-  const backingId = session.passthrough.open(ino, opened.directIo ? undefined : opened.passthroughFd, call.isWriter);
-  if (backingId === undefined) return false;
+function writeOpened(session: Session, at: number, ino: number, opened: Opened): void {
+  const { backingId, isAround } = session.passthrough.open(ino, opened.passthroughFd, opened.directIo);
   let flags = 0;
   if (opened.noFlush) flags |= FOPEN.NOFLUSH;
   if (backingId > 0) flags |= FOPEN.PASSTHROUGH;
-  else if (opened.directIo) flags |= FOPEN.DIRECT_IO;
-  else if (opened.keepCache) flags |= FOPEN.KEEP_CACHE;
+  if (isAround) flags |= FOPEN.DIRECT_IO;
+  else if (backingId === 0 && opened.keepCache) flags |= FOPEN.KEEP_CACHE;
   session.out.opened(at, opened.handle, flags, backingId);
-  return true;
-}
-
-function refuseWriter(session: Session, call: Call, opened: Opened): number {
-  session.releaseQuietly(call.ino, opened.handle);
-  session.sendErrno(call, EBUSY);
-  return 0;
 }
 
 /** What was counted as open is taken back when the reply was not taken. */

@@ -16,10 +16,15 @@ export interface VfsContext {
   readonly log: Log;
   readonly table: InodeTable;
   readonly files: HandleTable<FileHandle>;
+  /** Set by `attach`: the kernel is to ask for a name again. */
+  forgetEntry: (parentIno: number, name: string) => void;
+  /** Set by `attach`: the kernel is to drop what it holds of a file's bytes. */
+  forgetPages: (ino: number) => void;
 }
 
 export function createContext(filestore: Filestore, owner: Owner, log: Log): VfsContext {
-  return { filestore, owner, log, table: new InodeTable(), files: new HandleTable() };
+  const nobody = (): void => undefined;
+  return { filestore, owner, log, table: new InodeTable(), files: new HandleTable(), forgetEntry: nobody, forgetPages: nobody };
 }
 
 /** The caller itself: its signal is made when somebody asks for it, which what is answered at once never does. */

@@ -11,6 +11,8 @@ export class FileHandle {
   readonly writes: boolean;
   /** How the kernel reads it: one mode for an inode at a time (see open-files.ts). */
   readonly reading: 'cached' | 'direct' | 'passthrough';
+  /** A program that has the file mapped wrote on pages that the kernel keeps. */
+  hasPages = false;
   readonly #openers: ThreadGroup;
 
   constructor(node: Node, file: OpenFile, writes: boolean, reading: 'cached' | 'direct' | 'passthrough', threadId: number) {

@@ -59,9 +59,14 @@ export class Names {
   ): Answer<void> {
     const from = placeOf(this.#context, parentIno, name);
     const to = placeOf(this.#context, newParentIno, newName);
-    return andThen(this.#context.filestore.rename(from.path, to.path, options, requesterOf(caller)), () =>
-      this.#context.table.moved(from.parent, name, to.parent, newName),
-    );
+    return andThen(this.#context.filestore.rename(from.path, to.path, options, requesterOf(caller)), () => {
+      this.#context.table.moved(from.parent, name, to.parent, newName);
+      const node = to.parent.child(newName);
+      // Who still writes it writes on a file without a name; the blob gets an inode, and pages, of its own.
+      if (node?.latestWriter === undefined || !this.#context.filestore.isImmutable(to.path)) return;
+      to.parent.dropChild(newName, node);
+      this.#context.forgetEntry(to.parent.ino, newName);
+    });
   }
 
   #found({ parent, name, path }: Place, stat: Stat): Answer<Entry> {

@@ -9,6 +9,8 @@
  *   big, whole    passthrough         cached                passthrough
  *   otherwise     cached              cached                direct
  *   streaming     direct              direct                direct
+ *   writer of a blob, and who opens it to read meanwhile: always direct. The kernel keeps pages by inode, and a blob's readers share one with its
+ *   writers: what is written before it hashes to the name must not be read from those pages. (A program may map them all the same.)
  */
 import { FilestoreError } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
@@ -89,8 +91,10 @@ export class OpenFiles {
     return file.readNow?.(offset, length) ?? file.read(offset, length, caller.signal);
   }
 
-  write(handle: number, offset: number, data: Uint8Array): Answer<number> {
-    return this.#writer(handle).file.write(offset, data);
+  write(handle: number, offset: number, data: Uint8Array, isFromPages: boolean): Answer<number> {
+    const open = this.#writer(handle);
+    open.hasPages ||= isFromPages;
+    return open.file.write(offset, data);
   }
 
   flush(handle: number): Answer<void> {
@@ -108,6 +112,8 @@ export class OpenFiles {
     if (open === undefined) return;
     const { node } = open;
     if (open.writes) this.#changed(node);
+    // Whatever they hold, who reads the blob next gets its own bytes.
+    if (open.hasPages && this.#isBlob(node)) this.#context.forgetPages(node.ino);
     // The handle is gone in this turn of the loop, however long the file takes: no later request may be answered from it.
     node.removeHandle(open);
     this.#context.table.settle(node);
@@ -133,9 +139,14 @@ export class OpenFiles {
     if (node.parent !== undefined) node.parent.version++;
   }
 
+  #isBlob({ path }: Node): boolean {
+    return path !== undefined && this.#context.filestore.isImmutable(path);
+  }
+
   #opened(node: Node, file: OpenFile, flags: OpenFlags, caller: Caller, sizeBytes: number): Opened {
     const passthroughFd = !flags.write && file.immutable && sizeBytes >= PASSTHROUGH_FROM_BYTES ? file.passthroughFd : undefined;
-    const reading = readingMode(node, passthroughFd !== undefined, file.streaming);
+    const mustGoAround = file.streaming || ((flags.write || node.latestWriter !== undefined) && this.#isBlob(node));
+    const reading = readingMode(node, passthroughFd !== undefined, mustGoAround);
     const handle = new FileHandle(node, file, flags.write, reading, caller.pid);
     node.addHandle(handle);
     const opened: Opened = {
@@ -148,8 +159,8 @@ export class OpenFiles {
   }
 }
 
-function readingMode(node: Node, canPassThrough: boolean, streaming: boolean): 'cached' | 'direct' | 'passthrough' {
-  if (streaming) return 'direct';
+function readingMode(node: Node, canPassThrough: boolean, mustGoAround: boolean): 'cached' | 'direct' | 'passthrough' {
+  if (mustGoAround) return 'direct';
   if (node.latestHandle((handle) => handle.reading === 'cached') !== undefined) return 'cached';
   if (canPassThrough) return 'passthrough';
   return node.latestHandle((handle) => handle.reading === 'passthrough') === undefined ? 'cached' : 'direct';

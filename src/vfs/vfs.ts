@@ -81,6 +81,8 @@ class FilestoreVfs implements Vfs {
 
   attach(mounted: Mounted): void {
     this.#mounted = mounted;
+    this.#context.forgetEntry = (parentIno, name) => mounted.invalidateEntry(parentIno, name);
+    this.#context.forgetPages = (ino) => mounted.invalidateInode(ino);
   }
 
   lookup(caller: Caller, parent: number, name: string): Answer<Entry | undefined> {
@@ -122,8 +124,8 @@ class FilestoreVfs implements Vfs {
     return this.#files.read(caller, handle, offset, length);
   }
 
-  write(_caller: Caller, _ino: number, handle: number, offset: number, data: Uint8Array): Answer<number> {
-    return this.#files.write(handle, offset, data);
+  write(_caller: Caller, _ino: number, handle: number, offset: number, data: Uint8Array, isFromPages = false): Answer<number> {
+    return this.#files.write(handle, offset, data, isFromPages);
   }
 
   flush(_caller: Caller, _ino: number, handle: number): Answer<void> {

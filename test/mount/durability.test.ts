@@ -190,4 +190,16 @@ describe('while Swift is away', () => {
     assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
     await mount.log.waitFor(/^WARN cache\.quarantined/);
   });
+
+  it('Who opens a blob whose copy was damaged gets the right bytes, also while somebody reads the damaged copy past the daemon.', async () => {
+    const blob = makeBlob(8501, 3 << 20);
+    await write(blob.name, blob.content);
+    const first = await fs.open(mount.file(blob.name));
+    const copies = (await fs.readdir(mount.cacheDir, { recursive: true })).filter((name) => name.endsWith(blob.sha1));
+    await fs.writeFile(path.join(mount.cacheDir, copies[0] ?? ''), Buffer.alloc(blob.content.length));
+    mount.log.expect(/^WARN cache\.quarantined/);
+    assert.ok((await fs.readFile(mount.file(blob.name))).equals(blob.content));
+    await first.close();
+    assert.ok((await fs.readFile(mount.file(blob.name))).equals(blob.content));
+  });
 });

@@ -75,6 +75,68 @@ describe('docs/SEMANTICS.md: files', () => {
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
+  it('What is written under a content name reaches no reader before it hashes to it, also through the pages that the kernel keeps.', async () => {
+    for (const [seed, sizeBytes] of [
+      [160, 60_000],
+      [161, 3 << 20],
+    ] as const) {
+      const blob = makeBlob(seed, sizeBytes);
+      const file = await place(blob.name);
+      await fs.writeFile(file, blob.content);
+      assert.ok((await fs.readFile(file)).equals(blob.content));
+      const reader = await fs.open(file);
+      const read = async (): Promise<Buffer> =>
+        (await reader.read(Buffer.alloc(sizeBytes + 1), 0, sizeBytes + 1, 0)).buffer.subarray(0, sizeBytes);
+      const right = async (when: string): Promise<void> => {
+        assert.ok((await fs.readFile(file)).equals(blob.content), `${sizeBytes} bytes, who opens it ${when}`);
+        assert.ok((await read()).equals(blob.content), `${sizeBytes} bytes, who had it open ${when}`);
+      };
+      mount.log.expect(/^WARN write\.torn/);
+      const writer = await fs.open(file, 'r+');
+      await writer.write(Buffer.alloc(20_000, 'x'), 0, 20_000, 0);
+      await right('while it is written over');
+      await writer.close();
+      await right('afterwards');
+      const emptied = await fs.open(file, 'w');
+      await emptied.write(Buffer.alloc(sizeBytes, 'y'));
+      await right('while it is written anew');
+      await emptied.close();
+      await right('after that');
+      await reader.close();
+      assert.ok((await fs.readFile(file)).equals(blob.content), `${sizeBytes} bytes, in the end`);
+    }
+    // Torn here, then put right by another hand.
+    const blob = makeBlob(162, 60_000);
+    const file = await place(blob.name);
+    mount.log.expect(/^WARN write\.torn/);
+    await fs.writeFile(file, Buffer.alloc(60_000));
+    await client.put(container, blob.name, blob.content);
+    await eventually('it is found', async () => (await fs.readFile(file).catch(() => undefined))?.equals(blob.content) === true);
+    // Through a mapping.
+    mount.log.expect(/^WARN write\.torn/);
+    const mapping = ['import mmap, sys', 'f = open(sys.argv[1], "r+b")', 'm = mmap.mmap(f.fileno(), 0)', 'm[0:4] = b"EVIL"', 'm.flush()'];
+    const opening = 'assert open(sys.argv[1], "rb").read(4) != b"EVIL"';
+    await runOk('python3', ['-c', [...mapping, opening, 'm.close()', 'f.close()'].join('\n'), file]);
+    await eventually('its pages are gone', async () => (await fs.readFile(file)).equals(blob.content));
+  });
+
+  it('A file renamed to its content name stays what it is: what its writer goes on writing is set aside.', async () => {
+    const blob = makeBlob(163, 60_000);
+    await place(blob.name);
+    await fs.mkdir(mount.file('upload'), { recursive: true });
+    const handle = await fs.open(mount.file('upload/open'), 'w+');
+    await handle.write(blob.content);
+    await fs.rename(mount.file('upload/open'), mount.file(blob.name));
+    mount.log.expect(/^WARN write\.torn/);
+    await handle.write(Buffer.from('more'), 0, 4, 0);
+    assert.ok((await fs.readFile(mount.file(blob.name))).equals(blob.content));
+    assert.equal((await handle.read(Buffer.alloc(4), 0, 4, 0)).buffer.toString(), 'more');
+    await handle.close();
+    await settled();
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+    assert.ok((await fs.readFile(mount.file(blob.name))).equals(blob.content));
+  });
+
   it('The mtime of a content-named file is a constant, and utime, chmod and chown succeed without effect.', async () => {
     const blob = makeBlob(105);
     const file = await place(blob.name);

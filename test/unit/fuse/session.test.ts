@@ -1,5 +1,6 @@
 /** The conversation with the kernel over a transport that is none. */
 import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
@@ -322,35 +323,43 @@ test('the end of the mount fires the signals of what still waits, once', async (
 test('while an inode is open, every open of it has one backing id, or none has', async (t) => {
   const { tree, transport } = begin(t);
   const file = tree.addFile('file', 'x');
+  const copies = ['/dev/null', '/dev/zero'].map((name) => openSync(name, 'r'));
+  t.after(() => copies.forEach(closeSync));
   transport.send(init(45));
-  const open = async (flags = 0): Promise<{ handle: number; flags: number; id: number; errno: number }> => {
+  const open = async (flags = 0): Promise<{ handle: number; direct: number; passthrough: number; id: number }> => {
     const request = message(OP.OPEN, file.ino, fields().u32(flags, 0));
     transport.send(request);
-    const { payload, errno } = await transport.waitForReply(request);
-    if (errno !== 0) return { handle: 0, flags: 0, id: 0, errno };
-    return { handle: payload.readUInt32LE(0), flags: payload.readUInt32LE(8), id: payload.readInt32LE(12), errno };
+    const { payload } = await transport.waitForReply(request);
+    const [given, id] = [payload.readUInt32LE(8), payload.readInt32LE(12)];
+    return { handle: payload.readUInt32LE(0), direct: given & 1, passthrough: given & 128, id };
   };
   const release = (handle: number): void => transport.send(message(OP.RELEASE, file.ino, fields().u64(handle).u32(0, 0).u64(0)));
 
   const plain = await open();
-  file.fd = 99;
+  file.fd = copies[0];
   const later = await open();
-  assert.deepEqual([later.flags & 128, later.id], [0, 0], 'ordinary reads go on while somebody reads so');
+  assert.deepEqual([later.passthrough, later.id], [0, 0], 'ordinary reads go on while somebody reads so');
   release(plain.handle);
   release(later.handle);
   transport.nextBackingId = 5;
   const first = await open();
   transport.nextBackingId = 6;
   const second = await open();
-  assert.deepEqual([first.id, second.id, first.flags & 128, second.flags & 128], [5, 5, 128, 128]);
-  assert.equal((await open(1)).errno, 16, 'a writer would be EIO');
+  assert.deepEqual([first.id, second.id, first.passthrough, second.passthrough, second.direct], [5, 5, 128, 128, 0]);
+  const writer = await open(1);
+  assert.deepEqual([writer.id, writer.passthrough, writer.direct], [5, 128, 1], 'a writer comes to the daemon');
+  file.fd = copies[1];
+  const other = await open();
+  assert.deepEqual([other.id, other.passthrough, other.direct], [5, 128, 1], 'so does a reader of another copy');
   release(first.handle);
+  release(writer.handle);
+  release(other.handle);
   assert.deepEqual(transport.closedBackings, []);
   release(second.handle);
   assert.deepEqual(transport.closedBackings, [5]);
   transport.nextBackingId = -1;
   const refused = await open();
-  assert.deepEqual([refused.flags & 128, refused.errno], [0, 0]);
+  assert.deepEqual([refused.passthrough, refused.id], [0, 0]);
   release(refused.handle);
   assert.equal(tree.openHandles, 0);
 });

@@ -101,7 +101,7 @@ export class TreeFileSystem implements FileSystem {
       const node = this.#node(ino);
       if (flags.truncate) node.data = Buffer.alloc(0);
       const opened: Opened = { handle: this.#handle(node), keepCache: false, directIo: false, noFlush: !flags.write };
-      return node.fd === undefined ? opened : { ...opened, passthroughFd: node.fd };
+      return node.fd === undefined || flags.write ? opened : { ...opened, passthroughFd: node.fd };
     });
   }
 
