@@ -116,7 +116,16 @@ export function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<
   const { stop } = request;
   return new Promise<WireAnswer>((resolve, reject) => {
     const body = new IncomingBody();
+    let started: Dispatcher.DispatchController | undefined;
     let answered = false;
+    // undici holds a request back until it has a connection, and can then not be told to drop it: who stops it does not wait for that.
+    const giveUp = (): void => {
+      const error = new Error('given up');
+      if (started === undefined) reject(error);
+      else started.abort(error);
+    };
+    if (stop?.aborted === true) return giveUp();
+    if (stop !== undefined) stop.onAbort = giveUp;
     const fail = (error: unknown): void => {
       if (answered) body.fail(error);
       else reject(stop?.aborted === true && error instanceof Error ? error : wireFailureOf(error));
@@ -135,10 +144,9 @@ export function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<
     try {
       dispatcher.dispatch(options, {
         onRequestStart: (controller) => {
+          started = controller;
           body.from(controller);
-          if (stop === undefined) return;
-          if (stop.aborted) controller.abort(new Error('given up'));
-          else stop.onAbort = () => controller.abort(new Error('given up'));
+          if (stop?.aborted === true) giveUp();
         },
         onResponseStart: (_controller, status, headers) => {
           if (status < 200) return;
