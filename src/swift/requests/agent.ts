@@ -7,7 +7,8 @@ import { rootCertificates } from 'node:tls';
 import type { Agent, Dispatcher } from 'undici';
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
-import { loadAgent, loadProxyAgent } from './undici-parts.js';
+import { Proxies } from './proxies.js';
+import { loadAgent, loadConnector } from './undici-parts.js';
 
 const IDLE_MS = 30_000;
 const IDLE_MAX_MS = 50_000;
@@ -53,20 +54,9 @@ export function createAgent(settings: SwiftSettings): Dispatcher {
     bodyTimeout: settings.stallTimeoutMs,
     connect: { timeout: settings.connectTimeoutMs, ...tls },
   };
-  const { httpProxy, httpsProxy, noProxy } = settings;
-  if (httpProxy === undefined && httpsProxy === undefined) return new (loadAgent())(options);
-  try {
-    // Empty strings, not absence: where a value is absent undici would read the environment by itself.
-    return new (loadProxyAgent())({
-      ...options,
-      httpProxy: httpProxy ?? '',
-      httpsProxy: httpsProxy ?? '',
-      noProxy: noProxy ?? '',
-      requestTls: { timeout: settings.connectTimeoutMs, ...tls },
-    });
-  } catch (error) {
-    throw new FilestoreError('bad-config', `the HTTP proxy's URL is not usable: ${messageOf(error)}; check http_proxy and https_proxy`, {
-      cause: error,
-    });
-  }
+  const proxies = Proxies.from(settings);
+  if (proxies === undefined) return new (loadAgent())(options);
+  const direct = loadConnector()({ timeout: settings.connectTimeoutMs, ...tls });
+  const connect = proxies.connector(direct, settings.connectTimeoutMs);
+  return new (loadAgent())({ ...options, connect }).compose(proxies.forward);
 }
