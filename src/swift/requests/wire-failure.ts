@@ -1,5 +1,6 @@
 /** What goes wrong below HTTP: whether the request has left, what happened in words, and what to do about it. */
 import { messageOf } from '../../base/errors.js';
+import { tlsFailureOf } from './tls-failure.js';
 
 /**
  * - `refused`: nobody listens; known at once, and nothing was sent
@@ -35,9 +36,6 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
 };
 
-/** What Node's TLS reports for a certificate it does not trust (node:tls, X509 certificate error codes). */
-const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO|_TLS_|^HOSTNAME_MISMATCH$/;
-
 const LOST: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed while sending',
@@ -53,10 +51,8 @@ export function wireFailureOf(error: unknown): WireFailure {
   if (code === 'ECONNREFUSED') return new WireFailure('refused', 'connection refused (ECONNREFUSED)', error);
   const unreachable = UNREACHABLE[code];
   if (unreachable !== undefined) return new WireFailure('unreachable', `${unreachable} (${code})`, error);
-  if (UNTRUSTED.test(code)) {
-    const remedy = 'name the CA that signed it (ca_file, OS_CACERT)';
-    return new WireFailure('untrusted', `the server's certificate is not trusted: ${messageOf(error)} (${code})`, error, remedy);
-  }
+  const tls = tlsFailureOf(code, messageOf(error));
+  if (tls !== undefined) return new WireFailure(tls.reason, tls.told, error, tls.remedy);
   const lost = LOST[code];
   return new WireFailure('lost', lost === undefined ? `${messageOf(error)}${code === '' ? '' : ` (${code})`}` : `${lost} (${code})`, error);
 }
