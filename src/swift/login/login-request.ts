@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
-import { wireFailureOf } from '../requests/wire-failure.js';
+import { WireFailure, wireFailureOf } from '../requests/wire-failure.js';
 import { exchange, header, readText, stopOf, type Headers, type HttpMethod } from '../requests/wire.js';
 
 const ANSWER_LIMIT_BYTES = 4 << 20;
@@ -80,7 +80,10 @@ async function askWire(context: LoginContext, what: string, request: Parameters<
     return { status, headers, text: await readText(body, ANSWER_LIMIT_BYTES) };
   } catch (error) {
     const remedy = 'check auth_url and that the service is up';
-    if (signal.aborted) throw new LoginUnavailable(`${what}: no answer within ${context.timeoutMs} ms; ${remedy}`, { cause: error });
+    if (signal.aborted) {
+      const silent = error instanceof WireFailure && error.remedy !== undefined ? error.message : remedy;
+      throw new LoginUnavailable(`${what}: no answer within ${context.timeoutMs} ms; ${silent}`, { cause: error });
+    }
     const failure = wireFailureOf(error);
     const message = `${what}: ${failure.message}${failure.remedy === undefined ? `; ${remedy}` : ''}`;
     throw new LoginUnavailable(message, { untrusted: failure.reason === 'untrusted', cause: error });

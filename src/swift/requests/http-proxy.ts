@@ -1,6 +1,6 @@
 /** One HTTP proxy: where it is, how it knows us, and how its failures are told. INVARIANT: no message holds its password. */
 import { FilestoreError } from '../../base/errors.js';
-import { WireFailure, wireFailureOf, type WireFailureCause } from './wire-failure.js';
+import { GivenUp, WireFailure, wireFailureOf, type WireFailureCause } from './wire-failure.js';
 
 const REMEDY = 'check http_proxy, https_proxy and no_proxy';
 
@@ -42,6 +42,9 @@ export class HttpProxy {
   /** What broke between it and us; what names it already stays as it is. */
   named(error: unknown): WireFailure {
     if (error instanceof WireFailure) return error;
+    // Whether the proxy or the server behind it is silent cannot be seen from here.
+    if (error instanceof GivenUp)
+      return this.failure('lost', 'had no answer for us until then', error, `${REMEDY}, and that the service is up`);
     const { reason, told } = wireFailureOf(error);
     return this.failure(reason, `failed: ${told}`, error);
   }

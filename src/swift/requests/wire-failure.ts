@@ -26,6 +26,14 @@ export class WireFailure extends Error {
   }
 }
 
+/** An exchange that was stopped: by its deadline, or by the caller. */
+export class GivenUp extends Error {
+  constructor() {
+    super('given up');
+    this.name = 'GivenUp';
+  }
+}
+
 const UNREACHABLE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name is not known',
   EAI_AGAIN: 'the host name could not be looked up',

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { IncomingBody } from './incoming-body.js';
-import { wireFailureOf } from './wire-failure.js';
+import { GivenUp, wireFailureOf } from './wire-failure.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'COPY';
 
@@ -58,7 +58,7 @@ export function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<
     let answered = false;
     // undici holds a request back until it has a connection, and can then not be told to drop it: who stops it does not wait for that.
     const giveUp = (): void => {
-      const error = new Error('given up');
+      const error = new GivenUp();
       if (started === undefined) reject(error);
       else started.abort(error);
     };

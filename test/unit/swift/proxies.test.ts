@@ -144,13 +144,15 @@ void describe('proxies', () => {
     }
   });
 
-  void test('a proxy that never answers CONNECT fails the call within the time for a connection', async () => {
+  void test('a proxy that never answers fails the call: CONNECT within the time for a connection, a request within that for an answer', async () => {
     const silent = await listen(net.createServer((socket) => socket.on('error', () => undefined).resume()));
     try {
       const startedMs = Date.now();
       const store = open({ authUrl: secureUrl(), httpsProxy: urlOf(silent), connectTimeoutMs: 300 });
       await failsNaming(store.login(), silent, /did not connect to localhost:\d+ within 300 ms/);
       assert.ok(Date.now() - startedMs < 5000);
+      const forwarding = open({ authUrl: plainUrl(), httpProxy: urlOf(silent), headersTimeoutMs: 300 });
+      await failsNaming(forwarding.login(), silent, /no answer within 300 ms; .* had no answer for us until then/);
     } finally {
       await Promise.all(stores.splice(0).map((store) => store.close()));
       silent.close();
