@@ -40,8 +40,10 @@ export interface SwiftSettings {
   readonly storagePolicy?: string;
   /** Size of the segments of what exceeds `max_file_size`, in bytes. */
   readonly segmentBytes: number;
-  /** HTTP proxy URL from http_proxy/https_proxy, already decided against no_proxy. */
+  /** Proxy for http:// URLs; may hold a user and a password. */
   readonly httpProxy?: string;
+  /** Proxy for https:// URLs. */
   readonly httpsProxy?: string;
+  /** Hosts reached without a proxy, by commas. */
   readonly noProxy?: string;
 }

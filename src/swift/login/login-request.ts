@@ -6,7 +6,8 @@ import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
-import { exchange, header, readText, stopOf, WireFailure, wireFailureOf, type Headers, type HttpMethod } from '../requests/wire.js';
+import { WireFailure, wireFailureOf } from '../requests/wire-failure.js';
+import { exchange, header, readText, stopOf, type Headers, type HttpMethod } from '../requests/wire.js';
 
 const ANSWER_LIMIT_BYTES = 4 << 20;
 
@@ -78,10 +79,14 @@ async function askWire(context: LoginContext, what: string, request: Parameters<
     const { status, headers, body } = await exchange(context.dispatcher, { ...request, stop: stopOf(signal) });
     return { status, headers, text: await readText(body, ANSWER_LIMIT_BYTES) };
   } catch (error) {
-    const reason = signal.aborted ? `no answer within ${context.timeoutMs} ms` : wireFailureOf(error).message;
-    const untrusted = error instanceof WireFailure && error.reason === 'untrusted';
-    const remedy = untrusted ? '' : '; check auth_url and that the service is up';
-    throw new LoginUnavailable(`${what}: ${reason}${remedy}`, { untrusted, cause: error });
+    const remedy = 'check auth_url and that the service is up';
+    if (signal.aborted) {
+      const silent = error instanceof WireFailure && error.remedy !== undefined ? error.message : remedy;
+      throw new LoginUnavailable(`${what}: no answer within ${context.timeoutMs} ms; ${silent}`, { cause: error });
+    }
+    const failure = wireFailureOf(error);
+    const message = `${what}: ${failure.message}${failure.remedy === undefined ? `; ${remedy}` : ''}`;
+    throw new LoginUnavailable(message, { untrusted: failure.reason === 'untrusted', cause: error });
   }
 }
 

@@ -2,46 +2,16 @@
  * The connections: one undici dispatcher for everything a store sends, with its time-outs, certificates and proxies.
  * A Swift proxy closes an idle connection after 60 s; we drop ours earlier, so that a request rarely meets a closing one.
  */
-import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
 import type { Agent, Dispatcher } from 'undici';
-import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
-import { loadAgent, loadProxyAgent } from './undici-parts.js';
+import { Proxies } from './proxies.js';
+import { tlsOptions } from './tls-options.js';
+import { loadAgent, loadConnector } from './undici-parts.js';
 
 const IDLE_MS = 30_000;
 const IDLE_MAX_MS = 50_000;
 
-interface TlsOptions {
-  readonly ca?: string[];
-  readonly cert?: string;
-  readonly key?: string;
-  readonly rejectUnauthorized?: boolean;
-}
-
-/** @throws FilestoreError bad-config when a certificate file cannot be read */
-function tlsOptions(settings: SwiftSettings): TlsOptions {
-  const { caFile, clientCertificateFile: certFile, clientKeyFile: keyFile } = settings;
-  const cert = certFile === undefined ? undefined : readPem('client certificate', certFile);
-  const key = certFile === undefined ? undefined : readPem('client key', keyFile ?? certFile);
-  return {
-    ...(caFile === undefined ? {} : { ca: [...rootCertificates, readPem('CA', caFile)] }),
-    ...(cert === undefined || key === undefined ? {} : { cert, key }),
-    ...(settings.insecure ? { rejectUnauthorized: false } : {}),
-  };
-}
-
-function readPem(what: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new FilestoreError('bad-config', `cannot read the ${what} file ${path}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/**
- * @throws FilestoreError bad-config when a certificate file cannot be read or a proxy's URL is none
- */
+/** @throws FilestoreError bad-config when a certificate file cannot serve or a proxy's URL is none */
 export function createAgent(settings: SwiftSettings): Dispatcher {
   const tls = tlsOptions(settings);
   const options: Agent.Options = {
@@ -53,20 +23,9 @@ export function createAgent(settings: SwiftSettings): Dispatcher {
     bodyTimeout: settings.stallTimeoutMs,
     connect: { timeout: settings.connectTimeoutMs, ...tls },
   };
-  const { httpProxy, httpsProxy, noProxy } = settings;
-  if (httpProxy === undefined && httpsProxy === undefined) return new (loadAgent())(options);
-  try {
-    // Empty strings, not absence: where a value is absent undici would read the environment by itself.
-    return new (loadProxyAgent())({
-      ...options,
-      httpProxy: httpProxy ?? '',
-      httpsProxy: httpsProxy ?? '',
-      noProxy: noProxy ?? '',
-      requestTls: { timeout: settings.connectTimeoutMs, ...tls },
-    });
-  } catch (error) {
-    throw new FilestoreError('bad-config', `the HTTP proxy's URL is not usable: ${messageOf(error)}; check http_proxy and https_proxy`, {
-      cause: error,
-    });
-  }
+  const proxies = Proxies.from(settings);
+  if (proxies === undefined) return new (loadAgent())(options);
+  const direct = loadConnector()({ timeout: settings.connectTimeoutMs, ...tls });
+  const connect = proxies.connector(direct, settings.connectTimeoutMs);
+  return new (loadAgent())({ ...options, connect }).compose(proxies.forward);
 }

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
 import type { IncomingBody } from './incoming-body.js';
 import type { RunningRequest } from './running-requests.js';
-import { wireFailureOf } from './wire.js';
+import { wireFailureOf } from './wire-failure.js';
 
 export interface AnswerBodySource {
   readonly incoming: IncomingBody;

@@ -11,7 +11,8 @@ import type { Deadline } from './deadline.js';
 import { strangerMessage, type Asked } from './own-answer.js';
 import { retryAfterMs } from './retry-delay.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
-import { header, wireFailureOf, type Headers } from './wire.js';
+import { wireFailureOf } from './wire-failure.js';
+import { header, type Headers } from './wire.js';
 
 const FEW_ATTEMPTS = 3;
 /** Ceph answers 403 to an expired token: a login is tried for it, but not for every forbidden request. */

@@ -8,6 +8,7 @@ import type * as Undici from 'undici';
 const require = createRequire(import.meta.url);
 
 const AGENT_MODULE = 'undici/lib/dispatcher/agent.js';
+const CONNECTOR_MODULE = 'undici/lib/core/connect.js';
 
 export function loadAgent(): typeof Undici.Agent {
   try {
@@ -17,8 +18,13 @@ export function loadAgent(): typeof Undici.Agent {
   }
 }
 
-export function loadProxyAgent(): typeof Undici.EnvHttpProxyAgent {
-  return loadUndici().EnvHttpProxyAgent;
+/** What makes undici's connections, TLS included. */
+export function loadConnector(): typeof Undici.buildConnector {
+  try {
+    return require(CONNECTOR_MODULE) as typeof Undici.buildConnector;
+  } catch {
+    return loadUndici().buildConnector;
+  }
 }
 
 function loadUndici(): typeof Undici {

@@ -1,0 +1,71 @@
+/** The certificates and the key that the settings name, read and looked at before the first connection, where a mistake in them can be named. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, rootCertificates } from 'node:tls';
+import { FilestoreError, messageOf } from '../../base/errors.js';
+import type { SwiftSettings } from '../swift-settings.js';
+
+export interface TlsOptions {
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** @throws FilestoreError bad-config when a file cannot be read, or is not what it is named as */
+export function tlsOptions(settings: SwiftSettings): TlsOptions {
+  const { caFile, clientCertificateFile: certFile, clientKeyFile } = settings;
+  return {
+    ...(caFile === undefined ? {} : { ca: [...rootCertificates, readAuthorities(caFile)] }),
+    ...(certFile === undefined ? {} : readOwn(certFile, clientKeyFile)),
+    ...(settings.insecure ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+/** Node takes a file without a certificate for an empty list, and then trusts nobody it names. */
+function readAuthorities(path: string): string {
+  const pem = readPem('CA', path);
+  if (pem.includes('-----BEGIN TRUSTED CERTIFICATE-----')) return pem;
+  try {
+    new X509Certificate(pem);
+  } catch (error) {
+    throw useless('CA', path, 'certificate', 'ca_file (OS_CACERT)', error);
+  }
+  return pem;
+}
+
+/** @param keyFile without it the key is in the same file */
+function readOwn(certFile: string, keyFile: string | undefined): { cert: string; key: string } {
+  const cert = readPem('client certificate', certFile);
+  const key = readPem('client key', keyFile ?? certFile);
+  // Asked of Node itself, so that what is refused here is what would be refused later. Without the roots, which nobody needs for it.
+  const taken = (part: { cert?: string; key?: string }): unknown => {
+    try {
+      createSecureContext({ ...part, ca: [] });
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  };
+  const certError = taken({ cert });
+  if (certError !== undefined) throw useless('client certificate', certFile, 'certificate', 'client_cert (OS_CERT)', certError);
+  const keyError = taken({ key });
+  const ofKey = 'client_key (OS_KEY)';
+  if (keyError !== undefined) throw useless('client key', keyFile ?? certFile, 'private key without a passphrase', ofKey, keyError);
+  const pairError = taken({ cert, key });
+  if (pairError === undefined) return { cert, key };
+  const message = `the client key in ${keyFile ?? certFile} does not belong to the certificate in ${certFile}; check client_cert and client_key`;
+  throw new FilestoreError('bad-config', message, { cause: pairError });
+}
+
+function useless(what: string, path: string, holds: string, option: string, cause: unknown): FilestoreError {
+  return new FilestoreError('bad-config', `the ${what} file ${path} holds no readable ${holds} (PEM); check ${option}`, { cause });
+}
+
+function readPem(what: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new FilestoreError('bad-config', `cannot read the ${what} file ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,44 @@
+/** An exchange that is stopped before undici has begun it. */
+import assert from 'node:assert/strict';
+import net, { type AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import { Agent, type buildConnector } from 'undici';
+import { exchange, stopOf } from '../../../src/swift/requests/wire.js';
+
+void describe('an exchange', () => {
+  void test('that waits for a connection ends when it is stopped, and is not sent later', async () => {
+    let connected: buildConnector.Callback | undefined;
+    const agent = new Agent({ connect: (_options, callback) => (connected = callback) });
+    let received = '';
+    const server = net.createServer((socket) => socket.on('error', () => undefined).on('data', (bytes) => (received += bytes.toString())));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const caller = new AbortController();
+      const waiting = exchange(agent, {
+        method: 'PUT',
+        origin: 'http://swift',
+        path: '/o',
+        headers: {},
+        body: 'x',
+        stop: stopOf(caller.signal),
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      caller.abort();
+      await assert.rejects(waiting, /given up/);
+      const { port } = server.address() as AddressInfo;
+      const socket = net.connect(port, '127.0.0.1', () => connected?.(null, socket));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(received, '');
+    } finally {
+      await agent.destroy();
+      server.close();
+    }
+  });
+
+  void test('of a caller who has given up is not begun', async () => {
+    const agent = new Agent({ connect: () => assert.fail('connected') });
+    const stop = stopOf(AbortSignal.abort());
+    await assert.rejects(exchange(agent, { method: 'GET', origin: 'http://swift', path: '/', headers: {}, stop }), /given up/);
+    await agent.destroy();
+  });
+});
