@@ -4,12 +4,15 @@ import { kindOf, type ErrorKind } from '../base/errors.js';
 /** `status` of a place where nothing is mounted; as `systemctl status` has it. */
 export const EXIT_NO_MOUNT = 3;
 
+/** As the shell tells SIGPIPE: standard output was closed by who read it. */
+export const EXIT_BROKEN_PIPE = 141;
+export const EXIT_IO = 74;
+
 const USAGE = 64;
 const DATA = 65;
 const NO_INPUT = 66;
 const UNAVAILABLE = 69;
 const SOFTWARE = 70;
-const IO = 74;
 const TEMPORARY = 75;
 const NO_PERMISSION = 77;
 const CONFIG = 78;
@@ -25,13 +28,13 @@ const EXIT_CODES = {
   'invalid-name': DATA,
   'name-too-long': DATA,
   'too-large': DATA,
-  'no-space': IO,
-  'read-only': IO,
+  'no-space': EXIT_IO,
+  'read-only': EXIT_IO,
   'not-permitted': NO_PERMISSION,
   forbidden: NO_PERMISSION,
   'bad-credentials': NO_PERMISSION,
   unavailable: UNAVAILABLE,
-  corrupt: IO,
+  corrupt: EXIT_IO,
   busy: TEMPORARY,
   unsupported: USAGE,
   'bad-handle': SOFTWARE,

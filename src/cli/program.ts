@@ -5,6 +5,7 @@ import { didYouMean } from '../config/did-you-mean.js';
 import { flagOf } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
 import { packageVersion } from '../config/version.js';
+import { markDashedWords, unmarkDashedWords } from './dashed-words.js';
 import { refuseSecretFlags, SWIFT_GROUPS, withOptionFlags } from './flags.js';
 import { fstabArguments } from './fstab.js';
 import { addSwiftCommands } from './swift-commands.js';
@@ -21,7 +22,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
 }
 
 function createProgram(args: readonly string[]): Argv {
-  return yargs([...args])
+  return yargs(markDashedWords(args))
     .scriptName('odoo-swiftfs')
     .locale('en')
     .parserConfiguration({
@@ -30,6 +31,7 @@ function createProgram(args: readonly string[]): Argv {
       'parse-positional-numbers': false,
       'dot-notation': false,
     })
+    .middleware(unmarkDashedWords)
     .usage("$0 COMMAND\n\nMounts OpenStack Swift containers at Odoo's filestore path.")
     .command('mount <mountpoint>', 'mount and serve, in the foreground', mountOptions, async (parsed) => {
       const { mountCommand } = await import('./commands/mount.js');

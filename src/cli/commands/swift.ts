@@ -1,13 +1,14 @@
 /** What the `swift` commands do. Listings are streamed: a container of a million objects prints as it comes. */
-import { rename, unlink } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
 import { formatSize } from '../../config/units.js';
-import type { ObjectRead, ObjectStore } from '../../store/object-store.js';
+import type { ObjectStore } from '../../store/object-store.js';
 import type { Check } from '../../swift/files/check-bytes.js';
 import { printObject, saveObject } from '../../swift/files/save-object.js';
 import { sendFile } from '../../swift/files/send-file.js';
 import type { SwiftStore } from '../../swift/swift-store.js';
 import { columns, print, warn } from '../output.js';
+import { saveTo } from '../save-to.js';
 
 export interface SwiftArguments {
   readonly container: string | undefined;
@@ -63,25 +64,18 @@ async function stat(store: ObjectStore, { container = '', object }: SwiftArgumen
   );
 }
 
-/** A file appears whole or not at all. */
 async function get(store: ObjectStore, { container = '', object = '', file }: SwiftArguments): Promise<void> {
   const read = await store.get(container, object);
   if (read === undefined) throw noObject(container, object);
-  const check = file === undefined || file === '-' ? await printObject(read, object, process.stdout) : await saveWhole(read, object, file);
+  // Who reads it is told of a failure; where nobody does any more, because FILE would not have it, the end of the program is none.
+  read.body.on('error', () => undefined);
+  const toStream = (out: Writable): Promise<Check> => printObject(read, object, out);
+  const check =
+    file === undefined || file === '-'
+      ? await toStream(process.stdout)
+      : await saveTo(file, { toFile: (partial) => saveObject(read, object, partial, 'wx'), toStream });
   if (check === 'etag-not-name') warn(`${container}/${object}: these are Swift's bytes, but they do not hash to their name`);
   if (check === 'nothing') warn(`${container}/${object}: a large object, of which Swift tells no sum; only its length was checked`);
-}
-
-async function saveWhole(read: ObjectRead, object: string, file: string): Promise<Check> {
-  const partial = `${file}.partial-${process.pid}`;
-  try {
-    const check = await saveObject(read, object, partial, 'wx');
-    await rename(partial, file);
-    return check;
-  } catch (error) {
-    await unlink(partial).catch(() => undefined);
-    throw error;
-  }
 }
 
 async function put(store: SwiftStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
