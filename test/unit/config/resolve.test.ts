@@ -135,6 +135,39 @@ test('a password in the environment does not spoil the application credential in
   assert.equal(settings.applicationCredentialSecret, 's');
 });
 
+test('a name goes before the id of a later source, and an id before its name', () => {
+  const os = {
+    OS_PROJECT_ID: 'os-project-id',
+    OS_PROJECT_NAME: 'os-project',
+    OS_USER_ID: 'os-user-id',
+    OS_USER_DOMAIN_ID: 'os-domain-id',
+    OS_PROJECT_DOMAIN_NAME: 'os-project-domain',
+    OS_APPLICATION_CREDENTIAL_ID: 'os-credential-id',
+    OS_APPLICATION_CREDENTIAL_SECRET: 's',
+  };
+  const flags = { project_name: 'p', username: 'u', application_credential_name: 'c' };
+  const file = configFile('user_domain_name: d\nproject_domain_id: e\nproject_id: file-project-id\n');
+  const resolved = resolveSettings({ flags, configFile: file }, hostWith(os));
+  const { settings } = resolved;
+  assert.deepEqual([settings.projectName, settings.projectId], ['p', undefined]);
+  assert.deepEqual([settings.username, settings.userId], ['u', undefined]);
+  assert.deepEqual([settings.userDomainName, settings.userDomainId], ['d', undefined]);
+  assert.deepEqual([settings.projectDomainId, settings.projectDomainName], ['e', undefined]);
+  assert.deepEqual([settings.applicationCredentialName, settings.applicationCredentialId], ['c', undefined]);
+  const shown = shownOptions(resolved).map(({ name }) => name);
+  assert.ok(shown.includes('project_name') && !shown.includes('project_id') && !shown.includes('user_id'));
+
+  const ours = settingsOf({}, hostWith({ ...os, ODOO_SWIFTFS_PROJECT_NAME: 'ours' }));
+  assert.deepEqual([ours.projectName, ours.projectId], ['ours', undefined]);
+  const tenant = settingsOf({ flags: { project_id: 'i' } }, hostWith({ OS_TENANT_NAME: 'shop' }));
+  assert.deepEqual([tenant.projectId, tenant.projectName], ['i', undefined]);
+});
+
+test('an id and a name of one source both stand', () => {
+  const settings = settingsOf({}, hostWith({ OS_PROJECT_ID: 'i', OS_PROJECT_NAME: 'n' }));
+  assert.deepEqual([settings.projectId, settings.projectName], ['i', 'n']);
+});
+
 test('clouds.yaml fills in what is not set, under secure.yaml, found on the standard path', () => {
   const home = `${directory}/home`;
   mkdirSync(`${home}/.config/openstack`, { recursive: true });
