@@ -7,6 +7,7 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { chooseEndpoint, endpointsOfV2, regionsOf } from './catalog.js';
 import { askLogin, field, listField, parseJson, refusalOf, textField, type LoginContext } from './login-request.js';
 import type { Session } from './session.js';
+import { endByOurClock, timeOf } from './token-life.js';
 
 /** @param base URL up to and with /v2.0. @throws FilestoreError bad-credentials, bad-config, unavailable */
 export async function loginV2(context: LoginContext, settings: SwiftSettings, base: string): Promise<Session> {
@@ -27,19 +28,19 @@ export async function loginV2(context: LoginContext, settings: SwiftSettings, ba
     );
   }
   const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings)).replace(/\/+$/, '');
-  const expires = Date.parse(textField(token, 'expires') ?? '');
-  const expiresAtMs = Number.isNaN(expires) ? undefined : expires;
+  const times = { expires: textField(token, 'expires'), issued: textField(token, 'issued_at') };
+  const nowMs = context.clock.nowMs();
   const user = field(access, 'user');
   return {
     storageUrl,
     token: id,
-    issuedMs: context.clock.nowMs(),
-    expiresAtMs,
+    issuedMs: nowMs,
+    expiresAtMs: endByOurClock(times, answer.headers, nowMs),
     report: {
       way: settings.token === undefined ? 'v2 password' : 'v2 token',
       authUrl: base,
       storageUrl,
-      expiresAtMs,
+      expiresAtMs: timeOf(times.expires),
       user: textField(user, 'username') ?? textField(user, 'name'),
       project: textField(field(token, 'tenant'), 'name'),
       roles: listField(user, 'roles').flatMap((role) => textField(role, 'name') ?? []),

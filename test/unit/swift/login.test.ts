@@ -6,6 +6,7 @@ import { SYSTEM_CLOCK } from '../../../src/base/clock.js';
 import { kindOf, messageOf, type ErrorKind } from '../../../src/base/errors.js';
 import { login } from '../../../src/swift/login/login.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
+import { FakeClock } from '../../helpers/clock.js';
 import { keystoneV2, LoginStub } from '../../helpers/keystone-v2-stub.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 
@@ -38,7 +39,7 @@ void describe('login', () => {
     const session = await attempt({ ...v2, authUrl: `${stub.url}/v2.0/`, interface: 'internal' });
     assert.equal(session.token, 'v2-token');
     assert.equal(session.storageUrl, 'http://two.internal/v1/AUTH_odoo');
-    assert.equal(session.expiresAtMs, Date.parse('2030-01-01T00:00:00Z'));
+    assert.equal(session.report.expiresAtMs, Date.parse('2030-01-01T00:00:00Z'));
     assert.deepEqual(session.report.regions, ['one', 'two']);
     assert.deepEqual(session.report.roles, ['member']);
   });
@@ -75,6 +76,43 @@ void describe('login', () => {
   void test('an auth URL of another version is brought to the one asked for', async () => {
     stub.answerWith(keystoneV2);
     assert.equal((await attempt({ ...v2, authUrl: `${stub.url}/v3`, authVersion: '2' })).report.way, 'v2 password');
+  });
+
+  void test('the life of a token is counted from its login by our own clock, however far that is off', async () => {
+    const clock = new FakeClock(Date.parse('2024-05-01T00:00:00Z'));
+    const lifeMs = async (settings: Partial<SwiftSettings>): Promise<number> => {
+      const session = await login({ ...context, clock }, { ...TEST_SETTINGS, ...settings });
+      assert.equal(session.issuedMs, clock.nowMs());
+      return (session.expiresAtMs ?? NaN) - clock.nowMs();
+    };
+    const v3 = { authUrl: `${stub.url}/v3`, username: 'u', password: 'p', storageUrl: 'http://swift.example/v1/AUTH_b' };
+    const v3Token = { expires_at: '2020-01-01T01:00:00.000000Z', project: { name: 'odoo' } };
+    stub.answerWith(() => ({
+      status: 201,
+      headers: { 'x-subject-token': 't' },
+      json: { token: { ...v3Token, issued_at: '2020-01-01T00:00:00.000000Z' } },
+    }));
+    assert.equal(await lifeMs(v3), 3_600_000);
+    stub.answerWith(() => ({
+      status: 201,
+      headers: { 'x-subject-token': 't', date: 'Wed, 01 Jan 2020 00:30:00 GMT' },
+      json: { token: v3Token },
+    }));
+    assert.equal(await lifeMs(v3), 1_800_000);
+    stub.answerWith(() => ({
+      status: 200,
+      json: {
+        access: { token: { id: 't', tenant: {}, expires: '2020-01-01T02:00:00Z', issued_at: '2020-01-01T00:00:00.123456' } },
+      },
+    }));
+    const zone = process.env['TZ'];
+    process.env['TZ'] = 'Asia/Tokyo';
+    try {
+      assert.equal(await lifeMs({ ...v3, authUrl: `${stub.url}/v2.0` }), 7_199_877);
+    } finally {
+      if (zone === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = zone;
+    }
   });
 
   void test('v1 sends user and key as headers and joins a project to a bare user', async () => {
