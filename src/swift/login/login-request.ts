@@ -27,12 +27,15 @@ export interface LoginAnswer {
 /** A login that failed for now; {@link retryAfterMs} is what the service asked us to wait. */
 export class LoginUnavailable extends FilestoreError {
   readonly retryAfterMs: number;
+  /** The service is there and wants us to come back: it limits our rate, or says when. */
+  readonly asksToWait: boolean;
   /** The certificate is not believed: on a first login a mistake in the settings, later an outage. */
   readonly untrusted: boolean;
 
-  constructor(message: string, options: { retryAfterMs?: number; untrusted?: boolean; cause?: unknown } = {}) {
+  constructor(message: string, options: { retryAfterMs?: number; limited?: boolean; untrusted?: boolean; cause?: unknown } = {}) {
     super('unavailable', message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.asksToWait = options.limited === true || this.retryAfterMs > 0;
     this.untrusted = options.untrusted ?? false;
   }
 }
@@ -67,6 +70,7 @@ export async function askLogin(
   if (status === 408 || status === 429 || status === 498 || status >= 500) {
     throw new LoginUnavailable(`${what}: the login service answered ${status}`, {
       retryAfterMs: retryAfterMs(answer.headers, context.clock.nowMs()),
+      limited: status === 429 || status === 498,
     });
   }
   return answer;
