@@ -34,10 +34,13 @@ const AUTH_KEYS: readonly (readonly [string, OptionKey])[] = [
   ['application_credential_name', 'applicationCredentialName'],
   ['application_credential_secret', 'applicationCredentialSecret'],
   ['token', 'token'],
-  ['default_domain', 'userDomainId'],
-  ['default_domain', 'projectDomainId'],
-  ['domain_name', 'userDomainName'],
-  ['domain_id', 'userDomainId'],
+];
+
+/** What stands in where a domain has neither id nor name of its own, in this order; `default_domain` is an id, as in OS_DEFAULT_DOMAIN. */
+const DOMAIN_STAND_INS: readonly (readonly [string, 'Id' | 'Name'])[] = [
+  ['domain_id', 'Id'],
+  ['domain_name', 'Name'],
+  ['default_domain', 'Id'],
 ];
 
 const CLOUD_KEYS: readonly (readonly [string, OptionKey])[] = [
@@ -81,10 +84,11 @@ function textsOf(cloud: Tree, where: string): SourceTexts {
     }
   };
   const auth = branch(cloud, 'auth');
-  for (const [name, key] of AUTH_KEYS) {
-    // A name and an id of one domain are the same answer twice: the first found stands, and a default fills only what is empty.
-    if (name === 'default_domain' && texts.has(key === 'userDomainId' ? 'userDomainName' : 'projectDomainName')) continue;
-    add(key, auth?.[name]);
+  for (const [name, key] of AUTH_KEYS) add(key, auth?.[name]);
+  for (const domain of ['userDomain', 'projectDomain'] as const) {
+    for (const [name, sort] of DOMAIN_STAND_INS) {
+      if (!texts.has(`${domain}Id`) && !texts.has(`${domain}Name`)) add(`${domain}${sort}`, auth?.[name] ?? cloud[name]);
+    }
   }
   for (const [name, key] of CLOUD_KEYS) add(key, cloud[name]);
   const version = cloud['identity_api_version'] ?? cloud['auth_version'];

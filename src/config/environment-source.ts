@@ -13,6 +13,12 @@ import type { SetText, SourceTexts } from './source.js';
 /** Names the config file; not an option, since it says where options are. */
 export const CONFIG_FILE_VARIABLE = 'ODOO_SWIFTFS_CONFIG';
 
+const DEFAULT_DOMAIN_VARIABLE = 'OS_DEFAULT_DOMAIN';
+const DOMAINS = [
+  ['userDomainId', 'userDomainName'],
+  ['projectDomainId', 'projectDomainName'],
+] as const satisfies readonly (readonly OptionKey[])[];
+
 export function ownVariableSource(host: Host): SourceTexts {
   refuseUnknownVariables(host);
   const texts = new Map<OptionKey, SetText>();
@@ -29,6 +35,8 @@ export function openstackVariableSource(host: Host): SourceTexts {
     const set = firstSet(host, spec.openstackVariables ?? []);
     if (set !== undefined) texts.set(key, set);
   }
+  // As the openstack command has it: an id, which stands in where no domain is named.
+  for (const [id, name] of DOMAINS) if (texts.has(name) && texts.get(id)?.where === DEFAULT_DOMAIN_VARIABLE) texts.delete(id);
   addTranslated(texts, host, 'authVersion', ['OS_IDENTITY_API_VERSION', 'OS_AUTH_VERSION'], versionOf);
   addTranslated(texts, host, 'interface', ['OS_INTERFACE', 'OS_ENDPOINT_TYPE'], interfaceOf);
   return texts;

@@ -201,6 +201,31 @@ test('clouds.yaml fills in what is not set, under secure.yaml, found on the stan
   assert.match(refusal({}, hostWith({ OS_CLOUD: 'prod' })), /^OS_CLOUD: cloud "prod": no clouds.yaml in /);
 });
 
+test('a default domain is an id, and stands in where none is named', () => {
+  const domainsOf = (host: Host, flags: Record<string, string> = {}): readonly (string | undefined)[] => {
+    const { userDomainId, userDomainName, projectDomainId, projectDomainName } = settingsOf({ flags }, host);
+    return [userDomainId, userDomainName, projectDomainId, projectDomainName];
+  };
+  assert.deepEqual(domainsOf(hostWith({ OS_DEFAULT_DOMAIN: 'default' })), ['default', undefined, 'default', undefined]);
+  const named = { OS_DEFAULT_DOMAIN: 'default', OS_USER_DOMAIN_NAME: 'acme', OS_PROJECT_DOMAIN_ID: 'p' };
+  assert.deepEqual(domainsOf(hostWith(named)), [undefined, 'acme', 'p', undefined]);
+  assert.deepEqual(domainsOf(hostWith({ OS_DEFAULT_DOMAIN: 'default' }), { user_domain_name: 'acme' }), [
+    undefined,
+    'acme',
+    'default',
+    undefined,
+  ]);
+
+  const cloud = (lines: string): readonly (string | undefined)[] => {
+    const file = configFile(`clouds:\n  one:\n    ${lines}\n`);
+    return domainsOf(hostWith({ OS_CLOUD: 'one', OS_CLIENT_CONFIG_FILE: file }));
+  };
+  assert.deepEqual(cloud('auth: { default_domain: default }'), ['default', undefined, 'default', undefined]);
+  assert.deepEqual(cloud('default_domain: default'), ['default', undefined, 'default', undefined]);
+  assert.deepEqual(cloud('auth: { default_domain: default, user_domain_name: acme }'), [undefined, 'acme', 'default', undefined]);
+  assert.deepEqual(cloud('auth: { default_domain: default, domain_name: acme }'), [undefined, 'acme', undefined, 'acme']);
+});
+
 test('missing credentials are named with where to set them', () => {
   const lacking = (environment: Record<string, string>): string => {
     try {
