@@ -10,9 +10,17 @@ import { loginV3 } from './v3.js';
 
 /** @throws FilestoreError bad-credentials, bad-config; LoginUnavailable */
 export async function login(context: LoginContext, settings: SwiftSettings): Promise<Session> {
+  if (settings.storageUrl !== undefined) checkAccount(settings.storageUrl);
   const session = (await readyToken(context, settings)) ?? (await loginByVersion(context, settings));
   parseUrl(session.storageUrl);
   return session;
+}
+
+/** Below such a URL Swift answers 404 to everything. Ceph's gateway may have its account at the bare …/swift/v1. */
+function checkAccount(storageUrl: string): void {
+  const path = parseUrl(storageUrl).pathname.replace(/\/+$/, '');
+  if (path !== '' && !/^\/v1(\.0)?$/.test(path)) return;
+  throw new FilestoreError('bad-config', `storage_url ${storageUrl} names no account: it must end in /v1/AUTH_… (the account)`);
 }
 
 async function loginByVersion(context: LoginContext, settings: SwiftSettings): Promise<Session> {

@@ -184,6 +184,21 @@ void describe('login', () => {
     await failsAs({ token: 'ready', storageUrl: 'swift.example' }, 'bad-config', /not an http or https URL/);
   });
 
+  void test('a storage URL without an account is refused before anything is asked', async () => {
+    const before = stub.seen.length;
+    for (const end of ['', '/', '/v1', '/v1/', '/v1.0']) {
+      await failsAs(
+        { token: 'ready', storageUrl: `http://swift.example:8080${end}` },
+        'bad-config',
+        /must end in \/v1\/AUTH_… \(the account\)$/,
+      );
+    }
+    await failsAs({ ...v2, authUrl: stub.url, storageUrl: 'http://swift.example/v1' }, 'bad-config', /names no account/);
+    assert.equal(stub.seen.length, before);
+    const ceph = 'https://rgw.example/swift/v1';
+    assert.equal((await attempt({ token: 'ready', storageUrl: ceph })).storageUrl, ceph);
+  });
+
   void test('settings that cannot log in anywhere say what is missing', async () => {
     await failsAs({}, 'bad-config', /OS_AUTH_URL or ST_AUTH/);
     await failsAs({ authUrl: 'ftp://x/v3' }, 'bad-config', /OS_PASSWORD/);
