@@ -97,13 +97,20 @@ export function parseUrl(url: string): URL {
   return parsed;
 }
 
-/** The error of an answer that is a refusal. @param hint what to check when the credentials are refused */
-export function refusalOf(answer: LoginAnswer, url: string, hint: string): FilestoreError {
+/**
+ * The error of an answer that is a refusal.
+ * @param what to check when the credentials are refused
+ * @param from what should have answered: each refusal of Keystone has a message in JSON, so that one without comes from something else
+ */
+export function refusalOf(answer: LoginAnswer, url: string, what: string, from: 'Keystone' | 'v1'): FilestoreError {
   const { status } = answer;
+  const said = keystoneMessage(answer.text);
+  const isTheirs = said !== undefined || (from === 'v1' && (status === 401 || status === 403));
+  const hint = isTheirs ? what : `check auth_url first, for this is no answer of ${from === 'v1' ? 'a v1 login' : from}; else ${what}`;
   if (status === 401) return new FilestoreError('bad-credentials', `${url} refuses the login (401): ${hint}`);
   if (status === 403) return new FilestoreError('bad-credentials', `${url} forbids the login (403): ${hint}, or the account is disabled`);
   // Keystone says 404 of an application credential it does not know, in its own words.
-  if (status === 404 && /application credential/i.test(keystoneMessage(answer.text) ?? '')) {
+  if (status === 404 && /application credential/i.test(said ?? '')) {
     return new FilestoreError('bad-credentials', `${url} does not know these credentials (404): ${hint}`);
   }
   if (status === 404 || status === 405 || status === 410) {
@@ -119,7 +126,6 @@ export function refusalOf(answer: LoginAnswer, url: string, hint: string): Files
       `${url} answered ${status}${to === undefined ? '' : `, go to ${to}`}: set auth_url to the service itself`,
     );
   }
-  const said = keystoneMessage(answer.text);
   return new FilestoreError(
     'bad-config',
     `${url} does not accept the login request (${status})${said === undefined ? '' : `: ${said}`}; ${hint}`,

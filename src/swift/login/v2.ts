@@ -14,7 +14,7 @@ export async function loginV2(context: LoginContext, settings: SwiftSettings, ba
   const url = `${base}/tokens`;
   const answer = await askLogin(context, 'POST', url, {}, { auth: requestOf(settings) });
   if (answer.status !== 200 && answer.status !== 203) {
-    throw refusalOf(answer, url, 'user, password or project is wrong (username, password, project_name)');
+    throw refusalOf(answer, url, 'user, password or project is wrong (username, password, project_name)', 'Keystone');
   }
   const access = field(parseJson(answer.text), 'access');
   const token = field(access, 'token');

@@ -24,7 +24,7 @@ export async function loginV3(context: LoginContext, settings: SwiftSettings, ba
   const url = `${base}/auth/tokens`;
   const { way, identity, scope, hint } = requestOf(settings);
   const answer = await askLogin(context, 'POST', url, {}, { auth: { identity, ...(scope === undefined ? {} : { scope }) } });
-  if (answer.status !== 201 && answer.status !== 200) throw refusalOf(answer, url, hint);
+  if (answer.status !== 201 && answer.status !== 200) throw refusalOf(answer, url, hint, 'Keystone');
   const body = field(parseJson(answer.text), 'token');
   const token = header(answer.headers, 'x-subject-token');
   if (token === undefined || body === undefined) {

@@ -184,6 +184,19 @@ void describe('login', () => {
     await failsAs({ token: 'ready', storageUrl: 'swift.example' }, 'bad-config', /not an http or https URL/);
   });
 
+  void test('a refusal that is not in the words of Keystone names auth_url first', async () => {
+    const at = { authUrl: `${stub.url}/v3`, username: 'u', password: 's3cret', projectName: 'p' };
+    for (const status of [400, 401, 412]) {
+      const kind = status === 401 ? 'bad-credentials' : 'bad-config';
+      stub.answerWith(() => ({ status, text: '<html><h1>Bad Request</h1></html>' }));
+      await failsAs(at, kind, /[:;] check auth_url first, for this is no answer of Keystone; else user, password/);
+      stub.answerWith(() => ({ status, json: { error: { message: 'in its own words' } } }));
+      await assert.rejects(attempt(at), (error) => /user, password/.test(messageOf(error)) && !/auth_url/.test(messageOf(error)));
+    }
+    stub.answerWith(() => ({ status: 412, text: 'Bad URL' }));
+    await failsAs({ ...at, authUrl: `${stub.url}/auth/v1.0` }, 'bad-config', /check auth_url first.*v1 login/);
+  });
+
   void test('a storage URL without an account is refused before anything is asked', async () => {
     const before = stub.seen.length;
     for (const end of ['', '/', '/v1', '/v1/', '/v1.0']) {
