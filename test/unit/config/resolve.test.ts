@@ -100,7 +100,7 @@ test('what is not a mapping of words to values is refused with its place', () =>
   assert.match(refusal({ configFile: configFile('- a\n- b\n') }), /must be lines of "option: value"$/);
   assert.match(refusal({ configFile: configFile('region: [a, b]\n') }), /:1: region must be one value/);
   assert.match(refusal({ configFile: configFile('region:\n') }), /:1: region has no value/);
-  assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2: not YAML: /);
+  assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2:1: not YAML: duplicate key; write each key once$/);
   assert.match(refusal({ configFile: configFile('region: "a\n') }), /: not YAML: /);
   assert.equal(refusal({ configFile: '/nowhere/at/all.yaml' }), 'config file /nowhere/at/all.yaml: there is no such file');
   assert.equal(settingsOf({ configFile: configFile('') }).containerPrefix, 'odoo');
@@ -199,6 +199,38 @@ test('clouds.yaml fills in what is not set, under secure.yaml, found on the stan
     /^--os-cloud: .* has no cloud "prdo"; did you mean prod\?$/,
   );
   assert.match(refusal({}, hostWith({ OS_CLOUD: 'prod' })), /^OS_CLOUD: cloud "prod": no clouds.yaml in /);
+});
+
+test('clouds.yaml and the file are taken as written, and a mistake in them is told without their text', () => {
+  const hostOf = (auth: string): Host =>
+    hostWith({ OS_CLOUD: 'one', OS_CLIENT_CONFIG_FILE: configFile(`clouds:\n  one:\n    identity_api_version: 3\n    auth:\n${auth}`) });
+  for (const written of ['12345678901234567890', '0123', '1e3', '0x10', 'true', '1.0']) {
+    const settings = settingsOf(
+      {},
+      hostOf(`      password: ${written}\n      project_id: ${written}\n      username: null\n      user_id:\n`),
+    );
+    assert.deepEqual([settings.password, settings.projectId], [written, written]);
+    assert.deepEqual([settings.username, settings.userId, settings.authVersion], [undefined, undefined, '3']);
+    const file = configFile(`password: ${written}\nusername: ${written}\nproject_name: ${written}\n`);
+    const { password, username, projectName } = settingsOf({ configFile: file });
+    assert.deepEqual([password, username, projectName], [written, written, written]);
+  }
+  for (const wrong of [
+    '"hunter2',
+    '@hunter2',
+    '"a" hunter2',
+    '[hunter2',
+    'hunter2: hunter2: hunter2',
+    '"\\hunter2"',
+    '%hunter2',
+    '}hunter2',
+  ]) {
+    const message = refusal({}, hostOf(`      password: ${wrong}\n`));
+    assert.match(message, /^\/\S+\.yaml:\d+:\d+: not YAML: [^\n]+$/, wrong);
+    assert.doesNotMatch(message, /hunter2/);
+    assert.doesNotMatch(refusal({ configFile: configFile(`password: ${wrong}\n`) }), /hunter2|\n/);
+  }
+  assert.match(refusal({}, hostOf('      password: *hunter2\n')), /^\/\S+\.yaml: a value begins with \* and names nothing; [^\n]+quotes/);
 });
 
 test('a default domain is an id, and stands in where none is named', () => {
