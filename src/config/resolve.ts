@@ -6,6 +6,7 @@
  */
 import type { z } from 'zod';
 import { FilestoreError } from '../base/errors.js';
+import { withoutPassword } from '../base/shown-url.js';
 import { cloudsSource } from './clouds-source.js';
 import { CONFIG_FILE_VARIABLE, openstackVariableSource, ownVariableSource, swiftVariableSource } from './environment-source.js';
 import { fileSource } from './file-source.js';
@@ -95,7 +96,7 @@ function defaultOf(spec: OptionSpec, host: Host): SetText | undefined {
 function readText(spec: OptionSpec, set: SetText): unknown {
   const result: z.ZodSafeParseResult<unknown> = spec.schema.safeParse(set.text);
   if (result.success) return result.data;
-  const shown = spec.secret === true ? '(secret)' : JSON.stringify(set.text);
+  const shown = spec.secret === true ? '(secret)' : withoutPassword(JSON.stringify(set.text));
   throw new FilestoreError(
     'bad-config',
     `${spec.name} ${result.error.issues[0]?.message ?? 'is wrong'}, not ${shown} (set by ${set.where})`,

@@ -1,4 +1,5 @@
 /** `login --check`: whether the credentials are good, and what they reach. Writes nothing. */
+import { withoutPassword } from '../../base/shown-url.js';
 import { thisHost } from '../../config/host.js';
 import { resolveSettings } from '../../config/resolve.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
@@ -18,7 +19,7 @@ export async function loginCommand(parsed: ParsedFlags): Promise<void> {
       ['project', report.project],
       ['roles', report.roles.join(', ') || undefined],
       ['regions', report.regions.join(', ') || undefined],
-      ['storage URL', report.storageUrl],
+      ['storage URL', withoutPassword(report.storageUrl)],
       ['token ends', report.expiresAtMs === undefined ? undefined : new Date(report.expiresAtMs).toISOString()],
       [`containers ${settings.containerPrefix}-*`, names.join(', ') || 'none yet'],
     ];

@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
+import { withoutPassword } from '../../base/shown-url.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
 import { exchange, header, readText, stopOf, WireFailure, wireFailureOf, type Headers, type HttpMethod } from '../requests/wire.js';
 
@@ -92,7 +93,10 @@ async function askWire(context: LoginContext, what: string, request: Parameters<
 export function parseUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
-    throw new FilestoreError('bad-config', `"${url}" is not an http or https URL; check auth_url (OS_AUTH_URL, ST_AUTH) and storage_url`);
+    throw new FilestoreError(
+      'bad-config',
+      `"${withoutPassword(url)}" is not an http or https URL; check auth_url (OS_AUTH_URL, ST_AUTH) and storage_url`,
+    );
   }
   return parsed;
 }
@@ -123,7 +127,7 @@ export function refusalOf(answer: LoginAnswer, url: string, what: string, from: 
     const to = header(answer.headers, 'location');
     return new FilestoreError(
       'bad-config',
-      `${url} answered ${status}${to === undefined ? '' : `, go to ${to}`}: set auth_url to the service itself`,
+      `${url} answered ${status}${to === undefined ? '' : `, go to ${withoutPassword(to)}`}: set auth_url to the service itself`,
     );
   }
   return new FilestoreError(

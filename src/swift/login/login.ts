@@ -1,5 +1,6 @@
 /** One login by whichever way the settings describe. */
 import { FilestoreError, unreachable } from '../../base/errors.js';
+import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { findLoginService } from './discovery.js';
 import { parseUrl, type LoginContext } from './login-request.js';
@@ -20,7 +21,10 @@ export async function login(context: LoginContext, settings: SwiftSettings): Pro
 function checkAccount(storageUrl: string): void {
   const path = parseUrl(storageUrl).pathname.replace(/\/+$/, '');
   if (path !== '' && !/^\/v1(\.0)?$/.test(path)) return;
-  throw new FilestoreError('bad-config', `storage_url ${storageUrl} names no account: it must end in /v1/AUTH_… (the account)`);
+  throw new FilestoreError(
+    'bad-config',
+    `storage_url ${withoutPassword(storageUrl)} names no account: it must end in /v1/AUTH_… (the account)`,
+  );
 }
 
 async function loginByVersion(context: LoginContext, settings: SwiftSettings): Promise<Session> {

@@ -233,6 +233,14 @@ test('clouds.yaml and the file are taken as written, and a mistake in them is to
   assert.match(refusal({}, hostOf('      password: *hunter2\n')), /^\/\S+\.yaml: a value begins with \* and names nothing; [^\n]+quotes/);
 });
 
+test('a password within a URL that is refused is not repeated', () => {
+  assert.match(
+    refusal({}, hostWith({ OS_AUTH_URL: 'ftp://me:hunter2@keystone/v3' })),
+    /"ftp:\/\/me:\*+@keystone\/v3" \(set by OS_AUTH_URL\)$/,
+  );
+  assert.doesNotMatch(refusal({}, hostWith({ OS_AUTH_URL: 'https://me:hun/ter2@keystone/v3' })), /ter2/);
+});
+
 test('a default domain is an id, and stands in where none is named', () => {
   const domainsOf = (host: Host, flags: Record<string, string> = {}): readonly (string | undefined)[] => {
     const { userDomainId, userDomainName, projectDomainId, projectDomainName } = settingsOf({ flags }, host);

@@ -197,6 +197,18 @@ void describe('login', () => {
     await failsAs({ ...at, authUrl: `${stub.url}/auth/v1.0` }, 'bad-config', /check auth_url first.*v1 login/);
   });
 
+  void test('a password within auth_url is printed nowhere', async () => {
+    const { host } = new URL(stub.url);
+    const at = { username: 'u', password: 'p', projectName: 'p' };
+    stub.answerWith(() => ({ status: 401 }));
+    await failsAs({ ...at, authUrl: `http://me:s3cret@${host}/v3` }, 'bad-credentials', /me:\*+@/);
+    await failsAs({ ...at, authUrl: `http://me:s3cret@${host}/other` }, 'bad-config', /does not say which login versions/);
+    await failsAs({ ...at, authUrl: `ftp://me:s3cret@${host}/v3` }, 'bad-config', /not an http or https URL/);
+    stub.answerWith(keystoneV2);
+    const session = await attempt({ ...v2, authUrl: `http://me:s3cret@${host}/v2.0` });
+    assert.doesNotMatch(JSON.stringify(session), /s3cret/);
+  });
+
   void test('a storage URL without an account is refused before anything is asked', async () => {
     const before = stub.seen.length;
     for (const end of ['', '/', '/v1', '/v1/', '/v1.0']) {
