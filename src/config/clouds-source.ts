@@ -4,7 +4,6 @@
  * clouds-public.yaml laid under it. Only a cloud that was named is read.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { didYouMean } from './did-you-mean.js';
@@ -12,6 +11,7 @@ import { interfaceOf, versionOf } from './environment-source.js';
 import type { Host } from './host.js';
 import { OPTIONS, type OptionKey } from './options.js';
 import type { SetText, SourceTexts } from './source.js';
+import { parseYamlText, valuesOf } from './yaml-text.js';
 
 type Tree = Readonly<Record<string, unknown>>;
 const TREE = z.record(z.string(), z.unknown());
@@ -34,10 +34,13 @@ const AUTH_KEYS: readonly (readonly [string, OptionKey])[] = [
   ['application_credential_name', 'applicationCredentialName'],
   ['application_credential_secret', 'applicationCredentialSecret'],
   ['token', 'token'],
-  ['default_domain', 'userDomainId'],
-  ['default_domain', 'projectDomainId'],
-  ['domain_name', 'userDomainName'],
-  ['domain_id', 'userDomainId'],
+];
+
+/** What stands in where a domain has neither id nor name of its own, in this order; `default_domain` is an id, as in OS_DEFAULT_DOMAIN. */
+const DOMAIN_STAND_INS: readonly (readonly [string, 'Id' | 'Name'])[] = [
+  ['domain_id', 'Id'],
+  ['domain_name', 'Name'],
+  ['default_domain', 'Id'],
 ];
 
 const CLOUD_KEYS: readonly (readonly [string, OptionKey])[] = [
@@ -76,24 +79,24 @@ export function cloudsSource(cloud: SetText, host: Host): SourceTexts {
 function textsOf(cloud: Tree, where: string): SourceTexts {
   const texts = new Map<OptionKey, SetText>();
   const add = (key: OptionKey, value: unknown): void => {
-    if ((typeof value === 'string' && value !== '') || typeof value === 'number') {
-      if (!texts.has(key)) texts.set(key, { text: String(value), where });
-    }
+    if (typeof value === 'string' && value !== '' && !texts.has(key)) texts.set(key, { text: value, where });
   };
   const auth = branch(cloud, 'auth');
-  for (const [name, key] of AUTH_KEYS) {
-    // A name and an id of one domain are the same answer twice: the first found stands, and a default fills only what is empty.
-    if (name === 'default_domain' && texts.has(key === 'userDomainId' ? 'userDomainName' : 'projectDomainName')) continue;
-    add(key, auth?.[name]);
+  for (const [name, key] of AUTH_KEYS) add(key, auth?.[name]);
+  for (const domain of ['userDomain', 'projectDomain'] as const) {
+    for (const [name, sort] of DOMAIN_STAND_INS) {
+      if (!texts.has(`${domain}Id`) && !texts.has(`${domain}Name`)) add(`${domain}${sort}`, auth?.[name] ?? cloud[name]);
+    }
   }
   for (const [name, key] of CLOUD_KEYS) add(key, cloud[name]);
   const version = cloud['identity_api_version'] ?? cloud['auth_version'];
-  if (typeof version === 'string' || typeof version === 'number') add('authVersion', versionOf(String(version)));
+  if (typeof version === 'string') add('authVersion', versionOf(version));
   const authType = cloud['auth_type'];
   if (authType === 'v1password') add('authVersion', '1');
   const side = cloud['interface'] ?? cloud['endpoint_type'];
   if (typeof side === 'string') add('interface', interfaceOf(side));
-  if (cloud['verify'] === false || cloud['verify'] === 'false') add('insecure', 'true');
+  const verify = cloud['verify'];
+  if (typeof verify === 'string' && /^(false|no|off)$/i.test(verify)) add('insecure', 'true');
   return texts;
 }
 
@@ -127,12 +130,13 @@ function branch(tree: Tree | undefined, key: string): Tree | undefined {
 }
 
 function readTree(file: string): Tree {
-  let value: unknown;
+  let content: string;
   try {
-    value = parse(readFileSync(file, 'utf8'));
+    content = readFileSync(file, 'utf8');
   } catch (error) {
     throw new FilestoreError('bad-config', `${file}: ${messageOf(error)}`, { cause: error });
   }
+  const value = valuesOf(parseYamlText(content, file), file);
   const parsed = TREE.safeParse(value ?? {});
   if (!parsed.success) throw new FilestoreError('bad-config', `${file}: must be a YAML mapping`);
   return parsed.data;

@@ -1,5 +1,5 @@
 /**
- * Options from the environment: `ODOO_SWIFTFS_<NAME>` for every option, then the variables of the OpenStack tools (python-openstackclient's
+ * Options from the environment, a source each: `ODOO_SWIFTFS_<NAME>` for every option, then the variables of the OpenStack tools (python-openstackclient's
  * `OS_*`), and apart from them the v1 variables of python-swiftclient (`ST_AUTH`, `ST_USER`, `ST_KEY`).
  * A variable that is set but empty counts as unset, as those tools have it.
  */
@@ -13,13 +13,30 @@ import type { SetText, SourceTexts } from './source.js';
 /** Names the config file; not an option, since it says where options are. */
 export const CONFIG_FILE_VARIABLE = 'ODOO_SWIFTFS_CONFIG';
 
-export function environmentSource(host: Host): SourceTexts {
+const DEFAULT_DOMAIN_VARIABLE = 'OS_DEFAULT_DOMAIN';
+const DOMAINS = [
+  ['userDomainId', 'userDomainName'],
+  ['projectDomainId', 'projectDomainName'],
+] as const satisfies readonly (readonly OptionKey[])[];
+
+export function ownVariableSource(host: Host): SourceTexts {
   refuseUnknownVariables(host);
   const texts = new Map<OptionKey, SetText>();
   for (const [key, spec] of OPTION_ENTRIES) {
-    const set = firstSet(host, [variableOf(spec.name), ...(spec.openstackVariables ?? [])]);
+    const set = firstSet(host, [variableOf(spec.name)]);
     if (set !== undefined) texts.set(key, set);
   }
+  return texts;
+}
+
+export function openstackVariableSource(host: Host): SourceTexts {
+  const texts = new Map<OptionKey, SetText>();
+  for (const [key, spec] of OPTION_ENTRIES) {
+    const set = firstSet(host, spec.openstackVariables ?? []);
+    if (set !== undefined) texts.set(key, set);
+  }
+  // As the openstack command has it: an id, which stands in where no domain is named.
+  for (const [id, name] of DOMAINS) if (texts.has(name) && texts.get(id)?.where === DEFAULT_DOMAIN_VARIABLE) texts.delete(id);
   addTranslated(texts, host, 'authVersion', ['OS_IDENTITY_API_VERSION', 'OS_AUTH_VERSION'], versionOf);
   addTranslated(texts, host, 'interface', ['OS_INTERFACE', 'OS_ENDPOINT_TYPE'], interfaceOf);
   return texts;

@@ -5,20 +5,17 @@
  * INVARIANT: a file that holds a secret is used only when no group and no other user can read it.
  */
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar } from 'yaml';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { didYouMean } from './did-you-mean.js';
 import { OPTION_ENTRIES, type OptionKey } from './options.js';
 import type { SetText, SourceTexts } from './source.js';
+import { parseYamlText } from './yaml-text.js';
 
 /** @throws FilestoreError bad-config, naming the line and the remedy */
 export function fileSource(file: string): SourceTexts {
   const { content, readableByOthers } = readConfigFile(file);
-  const lines = new LineCounter();
-  const document = parseDocument(content, { schema: 'failsafe', lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const lineAt = (offset: number | undefined): string => (offset === undefined ? file : `${file}:${lines.linePos(offset).line}`);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw new FilestoreError('bad-config', `${lineAt(problem.pos[0])}: not YAML: ${problem.message}`);
+  const { document, lineAt } = parseYamlText(content, file);
   const texts = new Map<OptionKey, SetText>();
   const root: unknown = document.contents;
   if (root === null || (isScalar(root) && root.value === '')) return texts;

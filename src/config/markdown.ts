@@ -17,6 +17,9 @@ Every option can be set in several places. The first of these that sets it wins:
 5. \`clouds.yaml\`, when \`os_cloud\` or \`OS_CLOUD\` names a cloud
 6. the default
 
+An id and a name of one thing (\`project_id\` and \`project_name\`; so for user, domains and application credential) count as one option here:
+the source that sets either wins, and what later sources say of the other is not used.
+
 \`odoo-swiftfs config show\` prints what results, and for each value where it was set; secrets are masked.
 An unknown option, a value without its unit or a missing credential is refused with the name of the option, where it was set and what to do.
 

@@ -262,14 +262,14 @@ export const OPTIONS = {
     name: 'user_domain_name',
     group: 'login',
     takes: 'NAME',
-    openstackVariables: ['OS_USER_DOMAIN_NAME', 'OS_DEFAULT_DOMAIN'],
+    openstackVariables: ['OS_USER_DOMAIN_NAME'],
     help: 'Domain of the user (v3).',
   }),
   userDomainId: option(text, {
     name: 'user_domain_id',
     group: 'login',
     takes: 'ID',
-    openstackVariables: ['OS_USER_DOMAIN_ID'],
+    openstackVariables: ['OS_USER_DOMAIN_ID', 'OS_DEFAULT_DOMAIN'],
     help: 'Domain of the user by id (v3).',
   }),
   projectName: option(text, {
@@ -290,14 +290,14 @@ export const OPTIONS = {
     name: 'project_domain_name',
     group: 'login',
     takes: 'NAME',
-    openstackVariables: ['OS_PROJECT_DOMAIN_NAME', 'OS_DEFAULT_DOMAIN'],
+    openstackVariables: ['OS_PROJECT_DOMAIN_NAME'],
     help: 'Domain of the project (v3).',
   }),
   projectDomainId: option(text, {
     name: 'project_domain_id',
     group: 'login',
     takes: 'ID',
-    openstackVariables: ['OS_PROJECT_DOMAIN_ID'],
+    openstackVariables: ['OS_PROJECT_DOMAIN_ID', 'OS_DEFAULT_DOMAIN'],
     help: 'Domain of the project by id (v3).',
   }),
   applicationCredentialId: option(text, {

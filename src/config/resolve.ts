@@ -1,17 +1,20 @@
 /**
  * From the sources to settings: flags, then the config file, then ODOO_SWIFTFS_* and OS_*, then ST_*, then clouds.yaml, then defaults.
  * Options are taken one by one, but the ways to log in are not mixed: the first source that brings a secret decides which way it is, and
- * the secrets of other ways in later sources are left out (a stray OS_PASSWORD does not spoil an application credential in the file).
+ * the secrets of other ways in later sources are left out (a stray OS_PASSWORD does not spoil an application credential in the file). Nor is
+ * an id of a later source mixed with the name an earlier one gives for the same thing (twins.ts).
  */
 import type { z } from 'zod';
 import { FilestoreError } from '../base/errors.js';
+import { withoutPassword } from '../base/shown-url.js';
 import { cloudsSource } from './clouds-source.js';
-import { CONFIG_FILE_VARIABLE, environmentSource, swiftVariableSource } from './environment-source.js';
+import { CONFIG_FILE_VARIABLE, openstackVariableSource, ownVariableSource, swiftVariableSource } from './environment-source.js';
 import { fileSource } from './file-source.js';
 import type { Host } from './host.js';
 import { flagOf, type OptionSpec } from './option.js';
 import { OPTION_ENTRIES, type OptionKey, type Settings } from './options.js';
 import type { SetText, SourceTexts } from './source.js';
+import { dropLowerTwins } from './twins.js';
 
 export interface Resolved {
   readonly settings: Settings;
@@ -28,13 +31,17 @@ export interface ResolveInput {
 /** @throws FilestoreError bad-config: names the key, where it was set, and the remedy */
 export function resolveSettings(input: ResolveInput, host: Host): Resolved {
   const configFile = input.configFile ?? (host.environment[CONFIG_FILE_VARIABLE] || undefined);
-  const environment = environmentSource(host);
-  const sources: SourceTexts[] = [flagSource(input.flags), configFile === undefined ? new Map() : fileSource(configFile), environment];
+  const sources: SourceTexts[] = [
+    flagSource(input.flags),
+    configFile === undefined ? new Map() : fileSource(configFile),
+    ownVariableSource(host),
+    openstackVariableSource(host),
+  ];
   // ST_* belong together and speak of another login than OS_*: they count only where no other login is told of.
-  if (!hasSecret(sources) && !environment.has('authUrl') && !environment.has('storageUrl')) sources.push(swiftVariableSource(host));
+  if (!hasSecret(sources) && !namesService(sources.slice(2))) sources.push(swiftVariableSource(host));
   const cloud = sources.map((source) => source.get('osCloud')).find((set) => set !== undefined);
   if (cloud !== undefined) sources.push(cloudsSource(cloud, host));
-  return settle(oneWayToLogIn(sources), host);
+  return settle(dropLowerTwins(oneWayToLogIn(sources)), host);
 }
 
 function flagSource(flags: Readonly<Record<string, string>>): SourceTexts {
@@ -54,6 +61,10 @@ const WAYS: readonly (readonly OptionKey[])[] = [
 
 function hasSecret(sources: readonly SourceTexts[]): boolean {
   return sources.some((source) => WAYS.some((way) => way.some((key) => source.has(key))));
+}
+
+function namesService(variables: readonly SourceTexts[]): boolean {
+  return variables.some((source) => source.has('authUrl') || source.has('storageUrl'));
 }
 
 function oneWayToLogIn(sources: readonly SourceTexts[]): readonly SourceTexts[] {
@@ -85,7 +96,7 @@ function defaultOf(spec: OptionSpec, host: Host): SetText | undefined {
 function readText(spec: OptionSpec, set: SetText): unknown {
   const result: z.ZodSafeParseResult<unknown> = spec.schema.safeParse(set.text);
   if (result.success) return result.data;
-  const shown = spec.secret === true ? '(secret)' : JSON.stringify(set.text);
+  const shown = spec.secret === true ? '(secret)' : withoutPassword(JSON.stringify(set.text));
   throw new FilestoreError(
     'bad-config',
     `${spec.name} ${result.error.issues[0]?.message ?? 'is wrong'}, not ${shown} (set by ${set.where})`,

@@ -27,6 +27,11 @@ export function containerName(prefix: string, database: string): string {
   return name;
 }
 
+/** With what the containers of all databases begin. */
+export function containerNamesPrefix(prefix: string): string {
+  return prefix === '' ? '' : `${prefix.toLowerCase()}-`;
+}
+
 /**
  * Refuses a new database whose container would be, or be taken for, one that stands beside another database's: the segments of large objects (Swift's
  * custom) and the trash of `delete_retention`.

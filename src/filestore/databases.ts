@@ -11,7 +11,7 @@ import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo } from '../store/object-store.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-binding.js';
-import { assertNotBeside, containerName, isBeside } from './container-name.js';
+import { assertNotBeside, containerName, containerNamesPrefix, isBeside } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';
 import { endGrace, rmdir } from './delete-path.js';
@@ -59,7 +59,7 @@ export class Databases {
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
   async discover(): Promise<void> {
     const { store, settings } = this.#shared;
-    const prefix = settings.containerPrefix === '' ? '' : `${settings.containerPrefix.toLowerCase()}-`;
+    const prefix = containerNamesPrefix(settings.containerPrefix);
     for await (const page of store.listContainers(prefix)) {
       for (const container of page) {
         if (container.endsWith('_segments')) continue;

@@ -29,6 +29,7 @@ import type {
 import { Capabilities, type SwiftInfo } from './capabilities.js';
 import { createContainer, deleteContainer, headContainer, updateContainer } from './containers.js';
 import { login } from './login/login.js';
+import { patientSession, type PatientParts } from './login/patient-session.js';
 import { SessionKeeper } from './login/session-keeper.js';
 import type { LoginReport } from './login/session.js';
 import { copyObject } from './objects/copy-object.js';
@@ -90,6 +91,7 @@ class UndiciSwiftStore implements SwiftStore {
   readonly #settings: SwiftSettings;
   readonly #dispatcher: Dispatcher;
   readonly #sessions: SessionKeeper;
+  readonly #patience: PatientParts;
   readonly #requester: Requester;
   readonly #running: RunningRequests;
   readonly #capabilities: Capabilities;
@@ -103,6 +105,7 @@ class UndiciSwiftStore implements SwiftStore {
     this.#dispatcher = dispatcher;
     const context = { dispatcher, clock, userAgent, timeoutMs: settings.headersTimeoutMs };
     this.#sessions = new SessionKeeper(() => login(context, settings), clock, log);
+    this.#patience = { sessions: this.#sessions, clock, log, requestTimeoutMs: settings.requestTimeoutMs };
     this.#running = new RunningRequests(clock);
     this.#requester = new Requester({
       dispatcher,
@@ -197,8 +200,8 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   /** The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. */
-  async account(): Promise<string> {
-    const { pathname } = new URL((await this.#sessions.session()).storageUrl);
+  async account(options: RequestOptions = {}): Promise<string> {
+    const { pathname } = new URL((await patientSession(this.#patience, options)).storageUrl);
     return pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
   }
 
@@ -232,7 +235,7 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   async login(): Promise<LoginReport> {
-    return (await this.#sessions.session()).report;
+    return (await patientSession(this.#patience, {})).report;
   }
 
   info(): Promise<SwiftInfo> {

@@ -4,6 +4,7 @@
  * put after the URL we were given.
  */
 import { FilestoreError } from '../../base/errors.js';
+import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { askLogin, field, listField, parseJson, textField, type LoginContext } from './login-request.js';
 
@@ -21,7 +22,10 @@ export async function findLoginService(context: LoginContext, settings: SwiftSet
   if (settings.authUrl === undefined) {
     throw new FilestoreError('bad-config', 'no place to log in: set auth_url (OS_AUTH_URL or ST_AUTH), or token and storage_url');
   }
-  const url = settings.authUrl.replace(/\/+$/, '').replace(/(\/v3)?\/auth\/tokens$/, '$1');
+  // Its user and password are sent to nobody, and every message names this URL.
+  const url = withoutPassword(settings.authUrl)
+    .replace(/\/+$/, '')
+    .replace(/(\/v3)?\/auth\/tokens$/, '$1');
   const ending = V2_OR_V3.exec(url)?.[1];
   const root = url.replace(V2_OR_V3, '');
   if (settings.authVersion !== undefined) return serviceOf(settings.authVersion, url, root);

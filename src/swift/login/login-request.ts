@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
+import { withoutPassword } from '../../base/shown-url.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
 import { WireFailure, wireFailureOf } from '../requests/wire-failure.js';
 import { exchange, header, readText, stopOf, type Headers, type HttpMethod } from '../requests/wire.js';
@@ -28,12 +29,15 @@ export interface LoginAnswer {
 /** A login that failed for now; {@link retryAfterMs} is what the service asked us to wait. */
 export class LoginUnavailable extends FilestoreError {
   readonly retryAfterMs: number;
+  /** The service is there and wants us to come back: it limits our rate, or says when. */
+  readonly asksToWait: boolean;
   /** The certificate is not believed: on a first login a mistake in the settings, later an outage. */
   readonly untrusted: boolean;
 
-  constructor(message: string, options: { retryAfterMs?: number; untrusted?: boolean; cause?: unknown } = {}) {
+  constructor(message: string, options: { retryAfterMs?: number; limited?: boolean; untrusted?: boolean; cause?: unknown } = {}) {
     super('unavailable', message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.asksToWait = options.limited === true || this.retryAfterMs > 0;
     this.untrusted = options.untrusted ?? false;
   }
 }
@@ -68,6 +72,7 @@ export async function askLogin(
   if (status === 408 || status === 429 || status === 498 || status >= 500) {
     throw new LoginUnavailable(`${what}: the login service answered ${status}`, {
       retryAfterMs: retryAfterMs(answer.headers, context.clock.nowMs()),
+      limited: status === 429 || status === 498,
     });
   }
   return answer;
@@ -93,18 +98,28 @@ async function askWire(context: LoginContext, what: string, request: Parameters<
 export function parseUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
-    throw new FilestoreError('bad-config', `"${url}" is not an http or https URL; check auth_url (OS_AUTH_URL, ST_AUTH) and storage_url`);
+    throw new FilestoreError(
+      'bad-config',
+      `"${withoutPassword(url)}" is not an http or https URL; check auth_url (OS_AUTH_URL, ST_AUTH) and storage_url`,
+    );
   }
   return parsed;
 }
 
-/** The error of an answer that is a refusal. @param hint what to check when the credentials are refused */
-export function refusalOf(answer: LoginAnswer, url: string, hint: string): FilestoreError {
+/**
+ * The error of an answer that is a refusal.
+ * @param what to check when the credentials are refused
+ * @param from what should have answered: each refusal of Keystone has a message in JSON, so that one without comes from something else
+ */
+export function refusalOf(answer: LoginAnswer, url: string, what: string, from: 'Keystone' | 'v1'): FilestoreError {
   const { status } = answer;
+  const said = keystoneMessage(answer.text);
+  const isTheirs = said !== undefined || (from === 'v1' && (status === 401 || status === 403));
+  const hint = isTheirs ? what : `check auth_url first, for this is no answer of ${from === 'v1' ? 'a v1 login' : from}; else ${what}`;
   if (status === 401) return new FilestoreError('bad-credentials', `${url} refuses the login (401): ${hint}`);
   if (status === 403) return new FilestoreError('bad-credentials', `${url} forbids the login (403): ${hint}, or the account is disabled`);
   // Keystone says 404 of an application credential it does not know, in its own words.
-  if (status === 404 && /application credential/i.test(keystoneMessage(answer.text) ?? '')) {
+  if (status === 404 && /application credential/i.test(said ?? '')) {
     return new FilestoreError('bad-credentials', `${url} does not know these credentials (404): ${hint}`);
   }
   if (status === 404 || status === 405 || status === 410) {
@@ -117,10 +132,9 @@ export function refusalOf(answer: LoginAnswer, url: string, hint: string): Files
     const to = header(answer.headers, 'location');
     return new FilestoreError(
       'bad-config',
-      `${url} answered ${status}${to === undefined ? '' : `, go to ${to}`}: set auth_url to the service itself`,
+      `${url} answered ${status}${to === undefined ? '' : `, go to ${withoutPassword(to)}`}: set auth_url to the service itself`,
     );
   }
-  const said = keystoneMessage(answer.text);
   return new FilestoreError(
     'bad-config',
     `${url} does not accept the login request (${status})${said === undefined ? '' : `: ${said}`}; ${hint}`,

@@ -1,5 +1,6 @@
 /** One login by whichever way the settings describe. */
 import { FilestoreError, unreachable } from '../../base/errors.js';
+import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { findLoginService } from './discovery.js';
 import { checkHeaderValue } from './header-value.js';
@@ -11,9 +12,20 @@ import { loginV3 } from './v3.js';
 
 /** @throws FilestoreError bad-credentials, bad-config; LoginUnavailable */
 export async function login(context: LoginContext, settings: SwiftSettings): Promise<Session> {
+  if (settings.storageUrl !== undefined) checkAccount(settings.storageUrl);
   const session = (await readyToken(context, settings)) ?? (await loginByVersion(context, settings));
   parseUrl(session.storageUrl);
   return session;
+}
+
+/** Below such a URL Swift answers 404 to everything. Ceph's gateway may have its account at the bare …/swift/v1. */
+function checkAccount(storageUrl: string): void {
+  const path = parseUrl(storageUrl).pathname.replace(/\/+$/, '');
+  if (path !== '' && !/^\/v1(\.0)?$/.test(path)) return;
+  throw new FilestoreError(
+    'bad-config',
+    `storage_url ${withoutPassword(storageUrl)} names no account: it must end in /v1/AUTH_… (the account)`,
+  );
 }
 
 async function loginByVersion(context: LoginContext, settings: SwiftSettings): Promise<Session> {

@@ -2,7 +2,8 @@
  * Holds the session all calls share: one login in flight, renewal before it expires, and a brake on logins.
  *
  * Clouds answer 429 beyond some 90 logins a minute, so logins come out of a bucket of 5 that gains one a second, and a login that
- * failed is not tried again before its pause is over (1 s, doubled up to 30 s, or what Retry-After asks).
+ * failed is not tried again before its pause is over (1 s, doubled up to 30 s, or what Retry-After asks up to 5 minutes: a
+ * service that names hours for one busy moment would keep us out long after it is well).
  *
  * INVARIANT: before the first login has succeeded a refusal is thrown as it is (bad-credentials, bad-config): somebody is at the
  * keyboard. Later the same refusal is an outage (`unavailable`): the credentials did work, writes belong in the spool, and the message
@@ -16,6 +17,7 @@ import type { Session } from './session.js';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+const LONGEST_ASKED_PAUSE_MS = 5 * 60_000;
 const BUCKET_SIZE = 5;
 const BUCKET_REFILL_MS = 1000;
 /** A token is renewed when a tenth of its life is left, at most five minutes before its end. */
@@ -103,7 +105,7 @@ export class SessionKeeper {
   }
 
   #failed(error: unknown): FilestoreError {
-    const asked = error instanceof LoginUnavailable ? error.retryAfterMs : 0;
+    const asked = error instanceof LoginUnavailable ? Math.min(LONGEST_ASKED_PAUSE_MS, error.retryAfterMs) : 0;
     const pauseMs = Math.max(asked, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures));
     this.#failures++;
     this.#notBeforeMs = this.#clock.nowMs() + pauseMs;

@@ -4,7 +4,7 @@ export interface Session {
   readonly storageUrl: string;
   readonly token: string;
   readonly issuedMs: number;
-  /** Undefined where the service does not say. */
+  /** By our own clock, as {@link issuedMs}; undefined where the service does not say. */
   readonly expiresAtMs: number | undefined;
   readonly report: LoginReport;
 }
@@ -14,6 +14,7 @@ export interface LoginReport {
   readonly way: 'v1' | 'v2 password' | 'v2 token' | 'v3 password' | 'v3 application credential' | 'v3 token' | 'ready token';
   readonly authUrl: string | undefined;
   readonly storageUrl: string;
+  /** By the clock of the service. */
   readonly expiresAtMs: number | undefined;
   readonly user: string | undefined;
   readonly project: string | undefined;

@@ -17,7 +17,7 @@ export async function loginV1(context: LoginContext, settings: SwiftSettings, au
   checkHeaderValue('key', 'password (ST_KEY)', password);
   const answer = await askLogin(context, 'GET', authUrl, { 'x-auth-user': user, 'x-auth-key': password });
   if (answer.status < 200 || answer.status > 299) {
-    throw refusalOf(answer, authUrl, 'user or key is wrong (username, password; ST_USER is often account:user)');
+    throw refusalOf(answer, authUrl, 'user or key is wrong (username, password; ST_USER is often account:user)', 'v1');
   }
   const storageUrl = settings.storageUrl ?? header(answer.headers, 'x-storage-url');
   const token = header(answer.headers, 'x-auth-token') ?? header(answer.headers, 'x-storage-token');

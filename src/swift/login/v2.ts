@@ -7,13 +7,14 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { chooseEndpoint, endpointsOfV2, regionsOf } from './catalog.js';
 import { askLogin, field, listField, parseJson, refusalOf, textField, type LoginContext } from './login-request.js';
 import type { Session } from './session.js';
+import { endByOurClock, timeOf } from './token-life.js';
 
 /** @param base URL up to and with /v2.0. @throws FilestoreError bad-credentials, bad-config, unavailable */
 export async function loginV2(context: LoginContext, settings: SwiftSettings, base: string): Promise<Session> {
   const url = `${base}/tokens`;
   const answer = await askLogin(context, 'POST', url, {}, { auth: requestOf(settings) });
   if (answer.status !== 200 && answer.status !== 203) {
-    throw refusalOf(answer, url, 'user, password or project is wrong (username, password, project_name)');
+    throw refusalOf(answer, url, 'user, password or project is wrong (username, password, project_name)', 'Keystone');
   }
   const access = field(parseJson(answer.text), 'access');
   const token = field(access, 'token');
@@ -27,19 +28,19 @@ export async function loginV2(context: LoginContext, settings: SwiftSettings, ba
     );
   }
   const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings)).replace(/\/+$/, '');
-  const expires = Date.parse(textField(token, 'expires') ?? '');
-  const expiresAtMs = Number.isNaN(expires) ? undefined : expires;
+  const times = { expires: textField(token, 'expires'), issued: textField(token, 'issued_at') };
+  const nowMs = context.clock.nowMs();
   const user = field(access, 'user');
   return {
     storageUrl,
     token: id,
-    issuedMs: context.clock.nowMs(),
-    expiresAtMs,
+    issuedMs: nowMs,
+    expiresAtMs: endByOurClock(times, answer.headers, nowMs),
     report: {
       way: settings.token === undefined ? 'v2 password' : 'v2 token',
       authUrl: base,
       storageUrl,
-      expiresAtMs,
+      expiresAtMs: timeOf(times.expires),
       user: textField(user, 'username') ?? textField(user, 'name'),
       project: textField(field(token, 'tenant'), 'name'),
       roles: listField(user, 'roles').flatMap((role) => textField(role, 'name') ?? []),

@@ -5,6 +5,7 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { chooseEndpoint, endpointsOfV3, regionsOf } from './catalog.js';
 import { askLogin, field, listField, parseJson, refusalOf, textField, type LoginContext } from './login-request.js';
 import type { LoginReport, Session } from './session.js';
+import { endByOurClock, timeOf } from './token-life.js';
 
 /** The domain every Keystone has, where none is named. */
 const DEFAULT_DOMAIN = { id: 'default' } as const;
@@ -23,7 +24,7 @@ export async function loginV3(context: LoginContext, settings: SwiftSettings, ba
   const url = `${base}/auth/tokens`;
   const { way, identity, scope, hint } = requestOf(settings);
   const answer = await askLogin(context, 'POST', url, {}, { auth: { identity, ...(scope === undefined ? {} : { scope }) } });
-  if (answer.status !== 201 && answer.status !== 200) throw refusalOf(answer, url, hint);
+  if (answer.status !== 201 && answer.status !== 200) throw refusalOf(answer, url, hint, 'Keystone');
   const body = field(parseJson(answer.text), 'token');
   const token = header(answer.headers, 'x-subject-token');
   if (token === undefined || body === undefined) {
@@ -35,18 +36,18 @@ export async function loginV3(context: LoginContext, settings: SwiftSettings, ba
     throw new FilestoreError('bad-config', `the token is not scoped to a project, so it has no catalog: ${remedy}`);
   }
   const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings)).replace(/\/+$/, '');
-  const expires = Date.parse(textField(body, 'expires_at') ?? '');
-  const expiresAtMs = Number.isNaN(expires) ? undefined : expires;
+  const times = { expires: textField(body, 'expires_at'), issued: textField(body, 'issued_at') };
+  const nowMs = context.clock.nowMs();
   return {
     storageUrl,
     token,
-    issuedMs: context.clock.nowMs(),
-    expiresAtMs,
+    issuedMs: nowMs,
+    expiresAtMs: endByOurClock(times, answer.headers, nowMs),
     report: {
       way,
       authUrl: base,
       storageUrl,
-      expiresAtMs,
+      expiresAtMs: timeOf(times.expires),
       user: textField(field(body, 'user'), 'name'),
       project: textField(field(body, 'project'), 'name'),
       roles: listField(body, 'roles').flatMap((role) => textField(role, 'name') ?? []),

@@ -52,7 +52,11 @@ async function page(
 ): Promise<readonly unknown[]> {
   const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
   if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `GET ${path}: there is no such container`);
-  if (answer.status === 404 || answer.status === 204) return [];
+  if (answer.status === 404) {
+    const remedy = 'check storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
+    throw new FilestoreError('unavailable', `GET the account: there is no such account (404); ${remedy}`);
+  }
+  if (answer.status === 204) return [];
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) {
     throw new FilestoreError(

@@ -20,6 +20,7 @@ export class RetryDelay {
 }
 
 /**
+ * A date counts from the answer's own Date: the server's clock and ours may be hours apart.
  * @returns what Retry-After asks in milliseconds, of both its forms (RFC 9110, 10.2.3); 0 without the header
  */
 export function retryAfterMs(headers: Headers, nowMs: number): number {
@@ -27,5 +28,6 @@ export function retryAfterMs(headers: Headers, nowMs: number): number {
   if (value === undefined) return 0;
   if (/^\s*\d+(\.\d+)?\s*$/.test(value)) return Math.ceil(Number(value) * 1000);
   const atMs = Date.parse(value);
-  return Number.isNaN(atMs) ? 0 : Math.max(0, atMs - nowMs);
+  const answeredMs = Date.parse(header(headers, 'date') ?? '');
+  return Number.isNaN(atMs) ? 0 : Math.max(0, atMs - (Number.isNaN(answeredMs) ? nowMs : answeredMs));
 }

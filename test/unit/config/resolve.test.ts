@@ -100,7 +100,7 @@ test('what is not a mapping of words to values is refused with its place', () =>
   assert.match(refusal({ configFile: configFile('- a\n- b\n') }), /must be lines of "option: value"$/);
   assert.match(refusal({ configFile: configFile('region: [a, b]\n') }), /:1: region must be one value/);
   assert.match(refusal({ configFile: configFile('region:\n') }), /:1: region has no value/);
-  assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2: not YAML: /);
+  assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2:1: not YAML: duplicate key; write each key once$/);
   assert.match(refusal({ configFile: configFile('region: "a\n') }), /: not YAML: /);
   assert.equal(refusal({ configFile: '/nowhere/at/all.yaml' }), 'config file /nowhere/at/all.yaml: there is no such file');
   assert.equal(settingsOf({ configFile: configFile('') }).containerPrefix, 'odoo');
@@ -135,6 +135,39 @@ test('a password in the environment does not spoil the application credential in
   assert.equal(settings.applicationCredentialSecret, 's');
 });
 
+test('a name goes before the id of a later source, and an id before its name', () => {
+  const os = {
+    OS_PROJECT_ID: 'os-project-id',
+    OS_PROJECT_NAME: 'os-project',
+    OS_USER_ID: 'os-user-id',
+    OS_USER_DOMAIN_ID: 'os-domain-id',
+    OS_PROJECT_DOMAIN_NAME: 'os-project-domain',
+    OS_APPLICATION_CREDENTIAL_ID: 'os-credential-id',
+    OS_APPLICATION_CREDENTIAL_SECRET: 's',
+  };
+  const flags = { project_name: 'p', username: 'u', application_credential_name: 'c' };
+  const file = configFile('user_domain_name: d\nproject_domain_id: e\nproject_id: file-project-id\n');
+  const resolved = resolveSettings({ flags, configFile: file }, hostWith(os));
+  const { settings } = resolved;
+  assert.deepEqual([settings.projectName, settings.projectId], ['p', undefined]);
+  assert.deepEqual([settings.username, settings.userId], ['u', undefined]);
+  assert.deepEqual([settings.userDomainName, settings.userDomainId], ['d', undefined]);
+  assert.deepEqual([settings.projectDomainId, settings.projectDomainName], ['e', undefined]);
+  assert.deepEqual([settings.applicationCredentialName, settings.applicationCredentialId], ['c', undefined]);
+  const shown = shownOptions(resolved).map(({ name }) => name);
+  assert.ok(shown.includes('project_name') && !shown.includes('project_id') && !shown.includes('user_id'));
+
+  const ours = settingsOf({}, hostWith({ ...os, ODOO_SWIFTFS_PROJECT_NAME: 'ours' }));
+  assert.deepEqual([ours.projectName, ours.projectId], ['ours', undefined]);
+  const tenant = settingsOf({ flags: { project_id: 'i' } }, hostWith({ OS_TENANT_NAME: 'shop' }));
+  assert.deepEqual([tenant.projectId, tenant.projectName], ['i', undefined]);
+});
+
+test('an id and a name of one source both stand', () => {
+  const settings = settingsOf({}, hostWith({ OS_PROJECT_ID: 'i', OS_PROJECT_NAME: 'n' }));
+  assert.deepEqual([settings.projectId, settings.projectName], ['i', 'n']);
+});
+
 test('clouds.yaml fills in what is not set, under secure.yaml, found on the standard path', () => {
   const home = `${directory}/home`;
   mkdirSync(`${home}/.config/openstack`, { recursive: true });
@@ -166,6 +199,71 @@ test('clouds.yaml fills in what is not set, under secure.yaml, found on the stan
     /^--os-cloud: .* has no cloud "prdo"; did you mean prod\?$/,
   );
   assert.match(refusal({}, hostWith({ OS_CLOUD: 'prod' })), /^OS_CLOUD: cloud "prod": no clouds.yaml in /);
+});
+
+test('clouds.yaml and the file are taken as written, and a mistake in them is told without their text', () => {
+  const hostOf = (auth: string): Host =>
+    hostWith({ OS_CLOUD: 'one', OS_CLIENT_CONFIG_FILE: configFile(`clouds:\n  one:\n    identity_api_version: 3\n    auth:\n${auth}`) });
+  for (const written of ['12345678901234567890', '0123', '1e3', '0x10', 'true', '1.0']) {
+    const settings = settingsOf(
+      {},
+      hostOf(`      password: ${written}\n      project_id: ${written}\n      username: null\n      user_id:\n`),
+    );
+    assert.deepEqual([settings.password, settings.projectId], [written, written]);
+    assert.deepEqual([settings.username, settings.userId, settings.authVersion], [undefined, undefined, '3']);
+    const file = configFile(`password: ${written}\nusername: ${written}\nproject_name: ${written}\n`);
+    const { password, username, projectName } = settingsOf({ configFile: file });
+    assert.deepEqual([password, username, projectName], [written, written, written]);
+  }
+  for (const wrong of [
+    '"hunter2',
+    '@hunter2',
+    '"a" hunter2',
+    '[hunter2',
+    'hunter2: hunter2: hunter2',
+    '"\\hunter2"',
+    '%hunter2',
+    '}hunter2',
+  ]) {
+    const message = refusal({}, hostOf(`      password: ${wrong}\n`));
+    assert.match(message, /^\/\S+\.yaml:\d+:\d+: not YAML: [^\n]+$/, wrong);
+    assert.doesNotMatch(message, /hunter2/);
+    assert.doesNotMatch(refusal({ configFile: configFile(`password: ${wrong}\n`) }), /hunter2|\n/);
+  }
+  assert.match(refusal({}, hostOf('      password: *hunter2\n')), /^\/\S+\.yaml: a value begins with \* and names nothing; [^\n]+quotes/);
+});
+
+test('a password within a URL that is refused is not repeated', () => {
+  assert.match(
+    refusal({}, hostWith({ OS_AUTH_URL: 'ftp://me:hunter2@keystone/v3' })),
+    /"ftp:\/\/me:\*+@keystone\/v3" \(set by OS_AUTH_URL\)$/,
+  );
+  assert.doesNotMatch(refusal({}, hostWith({ OS_AUTH_URL: 'https://me:hun/ter2@keystone/v3' })), /ter2/);
+});
+
+test('a default domain is an id, and stands in where none is named', () => {
+  const domainsOf = (host: Host, flags: Record<string, string> = {}): readonly (string | undefined)[] => {
+    const { userDomainId, userDomainName, projectDomainId, projectDomainName } = settingsOf({ flags }, host);
+    return [userDomainId, userDomainName, projectDomainId, projectDomainName];
+  };
+  assert.deepEqual(domainsOf(hostWith({ OS_DEFAULT_DOMAIN: 'default' })), ['default', undefined, 'default', undefined]);
+  const named = { OS_DEFAULT_DOMAIN: 'default', OS_USER_DOMAIN_NAME: 'acme', OS_PROJECT_DOMAIN_ID: 'p' };
+  assert.deepEqual(domainsOf(hostWith(named)), [undefined, 'acme', 'p', undefined]);
+  assert.deepEqual(domainsOf(hostWith({ OS_DEFAULT_DOMAIN: 'default' }), { user_domain_name: 'acme' }), [
+    undefined,
+    'acme',
+    'default',
+    undefined,
+  ]);
+
+  const cloud = (lines: string): readonly (string | undefined)[] => {
+    const file = configFile(`clouds:\n  one:\n    ${lines}\n`);
+    return domainsOf(hostWith({ OS_CLOUD: 'one', OS_CLIENT_CONFIG_FILE: file }));
+  };
+  assert.deepEqual(cloud('auth: { default_domain: default }'), ['default', undefined, 'default', undefined]);
+  assert.deepEqual(cloud('default_domain: default'), ['default', undefined, 'default', undefined]);
+  assert.deepEqual(cloud('auth: { default_domain: default, user_domain_name: acme }'), [undefined, 'acme', 'default', undefined]);
+  assert.deepEqual(cloud('auth: { default_domain: default, domain_name: acme }'), [undefined, 'acme', undefined, 'acme']);
 });
 
 test('missing credentials are named with where to set them', () => {

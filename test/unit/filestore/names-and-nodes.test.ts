@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { contentSha1, displayName, objectNameOf, pathOfObject } from '../../../src/base/names.js';
-import { containerName } from '../../../src/filestore/container-name.js';
+import { containerName, containerNamesPrefix } from '../../../src/filestore/container-name.js';
 import { deadNodes, otherLiveNodes, parseRegistration, registration, registrationValue } from '../../../src/filestore/node-registry.js';
 import { kindOfPath } from '../../../src/filestore/path-kind.js';
 import { Writers } from '../../../src/filestore/writers.js';
@@ -119,4 +119,9 @@ describe('content names being written', () => {
     assert.equal(writers.isWriting('a'), false);
     assert.equal(writers.size, 0);
   });
+});
+
+it('the containers of all databases are looked for by what their names begin with, or all of them', () => {
+  assert.equal(containerNamesPrefix(''), '');
+  assert.equal(containerNamesPrefix('Odoo'), 'odoo-');
 });

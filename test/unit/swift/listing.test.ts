@@ -43,6 +43,16 @@ void describe('listings', () => {
     await assert.rejects(listNames(store, 'c'), /not JSON/);
   });
 
+  void test('an account that is not there is not taken for an empty one', async () => {
+    serve(() => ({ status: 404 }));
+    const list = async (): Promise<void> => {
+      for await (const page of store.listContainers('')) assert.fail(`listed ${page.length}`);
+    };
+    await assert.rejects(list(), /no such account \(404\); check storage_url/);
+    serve(() => ({ status: 204 }));
+    await list();
+  });
+
   void test('times are exact to the millisecond, and a content name without bytes is not believed', async () => {
     const sha1 = 'a'.repeat(40);
     const empty = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';

@@ -6,6 +6,7 @@ import { SYSTEM_CLOCK } from '../../../src/base/clock.js';
 import { kindOf, messageOf, type ErrorKind } from '../../../src/base/errors.js';
 import { login } from '../../../src/swift/login/login.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
+import { FakeClock } from '../../helpers/clock.js';
 import { keystoneV2, LoginStub } from '../../helpers/keystone-v2-stub.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 
@@ -38,7 +39,7 @@ void describe('login', () => {
     const session = await attempt({ ...v2, authUrl: `${stub.url}/v2.0/`, interface: 'internal' });
     assert.equal(session.token, 'v2-token');
     assert.equal(session.storageUrl, 'http://two.internal/v1/AUTH_odoo');
-    assert.equal(session.expiresAtMs, Date.parse('2030-01-01T00:00:00Z'));
+    assert.equal(session.report.expiresAtMs, Date.parse('2030-01-01T00:00:00Z'));
     assert.deepEqual(session.report.regions, ['one', 'two']);
     assert.deepEqual(session.report.roles, ['member']);
   });
@@ -88,6 +89,43 @@ void describe('login', () => {
   void test('an auth URL of another version is brought to the one asked for', async () => {
     stub.answerWith(keystoneV2);
     assert.equal((await attempt({ ...v2, authUrl: `${stub.url}/v3`, authVersion: '2' })).report.way, 'v2 password');
+  });
+
+  void test('the life of a token is counted from its login by our own clock, however far that is off', async () => {
+    const clock = new FakeClock(Date.parse('2024-05-01T00:00:00Z'));
+    const lifeMs = async (settings: Partial<SwiftSettings>): Promise<number> => {
+      const session = await login({ ...context, clock }, { ...TEST_SETTINGS, ...settings });
+      assert.equal(session.issuedMs, clock.nowMs());
+      return (session.expiresAtMs ?? NaN) - clock.nowMs();
+    };
+    const v3 = { authUrl: `${stub.url}/v3`, username: 'u', password: 'p', storageUrl: 'http://swift.example/v1/AUTH_b' };
+    const v3Token = { expires_at: '2020-01-01T01:00:00.000000Z', project: { name: 'odoo' } };
+    stub.answerWith(() => ({
+      status: 201,
+      headers: { 'x-subject-token': 't' },
+      json: { token: { ...v3Token, issued_at: '2020-01-01T00:00:00.000000Z' } },
+    }));
+    assert.equal(await lifeMs(v3), 3_600_000);
+    stub.answerWith(() => ({
+      status: 201,
+      headers: { 'x-subject-token': 't', date: 'Wed, 01 Jan 2020 00:30:00 GMT' },
+      json: { token: v3Token },
+    }));
+    assert.equal(await lifeMs(v3), 1_800_000);
+    stub.answerWith(() => ({
+      status: 200,
+      json: {
+        access: { token: { id: 't', tenant: {}, expires: '2020-01-01T02:00:00Z', issued_at: '2020-01-01T00:00:00.123456' } },
+      },
+    }));
+    const zone = process.env['TZ'];
+    process.env['TZ'] = 'Asia/Tokyo';
+    try {
+      assert.equal(await lifeMs({ ...v3, authUrl: `${stub.url}/v2.0` }), 7_199_877);
+    } finally {
+      if (zone === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = zone;
+    }
   });
 
   void test('v1 sends user and key as headers and joins a project to a bare user', async () => {
@@ -157,6 +195,46 @@ void describe('login', () => {
     assert.equal(stub.seen.length, before);
     await failsAs({ token: 'ready' }, 'bad-config', /OS_STORAGE_URL/);
     await failsAs({ token: 'ready', storageUrl: 'swift.example' }, 'bad-config', /not an http or https URL/);
+  });
+
+  void test('a refusal that is not in the words of Keystone names auth_url first', async () => {
+    const at = { authUrl: `${stub.url}/v3`, username: 'u', password: 's3cret', projectName: 'p' };
+    for (const status of [400, 401, 412]) {
+      const kind = status === 401 ? 'bad-credentials' : 'bad-config';
+      stub.answerWith(() => ({ status, text: '<html><h1>Bad Request</h1></html>' }));
+      await failsAs(at, kind, /[:;] check auth_url first, for this is no answer of Keystone; else user, password/);
+      stub.answerWith(() => ({ status, json: { error: { message: 'in its own words' } } }));
+      await assert.rejects(attempt(at), (error) => /user, password/.test(messageOf(error)) && !/auth_url/.test(messageOf(error)));
+    }
+    stub.answerWith(() => ({ status: 412, text: 'Bad URL' }));
+    await failsAs({ ...at, authUrl: `${stub.url}/auth/v1.0` }, 'bad-config', /check auth_url first.*v1 login/);
+  });
+
+  void test('a password within auth_url is printed nowhere', async () => {
+    const { host } = new URL(stub.url);
+    const at = { username: 'u', password: 'p', projectName: 'p' };
+    stub.answerWith(() => ({ status: 401 }));
+    await failsAs({ ...at, authUrl: `http://me:s3cret@${host}/v3` }, 'bad-credentials', /me:\*+@/);
+    await failsAs({ ...at, authUrl: `http://me:s3cret@${host}/other` }, 'bad-config', /does not say which login versions/);
+    await failsAs({ ...at, authUrl: `ftp://me:s3cret@${host}/v3` }, 'bad-config', /not an http or https URL/);
+    stub.answerWith(keystoneV2);
+    const session = await attempt({ ...v2, authUrl: `http://me:s3cret@${host}/v2.0` });
+    assert.doesNotMatch(JSON.stringify(session), /s3cret/);
+  });
+
+  void test('a storage URL without an account is refused before anything is asked', async () => {
+    const before = stub.seen.length;
+    for (const end of ['', '/', '/v1', '/v1/', '/v1.0']) {
+      await failsAs(
+        { token: 'ready', storageUrl: `http://swift.example:8080${end}` },
+        'bad-config',
+        /must end in \/v1\/AUTH_… \(the account\)$/,
+      );
+    }
+    await failsAs({ ...v2, authUrl: stub.url, storageUrl: 'http://swift.example/v1' }, 'bad-config', /names no account/);
+    assert.equal(stub.seen.length, before);
+    const ceph = 'https://rgw.example/swift/v1';
+    assert.equal((await attempt({ token: 'ready', storageUrl: ceph })).storageUrl, ceph);
   });
 
   void test('settings that cannot log in anywhere say what is missing', async () => {

@@ -22,6 +22,8 @@ void describe('pauses between attempts', () => {
     assert.equal(retryAfterMs({ 'retry-after': '3' }, nowMs), 3000);
     assert.equal(retryAfterMs({ 'retry-after': 'Mon, 01 Jan 2024 00:00:10 GMT' }, nowMs), 10_000);
     assert.equal(retryAfterMs({ 'retry-after': 'Sun, 31 Dec 2023 00:00:10 GMT' }, nowMs), 0);
+    const skewed = { 'retry-after': 'Mon, 01 Jan 2024 01:00:02 GMT', date: 'Mon, 01 Jan 2024 01:00:00 GMT' };
+    assert.equal(retryAfterMs(skewed, nowMs), 2000);
     assert.equal(retryAfterMs({ 'retry-after': 'soon' }, nowMs), 0);
     assert.equal(retryAfterMs({}, nowMs), 0);
   });

@@ -110,6 +110,16 @@ void describe('sessions', () => {
     assert.equal(logins(), 2);
   });
 
+  void test('a login service that asks for hours is asked again after five minutes', async () => {
+    const { keeper, clock, logins } = scripted([new LoginUnavailable('429', { retryAfterMs: 14_388_000 }), undefined]);
+    await assert.rejects(Promise.resolve(keeper.session()), (error) => kindOf(error) === 'unavailable');
+    await clock.advance(299_000);
+    await assert.rejects(Promise.resolve(keeper.session()));
+    assert.equal(logins(), 1);
+    await clock.advance(1001);
+    assert.equal((await keeper.session()).token, 'token-2');
+  });
+
   void test('a certificate that is not trusted is a mistake in the settings at the first login', async () => {
     const { keeper } = scripted([new LoginUnavailable('self-signed', { untrusted: true })]);
     await assert.rejects(Promise.resolve(keeper.session()), (error) => kindOf(error) === 'bad-config');
