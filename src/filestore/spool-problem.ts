@@ -2,6 +2,7 @@
  * Why the spool of a database wants a human, in words with the remedy: part of what `status` calls degraded. Torn files are none of that: `status`
  * counts them, and one writer that was killed must not leave a mount degraded.
  */
+import { accessSync, constants } from 'node:fs';
 import { messageOf } from '../base/errors.js';
 import { freeBytesOf } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
@@ -10,6 +11,8 @@ import type { Database } from './database.js';
 export function spoolProblem({ spool, settings }: Database): string | undefined {
   const { spoolDirectory, spoolFloorBytes } = settings;
   try {
+    accessSync(spoolDirectory, constants.W_OK);
+    if (spool.isFailing) return `the disk of spool_dir (${spoolDirectory}) fails: writes and deletes are refused; check it`;
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
     if (freeBytesOf(spoolDirectory) < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
@@ -17,6 +20,6 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     if (unnamed === 0) return undefined;
     return `${unnamed} sealed files lost their record and may be documents Swift never had: look at those in ${spool.tornDirectory} whose names do not end in .torn, and remove them`;
   } catch (error) {
-    return `spool_dir cannot be looked at: ${messageOf(error)}`;
+    return `spool_dir (${spoolDirectory}) cannot be written: ${messageOf(error)}; writes and deletes are refused; check its disk`;
   }
 }

@@ -70,7 +70,7 @@ class DirectoryOrigin implements Origin {
   stat(path: string): Promise<OriginStat | undefined> {
     return this.#ask(path, async (absolute) => {
       const stats = await this.#walk.at(absolute, (entry) => lstat(entry));
-      if (stats === undefined || !(stats.isFile() || stats.isDirectory())) return undefined;
+      if (!(stats.isFile() || stats.isDirectory())) return undefined;
       return { kind: stats.isFile() ? 'file' : 'directory', sizeBytes: stats.size, mtimeMs: stats.mtimeMs };
     });
   }
@@ -78,7 +78,6 @@ class DirectoryOrigin implements Origin {
   list(path: string): Promise<readonly { readonly name: string; readonly kind: 'file' | 'directory' }[] | undefined> {
     return this.#ask(path, async (absolute) => {
       const entries = await this.#walk.at(absolute, entriesOf);
-      if (entries === undefined) return undefined;
       const listed: { name: string; kind: 'file' | 'directory' }[] = [];
       for (const entry of entries) {
         const kind = await this.#kindOf(entry, joinPath(path, entry.name));
@@ -95,7 +94,7 @@ class DirectoryOrigin implements Origin {
         this.#ask(path, async (absolute) => {
           const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
           const handle = await this.#walk.at(absolute, (entry) => open(entry, flags));
-          return handle === undefined ? undefined : streamFrom(handle, startByte);
+          return streamFrom(handle, startByte);
         }),
     };
   }
@@ -115,7 +114,14 @@ class DirectoryOrigin implements Origin {
     if (entry.isFile()) return 'file';
     if (entry.isDirectory()) return 'directory';
     // A link, or a file system that does not tell the type in its directories.
-    return entry.isSymbolicLink() || !isKnownType(entry) ? (await this.stat(path))?.kind : undefined;
+    if (!entry.isSymbolicLink() && isKnownType(entry)) return undefined;
+    try {
+      return (await this.stat(path))?.kind;
+    } catch (error) {
+      // A link that leads nowhere we go: who asks for its name is told so, and the others are listed.
+      if (entry.isSymbolicLink()) return undefined;
+      throw error;
+    }
   }
 
   /** What says "not there" is undefined; everything else says nothing about the name and is `unavailable`. */

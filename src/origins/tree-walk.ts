@@ -6,6 +6,8 @@
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { lstat, open, readlink } from 'node:fs/promises';
+import { FilestoreError } from '../base/errors.js';
+import { displayName } from '../base/names.js';
 
 /** As the kernel counts (path_resolution(7) allows 40); chains of links in a filestore are short. */
 const LINKS_MAX = 8;
@@ -36,17 +38,21 @@ export class TreeWalk {
   /**
    * @param path byte string below the root, '' for the root
    * @param use is given a path that leads to the entry itself, which is no link at the time of the look
-   * @returns undefined when a link leads out of the tree, or in a circle
-   * @throws what the file system says (ENOENT and ENOTDIR among it)
+   * @throws FilestoreError unavailable when a link leads out of the tree, or in a circle: what is behind it is not known to be absent; what the
+   *   file system says (ENOENT and ENOTDIR among it)
    */
-  async at<T>(path: string, use: (entry: Buffer) => Promise<T>): Promise<T | undefined> {
+  async at<T>(path: string, use: (entry: Buffer) => Promise<T>): Promise<T> {
     let wanted: string | undefined = path;
-    for (let links = 0; wanted !== undefined && links <= LINKS_MAX; links++) {
-      const result: T | Redirect | undefined = await this.#tryAt(wanted, use);
+    for (let links = 0; links <= LINKS_MAX; links++) {
+      const result: T | Redirect = await this.#tryAt(wanted, use);
       if (!(result instanceof Redirect)) return result;
       wanted = this.#inside(result.path);
+      if (wanted === undefined) {
+        const remedy = 'links are followed within the origin only: mount what it leads to there (mount --bind), or move it';
+        throw new FilestoreError('unavailable', `a symbolic link leads out of it, to ${displayName(result.path)}; ${remedy}`);
+      }
     }
-    return undefined;
+    throw new FilestoreError('unavailable', 'its symbolic links lead in a circle');
   }
 
   async #tryAt<T>(path: string, use: (entry: Buffer) => Promise<T>): Promise<T | Redirect> {

@@ -120,6 +120,10 @@ export class DiskSpool implements Spool {
     return this.#room.isFull;
   }
 
+  get isFailing(): boolean {
+    return this.#journal.isFailing;
+  }
+
   makeRoom(isRoom: () => boolean): boolean {
     return this.#torn.makeRoom(isRoom);
   }

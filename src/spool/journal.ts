@@ -80,6 +80,10 @@ export class Journal {
     return this.#records;
   }
 
+  get isFailing(): boolean {
+    return this.#failed;
+  }
+
   get isCompacting(): boolean {
     return this.#successor !== undefined;
   }

@@ -72,6 +72,8 @@ export interface Spool extends SpoolState {
   readonly tornDirectory: string;
   /** The disk has no room but the little that is kept for the journal: nothing can be written. */
   readonly isFull: boolean;
+  /** A sync of the journal failed, and no new journal could be written yet: nothing is acknowledged here. */
+  readonly isFailing: boolean;
 
   createStaging(): StagingFile;
   /** A staging file filled with the bytes of another file (copy of a local file, by reflink where the disk can). */

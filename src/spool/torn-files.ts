@@ -23,6 +23,7 @@ export class TornFiles {
   readonly #log: Log;
   /** There may be some: what a human removes is noticed when they are counted. */
   #mayHaveSome = true;
+  #measured: TornCount = { count: 0, bytes: 0, unnamed: 0 };
 
   constructor(directory: string, log: Log) {
     this.directory = directory;
@@ -35,10 +36,15 @@ export class TornFiles {
     return join(this.directory, name + SUFFIX);
   }
 
-  /** What lies there now. */
+  /** What lies there now; where that cannot be looked at (no descriptor is left), what was there at the last look. */
   measure(): TornCount {
-    const files = this.#files();
-    return { count: files.length, bytes: sumOf(files), unnamed: files.filter(({ name }) => !name.endsWith(SUFFIX)).length };
+    try {
+      const files = this.#files();
+      this.#measured = { count: files.length, bytes: sumOf(files), unnamed: files.filter(({ name }) => !name.endsWith(SUFFIX)).length };
+    } catch (error) {
+      this.#log.debug('spool.torn-not-measured', { directory: this.directory, reason: messageOf(error) });
+    }
+    return this.#measured;
   }
 
   /** Removes the oldest while there are too many. */

@@ -77,8 +77,10 @@ test('A journal whose fsync failed is replaced by a new file before anybody hear
   add(parts, 'one\n');
   await assert.rejects(parts.journal.sync(), { kind: 'unavailable' });
   assert.ok(log.has(/^ERROR spool\.journal-failed/));
+  assert.equal(parts.journal.isFailing, true);
   add(parts, 'two\n');
   await parts.journal.sync();
+  assert.equal(parts.journal.isFailing, false);
   assert.equal(readFileSync(parts.path, 'utf8'), 'one\ntwo\n');
   log.assertQuiet();
   parts.journal.close();
