@@ -384,7 +384,12 @@ export class DiskSpool implements Spool {
 
   /** With what a start need not look at. */
   async #syncAll(): Promise<void> {
-    if (this.#state.settledUpTo < this.#lastUnsettled) this.noteSettled();
+    try {
+      if (this.#state.settledUpTo < this.#lastUnsettled) this.noteSettled();
+    } catch (error) {
+      // Without it the next start looks at more files than it need.
+      this.#log.debug('spool.not-noted', { journal: this.#layout.journal, reason: messageOf(error) });
+    }
     await this.sync();
   }
 
