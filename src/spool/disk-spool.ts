@@ -7,9 +7,6 @@
  * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
  * ORDER of a seal: rename into `sealed/`; fsync of the file and of the directory (side by side: until the record nothing refers to
  * them); record; sync of the journal; answer. A kill in between leaves a file that no record names, and nobody was told "done".
- * ORDER of a seal that ends nothing, of a content name: rename; record; fsync of file and directory and sync of the journal, side by side; answer. A power
- * cut in between may leave the record without its bytes: until a `settled` record covers it, a start looks at them and drops it where they
- * are not whole (open-spool.ts). Where a seal ends something, that would be lost by then.
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
  * without its bytes.
  */
@@ -19,7 +16,7 @@ import { basename, join } from 'node:path';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
-import { contentSha1, displayName } from '../base/names.js';
+import { displayName } from '../base/names.js';
 import { diskError, fsyncDirectory } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
@@ -68,10 +65,6 @@ export class DiskSpool implements Spool {
   #doomed: string[] = [];
   /** Paths for which something was ended by a record that is not synced yet, with its sequence number. */
   readonly #ended = new Map<string, number>();
-  /** Seals whose record is written and whose bytes are on their way to the disk, by sequence number, the oldest first. */
-  readonly #unsettled = new Map<number, Promise<unknown>>();
-  /** The last seal that was unsettled once. */
-  #lastUnsettled = 0;
   #lazySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -155,47 +148,27 @@ export class DiskSpool implements Spool {
     }
     const name = this.#fileName(digest);
     file.moveTo(join(this.#layout.sealed, name));
-    const endsNothing = contentSha1(path) !== undefined && !this.#state.pending.has(path) && !this.#state.tombstones.has(path);
-    if (!endsNothing) await this.#makeDurable(file, path);
-    if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
-    const before = this.#state.pending.get(path);
-    const { sha1, md5, sizeBytes } = digest;
-    const pending = this.#recordPending({ type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() });
-    file.markSealed();
-    const work = endsNothing ? this.#settle(pending, file) : this.sync();
-    await this.#orUndo(work, () => this.#undo(pending, before));
-    return pending;
-  }
-
-  /** The bytes and the name of a sealed file. */
-  async #makeDurable(file: DiskStagingFile, path: string): Promise<void> {
     try {
       await Promise.all([file.fsync(), this.#sealedNames.request()]);
     } catch (error) {
       throw diskError(error, `cannot make ${displayName(path)} durable`);
     }
-  }
-
-  /** Ends when nothing of it is under way any more: its descriptor is closed next. */
-  async #settle({ path, sequence }: Pending, file: DiskStagingFile): Promise<void> {
-    const settling = Promise.allSettled([this.#makeDurable(file, path), this.sync()]);
-    this.#unsettled.set(sequence, settling);
-    this.#lastUnsettled = sequence;
-    const results = await settling;
-    this.#unsettled.delete(sequence);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    this.#syncSoon();
+    if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
+    const before = this.#state.pending.get(path);
+    const { sha1, md5, sizeBytes } = digest;
+    const pending = this.#recordPending({ type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() });
+    file.markSealed();
+    await this.#syncOrUndo(() => this.#undo(pending, before));
+    return pending;
   }
 
   async renamePending(from: string, to: string, options: { bury: boolean }): Promise<void> {
-    // Who hears "done" of the rename relies on the bytes.
-    await this.#unsettled.get(this.#state.pending.get(from)?.sequence ?? 0);
     const old = this.#state.pending.get(from);
     if (old === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not pending`);
     if (from === to) return;
     const before = this.#state.pending.get(to);
     const moved = this.#recordPending({ type: 'move', from, to, of: old.sequence, ...(options.bury ? { buriedAtMs: this.#nowMs() } : {}) });
-    await this.#orUndo(this.sync(), () => {
+    await this.#syncOrUndo(() => {
       if (this.#state.pending.get(to)?.sequence === moved.sequence && !this.#state.pending.has(from)) {
         this.#record({ type: 'move', from: to, to: from, of: moved.sequence });
         if (before !== undefined) this.#revive(before);
@@ -298,7 +271,7 @@ export class DiskSpool implements Spool {
     clearTimeout(this.#lazySync);
     this.#lazySync = undefined;
     try {
-      await this.#syncAll();
+      await this.sync();
     } finally {
       this.#isClosed = true;
       this.#journal.close();
@@ -341,9 +314,9 @@ export class DiskSpool implements Spool {
   }
 
   /** After a failed sync nobody may hear "done", so the record is taken back, unless something newer stands there already. */
-  async #orUndo(syncs: Promise<void>, undo: () => void): Promise<void> {
+  async #syncOrUndo(undo: () => void): Promise<void> {
     try {
-      await syncs;
+      await this.sync();
     } catch (error) {
       try {
         undo();
@@ -375,33 +348,11 @@ export class DiskSpool implements Spool {
     if (this.#lazySync !== undefined) return;
     this.#lazySync = setTimeout(() => {
       this.#lazySync = undefined;
-      this.#syncAll().catch((error: unknown) => {
+      this.sync().catch((error: unknown) => {
         this.#log.error('spool.sync-failed', { journal: this.#layout.journal, reason: messageOf(error) });
       });
     }, LAZY_SYNC_MS);
     this.#lazySync.unref();
-  }
-
-  /** With what a start need not look at. */
-  async #syncAll(): Promise<void> {
-    try {
-      if (this.#state.settledUpTo < this.#lastUnsettled) this.noteSettled();
-    } catch (error) {
-      // Without it the next start looks at more files than it need.
-      this.#log.debug('spool.not-noted', { journal: this.#layout.journal, reason: messageOf(error) });
-    }
-    await this.sync();
-  }
-
-  /** Says that all sealed files but those under way are on the disk with their bytes. @throws as `bury` */
-  noteSettled(): void {
-    const upTo = this.settledUpTo;
-    if (upTo > this.#state.settledUpTo) this.#record({ type: 'settled', upTo });
-  }
-
-  get settledUpTo(): number {
-    const [oldest] = this.#unsettled.keys();
-    return oldest === undefined ? this.#state.sequence : oldest - 1;
   }
 
   #compactIfWorthIt(): void {

@@ -8,7 +8,6 @@ import { constants, fsyncSync, openSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, stat, truncate, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { kindOf } from '../base/errors.js';
-import { digestFile } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
 import { diskError, FILE_MODE, fsyncDirectorySync, writeAllSync } from './disk-calls.js';
@@ -47,11 +46,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       fd,
       sizeBytes: (await stat(layout.journal)).size,
       records: replay?.records ?? 1,
-      snapshot: () => state.snapshot(spool.settledUpTo),
+      snapshot: () => state.snapshot(),
       log: options.log,
     });
-    const { settledUpTo } = state;
-    const spool: DiskSpool = new DiskSpool({
+    const spool = new DiskSpool({
       layout,
       state,
       journal,
@@ -60,7 +58,6 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       log: options.log,
       nowMs,
     });
-    await dropUnfinished(spool, settledUpTo, layout, options.log);
     await releaseMissing(spool, layout, options.log);
     if (replay !== undefined && replay.damagedLines > 0) await journal.compact();
     return spool;
@@ -122,30 +119,6 @@ async function tidy(layout: SpoolLayout, state: RecordedState, isTrusted: boolea
     });
   }
   return [...sealed, ...torn].reduce((highest, name) => Math.max(highest, parseInt(name, 10) || 0), 0);
-}
-
-/**
- * The record of a seal may be on the disk before its bytes and its name are (ORDER in disk-spool.ts). Nobody was told of such a one; or Swift has
- * it by now, and the cache has its file. What is whole counts, as if it had been answered.
- */
-async function dropUnfinished(spool: DiskSpool, settledUpTo: number, layout: SpoolLayout, log: Log): Promise<void> {
-  const unsettled = [...spool.pending.values()].filter(({ sequence }) => sequence > settledUpTo);
-  for (const pending of unsettled) {
-    const found = await digestFile(pending.file).catch((error: unknown) => {
-      if (kindOf(error) === 'not-found') return undefined;
-      throw error;
-    });
-    if (found?.sha1 === pending.sha1 && found.sizeBytes === pending.sizeBytes) continue;
-    const kept = found === undefined ? undefined : join(layout.torn, `${basename(pending.file)}.torn`);
-    if (kept !== undefined) await rename(pending.file, kept);
-    await spool.markPublished(pending, { keepFile: true });
-    log.info('spool.seal-unfinished', {
-      path: displayName(pending.path),
-      ...(kept === undefined ? {} : { kept }),
-      meaning: 'the power went while it was being made durable; nobody was told that it is',
-    });
-  }
-  if (unsettled.length > 0) spool.noteSettled();
 }
 
 /**

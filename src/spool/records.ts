@@ -46,8 +46,6 @@ export type SpoolRecord =
   /** First line; carries the highest sequence number given out, which the records after it may no longer show. */
   | { readonly type: 'start'; readonly sequence: number; readonly version: number }
   | SealRecord
-  /** The bytes and the names of all seals up to `upTo` are on the disk: those of a later one may not be, although its record is. */
-  | { readonly type: 'settled'; readonly sequence: number; readonly upTo: number }
   /** What was pending as `from` is pending as `to`, under the record's own sequence number. */
   | MoveRecord
   /** Owed no more: Swift has it, or the seal was withdrawn. */
@@ -69,7 +67,6 @@ export type SpoolRecord =
 const TYPES: ReadonlySet<string> = new Set<SpoolRecord['type']>([
   'start',
   'seal',
-  'settled',
   'move',
   'release',
   'bury',

@@ -18,7 +18,6 @@ export class RecordedState implements SpoolState {
   readonly #sealedDirectory: string;
   #pendingBytes = 0;
   #sequence = 0;
-  #settledUpTo = 0;
 
   constructor(sealedDirectory: string) {
     this.#sealedDirectory = sealedDirectory;
@@ -31,16 +30,6 @@ export class RecordedState implements SpoolState {
   /** How many records a compacted journal would have. */
   get aliveRecords(): number {
     return this.pending.size + this.tombstones.size + this.directories.size + this.aliases.size;
-  }
-
-  /** The highest given out. */
-  get sequence(): number {
-    return this.#sequence;
-  }
-
-  /** Up to here the records say that all seals are on the disk with their bytes. */
-  get settledUpTo(): number {
-    return this.#settledUpTo;
   }
 
   nextSequence(): number {
@@ -58,9 +47,6 @@ export class RecordedState implements SpoolState {
         const file = join(this.#sealedDirectory, record.file);
         return this.#setPending({ path, file, sizeBytes, sha1, md5, mtimeMs, sealedAtMs, sequence });
       }
-      case 'settled':
-        this.#settledUpTo = Math.max(this.#settledUpTo, record.upTo);
-        return undefined;
       case 'move': {
         const moved = this.pending.get(record.from);
         if (moved?.sequence !== record.of) return undefined;
@@ -104,9 +90,8 @@ export class RecordedState implements SpoolState {
   /**
    * The lines of a journal that says the same in as few records as can be. What stands is taken note of now; the lines are made as they
    * are asked for, so the state may go on changing meanwhile.
-   * @param settledUpTo what the new journal may say of its seals
    */
-  snapshot(settledUpTo: number): { readonly records: number; readonly lines: Iterable<string> } {
+  snapshot(): { readonly records: number; readonly lines: Iterable<string> } {
     const sequence = this.#sequence;
     const tombstones = [...this.tombstones.values()];
     const pending = [...this.pending.values()];
@@ -115,13 +100,12 @@ export class RecordedState implements SpoolState {
     const directoryOf = this.#sealedDirectory.length + 1;
     function* lines(): Iterable<string> {
       yield encodeRecord({ type: 'start', sequence, version: JOURNAL_VERSION });
-      yield encodeRecord({ type: 'settled', sequence, upTo: settledUpTo });
       for (const tombstone of tombstones) yield encodeRecord({ type: 'bury', ...tombstone });
       for (const object of pending) yield encodeRecord({ type: 'seal', ...object, file: object.file.slice(directoryOf) });
       for (const made of directories) yield encodeRecord({ type: 'directories', sequence, gone: [], made: [made] });
       for (const [alias, path] of aliases) yield encodeRecord({ type: 'alias', sequence, alias, path });
     }
-    return { records: 2 + tombstones.length + pending.length + directories.length + aliases.length, lines: lines() };
+    return { records: 1 + tombstones.length + pending.length + directories.length + aliases.length, lines: lines() };
   }
 
   #setPending(object: Pending): Pending | undefined {

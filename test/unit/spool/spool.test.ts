@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { createLog } from '../../../src/base/log.js';
 import { databaseFolder, databaseOfFolder } from '../../../src/spool/spool-layout.js';
 import type { Spool } from '../../../src/spool/spool.js';
 import { makeBlob } from '../../helpers/blobs.js';
@@ -230,36 +229,6 @@ test('A pending object whose file is gone is said and not owed any more.', async
   await again.close();
   const last = await open(directory, log.log());
   assert.equal(log.lines.filter((line) => line.includes('sealed-missing')).length, 1);
-  await last.close();
-});
-
-test('A record whose bytes were lost with the power, before anybody was told, is dropped; what is whole counts.', async () => {
-  const directory = tempDir('spool');
-  const spool = await open(directory);
-  const [whole, cut, gone] = [makeBlob(31, 4000), makeBlob(32, 4000), makeBlob(33, 4000)];
-  for (const blob of [whole, cut, gone]) await sealBlob(spool, blob);
-  const files = [cut, gone].map(({ name }) => spool.pending.get(name)?.file ?? assert.fail());
-  // As the power cut leaves it: the records are there, no `settled` record is.
-  const after = tempDir('spool-after');
-  cpSync(directory, after, { recursive: true });
-  await spool.close();
-  const [cutFile = '', goneFile = ''] = files.map((file) => file.replace(directory, after));
-  truncateSync(cutFile, 100);
-  unlinkSync(goneFile);
-  const said: string[] = [];
-  const reopened = await open(
-    after,
-    createLog('info', (line) => said.push(line)),
-  );
-  assert.deepEqual([...reopened.pending.keys()], [whole.name]);
-  assert.equal(said.filter((line) => line.includes('spool.seal-unfinished')).length, 2);
-  assert.equal(said.filter((line) => line.includes('WARN')).length, 0);
-  assert.equal(reopened.torn.unnamed, 0);
-  await reopened.close();
-  // Looked at once: what is damaged later was acknowledged, and stays to be told.
-  truncateSync(reopened.pending.get(whole.name)?.file ?? '', 100);
-  const last = await open(after);
-  assert.deepEqual([...last.pending.keys()], [whole.name]);
   await last.close();
 });
 
