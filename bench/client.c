@@ -5,7 +5,6 @@
  *   read  ROOT LIST PASSES      open, read to the end, close, for each name of LIST; the last pass is told
  *   par   ROOT LIST PROCESSES   the same by several processes at once, each in an order of its own, after a pass that warms up
  *   stat  ROOT LIST             stat each name
- *   names ROOT                  walk all directories for their names only, as find(1) does
  *   find  ROOT                  walk all directories and lstat every entry, as find(1) -ls does
  *   walk  ROOT                  walk all directories and read every file, as a copy does
  *   seq   FILE BLOCK PASSES     read one file in blocks; the last pass is told
@@ -165,9 +164,7 @@ static void run_stat(struct names n) {
   tell(samples, n.count, 0);
 }
 
-enum depth { NAMES, ATTRIBUTES, BYTES };
-
-static size_t walk(int parent, const char *name, enum depth depth, double *bytes) {
+static size_t walk(int parent, const char *name, int reads, double *bytes) {
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail(name);
   DIR *directory = fdopendir(fd);
@@ -175,11 +172,11 @@ static size_t walk(int parent, const char *name, enum depth depth, double *bytes
   struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    struct stat st = {.st_mode = DTTOIF(entry->d_type)};
+    struct stat st;
     entries++;
-    if ((depth != NAMES || entry->d_type == DT_UNKNOWN) && fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) fail(entry->d_name);
-    if (S_ISDIR(st.st_mode)) entries += walk(fd, entry->d_name, depth, bytes);
-    else if (depth == BYTES) {
+    if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) fail(entry->d_name);
+    if (S_ISDIR(st.st_mode)) entries += walk(fd, entry->d_name, reads, bytes);
+    else if (reads) {
       int file = openat(fd, entry->d_name, O_RDONLY | O_CLOEXEC);
       if (file < 0) fail(entry->d_name);
       *bytes += read_whole(file, entry->d_name, 64 * 1024);
@@ -190,9 +187,9 @@ static size_t walk(int parent, const char *name, enum depth depth, double *bytes
   return entries;
 }
 
-static void run_walk(const char *root, enum depth depth) {
+static void run_walk(const char *root, int reads) {
   double bytes = 0, start = now_ns();
-  size_t entries = walk(AT_FDCWD, root, depth, &bytes);
+  size_t entries = walk(AT_FDCWD, root, reads, &bytes);
   printf("{\"count\":%zu,\"totalNs\":%.0f,\"bytes\":%.0f}\n", entries, now_ns() - start, bytes);
 }
 
@@ -320,9 +317,8 @@ int main(int count, char **argv) {
   if (strcmp(what, "read") == 0 && count == 5) run_read(load(argv[2], argv[3]), atoi(argv[4]));
   else if (strcmp(what, "par") == 0 && count == 5) run_parallel(load(argv[2], argv[3]), atoi(argv[4]));
   else if (strcmp(what, "stat") == 0 && count == 4) run_stat(load(argv[2], argv[3]));
-  else if (strcmp(what, "names") == 0 && count == 3) run_walk(argv[2], NAMES);
-  else if (strcmp(what, "find") == 0 && count == 3) run_walk(argv[2], ATTRIBUTES);
-  else if (strcmp(what, "walk") == 0 && count == 3) run_walk(argv[2], BYTES);
+  else if (strcmp(what, "find") == 0 && count == 3) run_walk(argv[2], 0);
+  else if (strcmp(what, "walk") == 0 && count == 3) run_walk(argv[2], 1);
   else if (strcmp(what, "seq") == 0 && count == 5) run_sequential(argv[2], (size_t)atol(argv[3]), atoi(argv[4]));
   else if (strcmp(what, "put") == 0 && count == 6) run_put(argv[2], load(argv[2], argv[3]), argv[4], argv[5]);
   else if (strcmp(what, "run") == 0 && count > 2) run_command(argv + 2);

@@ -143,14 +143,15 @@ async function measureStat(bench: Bench, contenders: readonly MountedContender[]
 
 async function measureFind(bench: Bench, contenders: readonly MountedContender[]): Promise<void> {
   const { scale } = bench;
-  const rows = [
-    { id: 'find-dropped', title: 'find', walk: 'names' },
-    { id: 'find-ls-dropped', title: 'find with an lstat of each entry', walk: 'find' },
+  const entries = scale.findShards * (scale.findFilesPerShard + 1);
+  const walks: readonly { readonly id: string; readonly title: string; readonly walk: (root: string) => Promise<Timed> }[] = [
+    { id: 'find-dropped', title: 'find(1) -type f', walk: (root) => bench.client.command('find', [root, '-type', 'f']) },
+    { id: 'find-ls-dropped', title: 'a walk with an lstat of each entry', walk: (root) => bench.client.run('find', root) },
   ];
-  for (const { id, title, walk } of rows) {
+  for (const { id, title, walk } of walks) {
     const samples = await turns(bench, contenders, 'tiny', async ({ rootOf }) => {
       dropDentries();
-      return usEach(await bench.client.run(walk, rootOf('tiny')));
+      return (await walk(rootOf('tiny'))).totalNs / entries / 1000;
     });
     bench.add({
       id,
