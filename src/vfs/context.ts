@@ -4,6 +4,7 @@ import type { Log } from '../base/log.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { assertName, displayName, joinPath } from '../base/names.js';
 import type { Filestore, Requester, Stat } from '../filestore/filestore.js';
+import type { Mounted } from '../fuse/driver.js';
 import type { Caller } from '../fuse/file-system.js';
 import type { Owner } from './attributes.js';
 import { HandleTable, type FileHandle } from './file-handle.js';
@@ -16,15 +17,12 @@ export interface VfsContext {
   readonly log: Log;
   readonly table: InodeTable;
   readonly files: HandleTable<FileHandle>;
-  /** Set by `attach`: the kernel is to ask for a name again. */
-  forgetEntry: (parentIno: number, name: string) => void;
-  /** Set by `attach`: the kernel is to drop what it holds of a file's bytes. */
-  forgetPages: (ino: number) => void;
+  /** Set by `attach`: the kernel that is told what it must ask for again. */
+  mounted: Mounted | undefined;
 }
 
 export function createContext(filestore: Filestore, owner: Owner, log: Log): VfsContext {
-  const nobody = (): void => undefined;
-  return { filestore, owner, log, table: new InodeTable(), files: new HandleTable(), forgetEntry: nobody, forgetPages: nobody };
+  return { filestore, owner, log, table: new InodeTable(), files: new HandleTable(), mounted: undefined };
 }
 
 /** The caller itself: its signal is made when somebody asks for it, which what is answered at once never does. */

@@ -65,7 +65,7 @@ export class Names {
       // Who still writes it writes on a file without a name; the blob gets an inode, and pages, of its own.
       if (node?.latestWriter === undefined || !this.#context.filestore.isImmutable(to.path)) return;
       to.parent.dropChild(newName, node);
-      this.#context.forgetEntry(to.parent.ino, newName);
+      this.#context.mounted?.invalidateEntry(to.parent.ino, newName);
     });
   }
 

@@ -113,7 +113,7 @@ export class OpenFiles {
     const { node } = open;
     if (open.writes) this.#changed(node);
     // Whatever they hold, who reads the blob next gets its own bytes.
-    if (open.hasPages && this.#isBlob(node)) this.#context.forgetPages(node.ino);
+    if (open.hasPages && this.#isBlob(node)) this.#context.mounted?.invalidateInode(node.ino);
     // The handle is gone in this turn of the loop, however long the file takes: no later request may be answered from it.
     node.removeHandle(open);
     this.#context.table.settle(node);

@@ -61,7 +61,6 @@ class FilestoreVfs implements Vfs {
   readonly #names: Names;
   readonly #files: OpenFiles;
   readonly #streams: DirectoryStreams;
-  #mounted: Mounted | undefined;
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -80,9 +79,7 @@ class FilestoreVfs implements Vfs {
   }
 
   attach(mounted: Mounted): void {
-    this.#mounted = mounted;
-    this.#context.forgetEntry = (parentIno, name) => mounted.invalidateEntry(parentIno, name);
-    this.#context.forgetPages = (ino) => mounted.invalidateInode(ino);
+    this.#context.mounted = mounted;
   }
 
   lookup(caller: Caller, parent: number, name: string): Answer<Entry | undefined> {
@@ -194,8 +191,8 @@ class FilestoreVfs implements Vfs {
     const parent = this.#context.table.find(directory);
     if (parent === undefined) return;
     parent.version++;
-    this.#mounted?.invalidateEntry(parent.ino, name);
+    this.#context.mounted?.invalidateEntry(parent.ino, name);
     const node = parent.child(name);
-    if (node !== undefined) this.#mounted?.invalidateInode(node.ino);
+    if (node !== undefined) this.#context.mounted?.invalidateInode(node.ino);
   }
 }

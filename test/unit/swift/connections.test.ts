@@ -11,6 +11,7 @@ import type { TLSSocket } from 'node:tls';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
 import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import { makeCertificate } from '../../helpers/certificate.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -42,21 +43,7 @@ void describe('connections', () => {
 
   before(async () => {
     dir = tempDir('tls');
-    const [key, cert] = [path.join(dir, 'key.pem'), path.join(dir, 'cert.pem')];
-    const args = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=localhost',
-    ];
-    execFileSync('openssl', [...args, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const { key, cert } = makeCertificate(dir);
     secure = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer);
     plain = http.createServer(answer);
     proxy = http.createServer((request, response) => {

@@ -1,16 +1,15 @@
 /** Which requests a proxy sees and how, and what is told of one that refuses, is silent or is gone. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
-import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { NoProxy } from '../../../src/swift/requests/no-proxy.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
 import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import { makeCertificate } from '../../helpers/certificate.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -58,21 +57,7 @@ void describe('proxies', () => {
 
   before(async () => {
     dir = tempDir('proxies');
-    const [key, cert] = [path.join(dir, 'key.pem'), path.join(dir, 'cert.pem')];
-    const made = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=localhost',
-    ];
-    execFileSync('openssl', [...made, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const { key, cert } = makeCertificate(dir);
     caFile = cert;
     secure = await listen(https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer));
     plain = await listen(http.createServer(answer));
