@@ -39,6 +39,11 @@ export class DiskRoom {
     this.#leftBytes -= bytes;
   }
 
+  /** Whether there is room for what is only of use, and not needed: when it leaves seven times as much. */
+  hasPlenty(bytes: number): boolean {
+    return this.#spareBytes() >= 8 * bytes;
+  }
+
   /** Whether the disk is so full that nothing may be written. */
   get isFull(): boolean {
     return this.#spareBytes() <= 0;

@@ -5,8 +5,9 @@
  *      └──set aside──► torn
  *
  * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
- * ORDER of a seal: rename into `sealed/`; fsync of the file and of the directory (side by side: until the record nothing refers to
- * them); record; sync of the journal; answer. A kill in between leaves a file that no record names, and nobody was told "done".
+ * ORDER of a seal, the short way: rename into `sealed/`; bytes and record into the write-ahead log; sync of that; record; answer.
+ * The long way: rename; fsync of the file and of the directory (side by side: until the record nothing refers to them); record; sync of
+ * the journal; answer. Either way a kill in between leaves a file that no record names, and nobody was told "done".
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
  * without its bytes.
  */
@@ -17,17 +18,21 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
+import type { AheadCopy } from './ahead-segment.js';
 import { diskError, fsyncDirectory } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
 import type { MoveRecord, SealRecord, SpoolRecord } from './records.js';
 import { encodeRecord } from './records.js';
+import { syncCopies } from './sealed-copies.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
 import { DiskStagingFile } from './staging-file.js';
 import type { TornFiles } from './torn-files.js';
+import type { AheadTicket } from './write-ahead.js';
+import { WriteAhead } from './write-ahead.js';
 
 /** Records nobody waits for are synced this long after the first of them: 100 ms (ruling 11) with the sync itself. */
 const LAZY_SYNC_MS = 50;
@@ -40,10 +45,20 @@ export interface DiskSpoolParts {
   readonly state: RecordedState;
   readonly journal: Journal;
   readonly torn: TornFiles;
+  /** Of a segment of the write-ahead log. */
+  readonly segmentBytes: number;
   /** Makes names under `sealed/` and `torn/` unique over restarts. */
   readonly firstFileNumber: number;
   readonly log: Log;
   readonly nowMs: () => number;
+}
+
+/** A seal that went into the write-ahead log. */
+interface SealAhead {
+  readonly ticket: AheadTicket;
+  /** Of the journal when the entry was written: a journal that was rewritten since may lack the record. */
+  readonly generation: number;
+  readonly isDurable: boolean;
 }
 
 /** A record before it has its sequence number. */
@@ -58,6 +73,7 @@ export class DiskSpool implements Spool {
   readonly #log: Log;
   readonly #nowMs: () => number;
   readonly #sealedNames: GroupSync;
+  readonly #ahead: WriteAhead;
   readonly #nextStagingPath: () => string;
   #fileNumber: number;
   #stagingNumber = 0;
@@ -78,6 +94,14 @@ export class DiskSpool implements Spool {
     this.#log = parts.log;
     this.#nowMs = parts.nowMs;
     this.#sealedNames = new GroupSync(() => fsyncDirectory(parts.layout.sealed));
+    this.#ahead = new WriteAhead({
+      directory: parts.layout.root,
+      paths: parts.layout.ahead,
+      segmentBytes: parts.segmentBytes,
+      hasRoom: (bytes) => this.#room.hasPlenty(bytes),
+      settle: (copies) => this.#settle(copies),
+      log: parts.log,
+    });
     this.#nextStagingPath = () => join(parts.layout.staging, String(++this.#stagingNumber));
   }
 
@@ -147,19 +171,27 @@ export class DiskSpool implements Spool {
       throw new FilestoreError('internal', `${displayName(path)}: sealed with the digest of other bytes`);
     }
     const name = this.#fileName(digest);
-    file.moveTo(join(this.#layout.sealed, name));
-    try {
-      await Promise.all([file.fsync(), this.#sealedNames.request()]);
-    } catch (error) {
-      throw diskError(error, `cannot make ${displayName(path)} durable`);
-    }
-    if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
-    const before = this.#state.pending.get(path);
     const { sha1, md5, sizeBytes } = digest;
-    const pending = this.#recordPending({ type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() });
-    file.markSealed();
-    await this.#syncOrUndo(() => this.#undo(pending, before));
-    return pending;
+    const seal = { type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() } as const;
+    file.moveTo(join(this.#layout.sealed, name));
+    const ahead = await this.#writeAhead(seal, file);
+    try {
+      if (ahead?.isDurable !== true) await this.#makeDurable(file, path);
+      if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
+      const before = this.#state.pending.get(path);
+      const pending = this.#recordPending(seal);
+      file.markSealed();
+      if (ahead?.isDurable !== true || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
+        await this.#syncOrUndo(() => this.#undo(pending, before));
+      else if (this.#doomed.length > 0) this.#syncSoon();
+      return pending;
+    } catch (error) {
+      // A start would find the entry, and no record that it came to nothing.
+      if (ahead !== undefined) await this.#takeBack(path, ahead.ticket.sequence);
+      throw error;
+    } finally {
+      ahead?.ticket.end();
+    }
   }
 
   async renamePending(from: string, to: string, options: { bury: boolean }): Promise<void> {
@@ -271,11 +303,56 @@ export class DiskSpool implements Spool {
     clearTimeout(this.#lazySync);
     this.#lazySync = undefined;
     try {
+      await this.#ahead.close();
       await this.sync();
     } finally {
       this.#isClosed = true;
       this.#journal.close();
     }
+  }
+
+  /** @returns undefined when the file has to go the long way; `isDurable` false when the entry may or may not be on the disk, and the file has to as well */
+  async #writeAhead(seal: Unnumbered<SealRecord>, file: DiskStagingFile): Promise<SealAhead | undefined> {
+    if (!this.#ahead.takes(file.sizeBytes)) return undefined;
+    const lines = this.#journal.takeLoose();
+    if (lines === undefined) return undefined;
+    const { generation } = this.#journal;
+    const ticket = this.#ahead.put({ seal: { ...seal, sequence: this.#state.nextSequence() }, lines }, file.fd);
+    if (ticket === undefined) return undefined;
+    try {
+      await ticket.durable;
+      return { ticket, generation, isDurable: true };
+    } catch {
+      this.#syncSoon();
+      return { ticket, generation, isDurable: false };
+    }
+  }
+
+  async #makeDurable(file: DiskStagingFile, path: string): Promise<void> {
+    try {
+      await Promise.all([file.fsync(), this.#sealedNames.request()]);
+    } catch (error) {
+      throw diskError(error, `cannot make ${displayName(path)} durable`);
+    }
+  }
+
+  async #takeBack(path: string, sequence: number): Promise<void> {
+    try {
+      this.#record({ type: 'release', path, of: sequence });
+      await this.sync();
+    } catch (error) {
+      this.#log.warn('spool.undo-failed', {
+        journal: this.#layout.journal,
+        reason: messageOf(error),
+        remedy: 'a write that was answered with an error may still be published; check the disk of spool_dir',
+      });
+    }
+  }
+
+  /** What a segment of the write-ahead log holds is durable where it belongs: the files, their names, their records. */
+  async #settle(copies: readonly AheadCopy[]): Promise<void> {
+    await syncCopies(this.#layout, copies);
+    await Promise.all([this.#sealedNames.request(), this.sync()]);
   }
 
   /** Appends and applies in one tick. @throws FilestoreError no-space, unavailable; then nothing has changed */

@@ -19,6 +19,7 @@ import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { diskError, fdatasyncFile, FILE_MODE, fsyncDirectory, fsyncFile, writeAllSync } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
+import { LooseLines } from './loose-lines.js';
 
 const writeFile: (fd: number, data: Uint8Array) => Promise<{ bytesWritten: number }> = promisify(write);
 
@@ -61,6 +62,8 @@ export class Journal {
   #fd: number;
   #sizeBytes: number;
   #records: number;
+  #generation = 0;
+  readonly #loose = new LooseLines();
   #failed = false;
   /** The file ends in part of a line that could not be taken back. */
   #isRagged = false;
@@ -84,6 +87,11 @@ export class Journal {
     return this.#failed;
   }
 
+  /** Grows when a new file takes the place of the old one. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   get isCompacting(): boolean {
     return this.#successor !== undefined;
   }
@@ -104,7 +112,16 @@ export class Journal {
     }
     this.#sizeBytes += data.length;
     this.#records++;
+    this.#loose.add(line);
     if (this.#successor !== undefined) appendToSuccessor(this.#successor, line, data);
+  }
+
+  /**
+   * Hands over the lines that no sync covers and that were not handed over before, for somebody who makes them durable elsewhere.
+   * @returns undefined when they are too many
+   */
+  takeLoose(): string | undefined {
+    return this.#loose.take();
   }
 
   /** @throws FilestoreError no-space, unavailable: then nothing that was appended since the last success may be called durable */
@@ -124,9 +141,15 @@ export class Journal {
 
   async #syncOnce(): Promise<void> {
     if (this.#failed) await this.#prepare();
-    if (this.#successor !== undefined && this.#preparing === undefined) return this.#switch(this.#successor);
+    const mark = this.#loose.mark();
+    if (this.#successor !== undefined && this.#preparing === undefined) {
+      await this.#switch(this.#successor);
+      this.#loose.dropUpTo(mark);
+      return;
+    }
     try {
       await fdatasyncFile(this.#fd);
+      this.#loose.dropUpTo(mark);
     } catch (error) {
       this.#fail(error);
       throw diskError(error, `cannot sync ${this.#path}`);
@@ -183,6 +206,7 @@ export class Journal {
       this.#records = successor.records;
       this.#sizeBytes = fstatSync(successor.fd).size;
       this.#successor = undefined;
+      this.#generation++;
       this.#failed = false;
       this.#isRagged = false;
       this.#log.debug('spool.journal-compacted', { path: this.#path, fromBytes: oldSizeBytes, toBytes: this.#sizeBytes });

@@ -13,7 +13,9 @@ import { displayName } from '../base/names.js';
 import { diskError, FILE_MODE, fsyncDirectorySync, writeAllSync } from './disk-calls.js';
 import { DiskSpool } from './disk-spool.js';
 import { Journal } from './journal.js';
+import type { SpoolRecord } from './records.js';
 import { encodeRecord, JOURNAL_VERSION } from './records.js';
+import { mergeAhead, readAhead, removeAhead, restorePending } from './recover-ahead.js';
 import type { Replay } from './replay.js';
 import { replayJournal } from './replay.js';
 import type { Spool } from './spool.js';
@@ -21,6 +23,7 @@ import type { SpoolLayout } from './spool-layout.js';
 import { makeLayout, spoolLayout } from './spool-layout.js';
 import { RecordedState } from './spool-state.js';
 import { TornFiles } from './torn-files.js';
+import { AHEAD_SEGMENT_BYTES } from './write-ahead.js';
 
 export interface SpoolOptions {
   /** `spool_dir`. */
@@ -29,6 +32,8 @@ export interface SpoolOptions {
   readonly database: string;
   readonly log: Log;
   readonly nowMs?: () => number;
+  /** Of each of the two segments of the write-ahead log; a file of more than a sixteenth goes without it. */
+  readonly segmentBytes?: number;
 }
 
 /** @throws FilestoreError no-space, unavailable, unsupported (a journal of a newer version); names the path and the remedy */
@@ -37,9 +42,16 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const nowMs = options.nowMs ?? Date.now;
   try {
     makeLayout(layout);
-    const { state, replay } = await readJournal(layout, options.log, nowMs);
+    const { records, replay } = await readJournal(layout, options.log, nowMs);
+    // Without a journal, a write-ahead log is of a spool that somebody emptied.
+    const ahead = replay === undefined ? [] : await readAhead(layout);
+    const merged = await mergeAhead(layout, records, ahead);
+    const state = new RecordedState(layout.sealed);
+    for (const record of merged.records) state.apply(record);
+    if (merged.news > 0) options.log.info('spool.ahead-replayed', { directory: layout.root, records: merged.news });
     const isTrusted = replay !== undefined && replay.damagedLines === 0 && replay.tornTailBytes === 0;
     const highestFile = await tidy(layout, state, isTrusted, options.log);
+    await restorePending(layout, state.pending.values(), ahead, options.log);
     const fd = openJournal(layout, replay);
     const journal = new Journal({
       path: layout.journal,
@@ -54,12 +66,15 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       state,
       journal,
       torn: new TornFiles(layout.torn, options.log),
+      segmentBytes: options.segmentBytes ?? AHEAD_SEGMENT_BYTES,
       firstFileNumber: highestFile,
       log: options.log,
       nowMs,
     });
     await releaseMissing(spool, layout, options.log);
-    if (replay !== undefined && replay.damagedLines > 0) await journal.compact();
+    if (merged.news > 0 || (replay !== undefined && replay.damagedLines > 0)) await journal.compact();
+    else if (ahead.length > 0) await journal.sync();
+    await removeAhead(layout);
     return spool;
   } catch (error) {
     throw diskError(error, `cannot open the spool ${layout.root}`);
@@ -70,16 +85,16 @@ async function readJournal(
   layout: SpoolLayout,
   log: Log,
   nowMs: () => number,
-): Promise<{ state: RecordedState; replay: Replay | undefined }> {
-  const state = new RecordedState(layout.sealed);
+): Promise<{ records: SpoolRecord[]; replay: Replay | undefined }> {
+  const records: SpoolRecord[] = [];
   let content: Buffer;
   try {
     content = await readFile(layout.journal);
   } catch (error) {
-    if (kindOf(error) === 'not-found') return { state, replay: undefined };
+    if (kindOf(error) === 'not-found') return { records, replay: undefined };
     throw error;
   }
-  const replay = replayJournal(content, (record) => state.apply(record));
+  const replay = replayJournal(content, (record) => records.push(record));
   if (replay.damagedLines > 0) {
     const kept = `${layout.journal}.damaged-${nowMs()}`;
     await copyFile(layout.journal, kept);
@@ -94,7 +109,7 @@ async function readJournal(
     await truncate(layout.journal, replay.wholeBytes);
     log.info('spool.journal-tail-cut', { journal: layout.journal, bytes: replay.tornTailBytes });
   }
-  return { state, replay };
+  return { records, replay };
 }
 
 /** @returns the highest number in a file name under `sealed/` and `torn/` */

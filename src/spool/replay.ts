@@ -17,6 +17,14 @@ export interface Replay {
   readonly damagedLines: number;
 }
 
+/** The whole records among lines. @throws FilestoreError unsupported, for those of a newer version */
+export function* decodeLines(content: Buffer): Generator<SpoolRecord> {
+  for (let start = 0, end = content.indexOf(NEWLINE); end >= 0; start = end + 1, end = content.indexOf(NEWLINE, start)) {
+    const record = decodeRecord(content.subarray(start, end));
+    if (record !== undefined) yield record;
+  }
+}
+
 /** @param apply called with each whole record in order. @throws FilestoreError unsupported, for a journal of a newer version */
 export function replayJournal(content: Buffer, apply: (record: SpoolRecord) => void): Replay {
   let records = 0;

@@ -16,6 +16,8 @@ export interface SpoolLayout {
   readonly torn: string;
   readonly local: string;
   readonly journal: string;
+  /** The segments of the write-ahead log. */
+  readonly ahead: readonly [string, string];
 }
 
 /**
@@ -45,6 +47,7 @@ export function spoolLayout(directory: string, database: string): SpoolLayout {
     torn: join(root, 'torn'),
     local: join(root, 'local'),
     journal: join(root, 'journal'),
+    ahead: [join(root, 'ahead.0'), join(root, 'ahead.1')],
   };
 }
 

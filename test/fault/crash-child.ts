@@ -16,6 +16,8 @@ export const STEPS = [
   'make the staging file',
   'write the staging file',
   'rename to the sealed name',
+  'write to the write-ahead log',
+  'sync the write-ahead log',
   'sync the sealed file',
   'sync the directory of sealed files',
   'append to the journal',
@@ -46,6 +48,15 @@ export interface CrashPlan {
 export const STEP_NEVER_CAME = 3;
 export const CHECK_FAILED = 4;
 const MOST_WRITES = 80;
+/** Steps of the files that are too large for the write-ahead log. */
+const LONG_WAY: ReadonlySet<string | undefined> = new Set<Step>([
+  'sync the sealed file',
+  'sync the directory of sealed files',
+  'sync the journal',
+]);
+const LARGE_BYTES = 270_000;
+/** Steps that come only once the write-ahead log is made, which takes a moment. */
+const SHORT_WAY: ReadonlySet<string | undefined> = new Set<Step>(['write to the write-ahead log', 'sync the write-ahead log']);
 const WRITERS = 3;
 
 function die(): never {
@@ -59,12 +70,14 @@ class Fuse {
   #came = 0;
   /** Checking is over. */
   armed = false;
+  readonly seen = new Set<Step>();
 
   constructor(plan: CrashPlan) {
     this.#plan = plan;
   }
 
   before(step: Step | undefined): void {
+    if (step !== undefined) this.seen.add(step);
     if (!this.#is(step)) return;
     this.#came += 1;
     if (this.#plan.when === 'before' && this.#came >= this.#plan.nth) die();
@@ -95,14 +108,22 @@ type AnyFunction = (...args: unknown[]) => unknown;
 function wrapDisk(fuse: Fuse): void {
   const isIn = (target: unknown, folder: string): boolean => path.basename(path.dirname(pathOf(target))) === folder;
   const isNamed = (target: unknown, name: string): boolean => path.basename(pathOf(target)) === name;
+  const isAhead = (target: unknown): boolean => path.basename(pathOf(target)).startsWith('ahead.');
   const stepOf: Record<string, (args: unknown[]) => Step | undefined> = {
     openSync: ([file]) => (isIn(file, 'staging') ? 'make the staging file' : undefined),
-    writeSync: ([fd]) => (isNamed(fd, 'journal') ? 'append to the journal' : isIn(fd, 'staging') ? 'write the staging file' : undefined),
+    writeSync: ([fd]) =>
+      isNamed(fd, 'journal')
+        ? 'append to the journal'
+        : isIn(fd, 'staging')
+          ? 'write the staging file'
+          : isAhead(fd)
+            ? 'write to the write-ahead log'
+            : undefined,
     renameSync: ([, to]) =>
       isIn(to, 'sealed') ? 'rename to the sealed name' : String(to).includes('/cache/') ? 'adopt into the cache' : undefined,
     fsync: ([fd]) =>
       isNamed(fd, 'sealed') ? 'sync the directory of sealed files' : isIn(fd, 'sealed') ? 'sync the sealed file' : undefined,
-    fdatasync: ([fd]) => (isNamed(fd, 'journal') ? 'sync the journal' : undefined),
+    fdatasync: ([fd]) => (isNamed(fd, 'journal') ? 'sync the journal' : isAhead(fd) ? 'sync the write-ahead log' : undefined),
   };
   const table = fs as unknown as Record<string, AnyFunction>;
   for (const [name, of] of Object.entries(stepOf)) {
@@ -214,16 +235,23 @@ async function main(plan: CrashPlan): Promise<number> {
 
   if (plan.step !== undefined) {
     await checked();
-    fuse.armed = true;
     const manifest = fs.openSync(plan.manifest, 'a', 0o600);
     const tell = (word: string, name: string): void => {
       fs.writeSync(manifest, `${word} ${name}\n`);
       process.send?.('told');
     };
+    for (let number = 0; SHORT_WAY.has(plan.step) && !fuse.seen.has('write to the write-ahead log'); number += 1) {
+      const { name, content } = blobOf(bytesOf(plan.seed * 1000 + 500 + number, 700));
+      await client.mkdir(name.slice(0, 2)).catch(() => undefined);
+      await client.writeFile(name, content);
+      tell('W', name);
+    }
+    fuse.armed = true;
     const writer = async (index: number): Promise<void> => {
       const mine: string[] = [];
       for (let round = 0; round < MOST_WRITES / WRITERS; round += 1) {
-        const { name, content } = blobOf(bytesOf(plan.seed * 1000 + round * WRITERS + index, 600 + ((round * 7919) % 40_000)));
+        const sizeBytes = index === 0 && LONG_WAY.has(plan.step) ? LARGE_BYTES : 600 + ((round * 7919) % 40_000);
+        const { name, content } = blobOf(bytesOf(plan.seed * 1000 + round * WRITERS + index, sizeBytes));
         await client.mkdir(name.slice(0, 2)).catch(() => undefined);
         await client.writeFile(name, content);
         tell('W', name);

@@ -220,7 +220,8 @@ describe('a disk that fails', () => {
         /^WARN (swift\.away|login-failed|mount\.degraded|request-failed|publisher\.publish-refused)/,
         /^ERROR spool\.corrupt/,
       );
-      const [known, bad, good] = [makeBlob(500), makeBlob(501), makeBlob(502)] as const;
+      // Too large for the write-ahead log, which would heal it at the start.
+      const [known, bad, good] = [makeBlob(500), makeBlob(501, 300 << 10), makeBlob(502)] as const;
       await write(mount, known);
       await proxy.down();
       await write(mount, bad);

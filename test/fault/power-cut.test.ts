@@ -17,6 +17,7 @@ import { blobOf, makeBlob } from '../helpers/blobs.js';
 import { MemoryStore } from '../helpers/memory-store.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import type { Machine } from '../model/machine.js';
+import { randomOf } from './random.js';
 import { LEAVINGS, RecordedDisk, type Leaving } from './recorded-disk.js';
 
 const CUTS = Number(process.env['OSF_CUTS'] ?? 50);
@@ -234,17 +235,6 @@ class Expected {
         this.#sure.set(name, Math.max(this.#sure.get(name) ?? -1, calls.indexOf(note.call)));
     }
   }
-}
-
-/** mulberry32 */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 async function recover(disk: RecordedDisk, moment: number, leaving: Leaving, seed: number): Promise<number> {

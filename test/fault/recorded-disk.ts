@@ -77,11 +77,15 @@ class Tree {
         this.#in(entry.to).set(entry.newName, entry.node);
         return;
       case 'write': {
-        const before = this.bytesOf(entry.node);
-        const after = Buffer.alloc(Math.max(before.length, entry.at + entry.bytes.length));
-        before.copy(after);
-        entry.bytes.copy(after, entry.at);
-        this.#bytes.set(entry.node, after);
+        const end = entry.at + entry.bytes.length;
+        let bytes = this.bytesOf(entry.node);
+        if (bytes.length < end) {
+          const longer = Buffer.alloc(end);
+          bytes.copy(longer);
+          bytes = longer;
+          this.#bytes.set(entry.node, bytes);
+        }
+        entry.bytes.copy(bytes, entry.at);
         return;
       }
       case 'truncate': {

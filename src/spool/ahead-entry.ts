@@ -1,0 +1,100 @@
+/**
+ * One entry of the write-ahead log: what a seal's record will say, the lines of the journal that no fsync covers yet, and the file's bytes.
+ * docs/FORMATS.md shows it. An entry begins at a multiple of the page, so that none is written again with its neighbour.
+ */
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { FilestoreError } from '../base/errors.js';
+import type { SealRecord, SpoolRecord } from './records.js';
+import { decodeLines } from './replay.js';
+
+/** A disk writes it whole or not at all, in one place. */
+export const PAGE = 4096;
+const MAGIC = 0x4f534641;
+const HEADER_LENGTH = 24;
+
+export interface AheadEntry {
+  /** Numbered when the entry was written; the record in the journal has a later number, or there is none. */
+  readonly seal: SealRecord;
+  /** Encoded records, each with its newline. */
+  readonly lines: string;
+}
+
+/** An entry as a start finds it. */
+export interface FoundEntry {
+  readonly seal: SealRecord;
+  readonly records: readonly SpoolRecord[];
+  /** Undefined when they are not what the seal says: the power went before they were written. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** An entry but for the bytes, which need not be read to know whether it fits. */
+export interface EntryDraft {
+  readonly seal: SealRecord;
+  readonly meta: Buffer;
+  /** Where the bytes begin. */
+  readonly bytesAt: number;
+  /** What the entry takes of its segment. */
+  readonly length: number;
+}
+
+export function draftEntry(entry: AheadEntry): EntryDraft {
+  const meta = Buffer.from(JSON.stringify({ seal: entry.seal, lines: entry.lines }), 'utf8');
+  const bytesAt = HEADER_LENGTH + meta.length;
+  return { seal: entry.seal, meta, bytesAt, length: pages(bytesAt + entry.seal.sizeBytes) };
+}
+
+/**
+ * The whole entry, to be written at a multiple of the page.
+ * @param lap tells the entries of one use of a segment from what an earlier use left behind them
+ * @param fd the file's bytes are read from it, from its start
+ * @throws FilestoreError corrupt, when the file is shorter than the seal says; what the disk says
+ */
+export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, fd: number): Buffer {
+  const { sizeBytes } = seal;
+  const data = Buffer.allocUnsafe(length);
+  data.writeUInt32LE(MAGIC, 0);
+  data.writeUInt32LE(lap, 4);
+  data.writeUInt32LE(meta.length, 8);
+  data.writeUInt32LE(sizeBytes, 12);
+  data.writeUInt32LE(crc32(meta), 16);
+  data.writeUInt32LE(crc32(data.subarray(0, 20)), 20);
+  meta.copy(data, HEADER_LENGTH);
+  for (let done = 0; done < sizeBytes;) {
+    const got = readSync(fd, data, bytesAt + done, sizeBytes - done, done);
+    if (got === 0) throw new FilestoreError('corrupt', `a file of ${sizeBytes} bytes ends at ${done}`);
+    done += got;
+  }
+  data.fill(0, bytesAt + sizeBytes);
+  return data;
+}
+
+/**
+ * The entries of a segment, up to the first that is not whole: each was written before the next, and an fsync covers all before it.
+ * @throws FilestoreError unsupported, for records of a newer version
+ */
+export function* decodeEntries(segment: Buffer): Generator<FoundEntry> {
+  const lap = segment.length < HEADER_LENGTH ? 0 : segment.readUInt32LE(4);
+  for (let at = 0; at + HEADER_LENGTH <= segment.length;) {
+    const header = segment.subarray(at, at + HEADER_LENGTH);
+    if (header.readUInt32LE(0) !== MAGIC || header.readUInt32LE(20) !== crc32(header.subarray(0, 20))) return;
+    if (header.readUInt32LE(4) !== lap) return;
+    const bytesAt = at + HEADER_LENGTH + header.readUInt32LE(8);
+    const end = bytesAt + header.readUInt32LE(12);
+    const meta = segment.subarray(at + HEADER_LENGTH, bytesAt);
+    if (end > segment.length || crc32(meta) !== header.readUInt32LE(16)) return;
+    const { seal, lines } = JSON.parse(meta.toString('utf8')) as AheadEntry;
+    const bytes = segment.subarray(bytesAt, end);
+    yield { seal, records: [...decodeLines(Buffer.from(lines, 'utf8'))], bytes: isOf(bytes, seal.sha1) ? bytes : undefined };
+    at += pages(end - at);
+  }
+}
+
+export function isOf(bytes: Buffer, sha1: string): boolean {
+  return createHash('sha1').update(bytes).digest('hex') === sha1;
+}
+
+function pages(length: number): number {
+  return Math.ceil(length / PAGE) * PAGE;
+}

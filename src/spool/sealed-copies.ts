@@ -1,0 +1,97 @@
+/** Sealed files whose bytes stand in the write-ahead log too: making them durable where they belong, and bringing back what a power cut took. */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, existsSync, fsyncSync, openSync, readSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { digestFile } from '../base/file-digest.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
+import type { AheadCopy } from './ahead-segment.js';
+import { FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import type { SealRecord } from './records.js';
+import type { SpoolLayout } from './spool-layout.js';
+
+/** Fsyncs at once: the threads that do them serve reads, too. */
+const AT_ONCE = 2;
+
+/**
+ * fsync of those files that are still there; what was published meanwhile is gone or the cache's. A file whose fsync failed is
+ * written anew from its copy: a second fsync would succeed without the pages that the first one lost.
+ * @throws what the disk says
+ */
+export async function syncCopies(layout: SpoolLayout, copies: readonly AheadCopy[]): Promise<void> {
+  const left = copies.values();
+  const work = async (): Promise<void> => {
+    for (const copy of left) await syncCopy(layout, copy);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+async function syncCopy(layout: SpoolLayout, { seal, fd, position }: AheadCopy): Promise<void> {
+  const path = join(layout.sealed, seal.file);
+  try {
+    await syncFile(path);
+  } catch (error) {
+    if (kindOf(error) === 'not-found') return;
+    const bytes = Buffer.allocUnsafe(seal.sizeBytes);
+    for (let done = 0; done < bytes.length;) {
+      const got = readSync(fd, bytes, done, bytes.length - done, position + done);
+      if (got === 0) throw new FilestoreError('corrupt', `the write-ahead log ends within the copy of ${path}`, { cause: error });
+      done += got;
+    }
+    // Published meanwhile: it stays away.
+    if (existsSync(path)) writeSealed(layout, seal, bytes);
+  }
+}
+
+/**
+ * At a start: the file is durable, and what its seal says, after this.
+ * @param bytes its copy; undefined where that is torn
+ * @returns what was to be done; `bad`: neither the file nor the copy is what the seal says
+ * @throws what the disk says
+ */
+export async function restoreSealed(
+  layout: SpoolLayout,
+  seal: SealRecord,
+  bytes: Buffer | undefined,
+): Promise<'good' | 'restored' | 'bad'> {
+  const path = join(layout.sealed, seal.file);
+  if (await isSealed(path, seal)) {
+    await syncFile(path);
+    return 'good';
+  }
+  if (bytes === undefined) return 'bad';
+  writeSealed(layout, seal, bytes);
+  return 'restored';
+}
+
+/** Whether the file has the bytes of the seal. */
+export async function isSealed(path: string, seal: SealRecord): Promise<boolean> {
+  if (!existsSync(path)) return false;
+  return (await digestFile(path)).sha1 === seal.sha1;
+}
+
+async function syncFile(path: string): Promise<void> {
+  const fd = openSync(path, 'r');
+  try {
+    await fsyncFile(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Durable but for its name: the directory is for the caller. */
+function writeSealed(layout: SpoolLayout, seal: SealRecord, bytes: Buffer): void {
+  const path = join(layout.sealed, seal.file);
+  if (createHash('sha1').update(bytes).digest('hex') !== seal.sha1) {
+    throw new FilestoreError('corrupt', `${path} cannot be written anew: its copy in the write-ahead log is damaged`);
+  }
+  const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
+  const draft = join(layout.staging, `again-${basename(path)}`);
+  const fd = openSync(draft, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
+  try {
+    writeAllSync(fd, bytes, 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(draft, path);
+}

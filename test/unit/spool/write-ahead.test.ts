@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SILENT_LOG } from '../../../src/base/log.js';
+import type { FoundEntry } from '../../../src/spool/ahead-entry.js';
+import { decodeEntries } from '../../../src/spool/ahead-entry.js';
+import { openSpool } from '../../../src/spool/open-spool.js';
+import type { Spool } from '../../../src/spool/spool.js';
+import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { tempDir } from '../../helpers/temp-dir.js';
+import { MTIME_MS, rootOf, sealBlob } from './spools.js';
+
+const SEGMENT_BYTES = 64 << 10;
+const SMALL_BYTES = 3_000;
+
+function open(directory: string): Promise<Spool> {
+  return openSpool({ directory, database: 'prod', log: SILENT_LOG, segmentBytes: SEGMENT_BYTES });
+}
+
+/** A spool whose write-ahead log is made: the first file goes without. */
+async function openWarm(directory: string): Promise<Spool> {
+  const spool = await open(directory);
+  for (let seed = 900; entriesIn(directory).length === 0; seed++) {
+    await sealBlob(spool, makeBlob(seed, 100));
+    await sleep(2);
+  }
+  return spool;
+}
+
+function entriesIn(directory: string): FoundEntry[] {
+  return ['ahead.0', 'ahead.1']
+    .map((name) => join(rootOf(directory), name))
+    .filter((path) => existsSync(path))
+    .flatMap((path) => [...decodeEntries(readFileSync(path))]);
+}
+
+/** What a power cut leaves at the worst: the journal as it was at `journalBytes`, and of the sealed files those that went without the log. */
+function cut(directory: string, journalBytes: number): string {
+  const copy = tempDir('ahead-cut');
+  cpSync(directory, copy, { recursive: true });
+  truncateSync(join(rootOf(copy), 'journal'), journalBytes);
+  for (const { seal } of entriesIn(copy)) rmSync(join(rootOf(copy), 'sealed', seal.file), { force: true });
+  return copy;
+}
+
+function journalBytesOf(directory: string): number {
+  return readFileSync(join(rootOf(directory), 'journal')).length;
+}
+
+test('What only the write-ahead log has is pending again, byte for byte, with the deletes and names before it.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  await spool.sync();
+  const before = journalBytesOf(directory);
+  const [first, second] = [makeBlob(1, SMALL_BYTES), makeBlob(2, SMALL_BYTES)];
+  await sealBlob(spool, first);
+  spool.bury('gone', { owedToSwift: true });
+  spool.addAlias('x.__gc', 'x');
+  await sealBlob(spool, second, 'web/logo');
+  const after = await open(cut(directory, before));
+  for (const [path, blob] of [
+    [first.name, first],
+    ['web/logo', second],
+  ] as const) {
+    const pending = after.pending.get(path) ?? assert.fail(`${path} is lost`);
+    assert.deepEqual([pending.sha1, pending.md5, pending.mtimeMs], [blob.sha1, blob.md5, MTIME_MS]);
+    assert.deepEqual(readFileSync(pending.file), blob.content);
+  }
+  assert.ok(after.tombstones.has('gone'));
+  assert.equal(after.aliases.get('x.__gc'), 'x');
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('A delete that came after a write is not undone by the write-ahead log.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const blob = makeBlob(1, SMALL_BYTES);
+  await sealBlob(spool, blob);
+  spool.bury(blob.name, { owedToSwift: true });
+  await spool.sync();
+  const after = await open(cut(directory, journalBytesOf(directory)));
+  assert.equal(after.pending.get(blob.name), undefined);
+  assert.ok(after.tombstones.has(blob.name));
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('A seal that came to nothing is not brought back, and what it would have superseded stays.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const old = makeBlob(1, SMALL_BYTES);
+  await sealBlob(spool, old, 'web/logo');
+  const staging = spool.createStaging();
+  staging.write(0, makeBlob(2, SMALL_BYTES).content);
+  const digest = await staging.digest();
+  await assert.rejects(
+    spool.seal(staging, 'web/logo', digest, MTIME_MS, () => false),
+    /belongs to another file/,
+  );
+  await staging.discard();
+  const after = await open(cut(directory, journalBytesOf(directory)));
+  assert.equal(after.pending.get('web/logo')?.sha1, old.sha1);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('A full segment is settled behind the writes and used again; what a rewritten journal left out does not come back.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const blobs = Array.from({ length: 60 }, (_, seed) => makeBlob(seed, SMALL_BYTES));
+  for (const blob of blobs) await sealBlob(spool, blob);
+  const stillThere = entriesIn(directory).length;
+  assert.ok(stillThere > 0 && stillThere < 2 * (SEGMENT_BYTES / 4096), `${stillThere} entries in the log`);
+  for (const pending of [...spool.pending.values()].slice(0, 30)) await spool.markPublished(pending, { keepFile: false });
+  const left = [...spool.pending.keys()].sort();
+  await spool.close();
+  assert.ok(!existsSync(join(rootOf(directory), 'ahead.0')), 'an orderly end leaves no log');
+  const after = await open(directory);
+  assert.deepEqual([...after.pending.keys()].sort(), left);
+  for (const { file, sha1 } of after.pending.values()) assert.equal(blobOf(readFileSync(file)).sha1, sha1);
+  await after.close();
+});
+
+test('Bytes that did not reach the write-ahead log are not taken from it; the entries behind them are.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  await spool.sync();
+  const before = journalBytesOf(directory);
+  const [torn, whole] = [makeBlob(1, SMALL_BYTES), makeBlob(2, SMALL_BYTES)];
+  await sealBlob(spool, torn);
+  await sealBlob(spool, whole);
+  const copy = cut(directory, before);
+  for (const name of ['ahead.0', 'ahead.1']) {
+    const path = join(rootOf(copy), name);
+    const content = readFileSync(path);
+    const at = content.indexOf(torn.content);
+    if (at >= 0) writeFileSync(path, content.fill(0, at, at + 100));
+  }
+  const after = await open(copy);
+  assert.equal(after.pending.get(whole.name)?.sha1, whole.sha1);
+  // Its record came with the entry behind it, but nobody has its bytes.
+  assert.equal(after.pending.get(torn.name), undefined);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('After a kill a sealed file that was damaged is healed from the write-ahead log.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const blob = makeBlob(1, SMALL_BYTES);
+  const { file } = await sealBlob(spool, blob);
+  const copy = tempDir('ahead-kill');
+  cpSync(directory, copy, { recursive: true });
+  writeFileSync(join(rootOf(copy), 'sealed', basename(file)), 'rotten');
+  const after = await open(copy);
+  assert.deepEqual(readFileSync(after.pending.get(blob.name)?.file ?? ''), blob.content);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('Without a journal a write-ahead log is of another life, and is removed.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  await sealBlob(spool, makeBlob(1, SMALL_BYTES));
+  const copy = tempDir('ahead-emptied');
+  cpSync(directory, copy, { recursive: true });
+  rmSync(join(rootOf(copy), 'journal'));
+  const after = await open(copy);
+  assert.equal(after.pending.size, 0);
+  assert.ok(!existsSync(join(rootOf(copy), 'ahead.0')));
+  await Promise.all([after.close(), spool.close()]);
+});
