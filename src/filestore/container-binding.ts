@@ -14,55 +14,22 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
-import { displayName, fromUtf8 } from '../base/names.js';
+import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
+import { ContainerLost, isElsewhere, whatHangsOn } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
+import { claimOf, databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
+import type { DropLook, Outcome } from './drop-watch.js';
+import { DropWatch } from './drop-watch.js';
 import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
 import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
 import { isTrash } from './retention.js';
 
-/**
- * Container metadata of a drop with `nodes: many`: when it began, in ms since the epoch. Its deletes, and at last the container itself, may take their
- * time; from the mark on the database is gone for every node, until one makes it anew and takes the mark away. Then the drop leaves the container.
- */
-export const DROPPED_KEY = 'osf-dropped';
-/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
-const REMADE_MS = 60_000;
-/** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
-const SECOND_LOOK_MS = 2_000;
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
 const NOTHING: ContainerInfo = { objectCount: 0, bytesUsed: 0, metadata: {}, storagePolicy: undefined };
-
-/** Container metadata that holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
-export const DATABASE_KEY = 'osf-database';
-
-/** What a look at the container means for the database; `doubtful`: a second look is to say whether it has ended. */
-type Outcome = 'ended' | 'doubtful' | 'lives';
-
-/** What a look may do with the database when the container turns out to be gone, or to be being dropped. */
-export interface DropLook {
-  /** Something here needs the database, or has changed in it since the look began. */
-  isInUse(): boolean;
-  /** Ends it here. @param isMarked the drop was seen to be marked, and not only concluded */
-  end(isMarked: boolean): void;
-}
-
-/** The container that was served from here is not where it was. */
-export class ContainerLost extends StoreAnswered {
-  /** As told, without what changes by the minute. */
-  readonly where: string;
-  /** Another account, rather than a container that is missing. */
-  readonly isElsewhere: boolean;
-
-  constructor(where: string, isElsewhere: boolean, message: string) {
-    super(message);
-    this.where = where;
-    this.isElsewhere = isElsewhere;
-  }
-}
 
 export interface BindingOptions {
   readonly store: ObjectStore;
@@ -78,16 +45,6 @@ export interface BindingOptions {
   readonly beginLook?: () => DropLook;
 }
 
-export function isBeingDropped(info: ContainerInfo): boolean {
-  return info.metadata[DROPPED_KEY] !== undefined;
-}
-
-/** @returns the true database name of a container, as a byte string, from its metadata; undefined when it does not say */
-export function databaseOf(info: ContainerInfo): string | undefined {
-  const value = info.metadata[DATABASE_KEY];
-  return value === undefined ? undefined : fromUtf8(decodeURIComponent(value));
-}
-
 export class ContainerBinding {
   readonly #options: BindingOptions;
   readonly #flight = new SingleFlight<void>();
@@ -101,20 +58,16 @@ export class ContainerBinding {
   #lost: ContainerLost | undefined;
   #isDoubted = false;
   #isEnded = false;
-  #remadeAtMs = -Infinity;
-  /** It was ours in this life, so that one that is missing may be a drop; after a start it may as well be the wrong region. */
-  #wasBound = false;
-  #sawMark = false;
-  /** When the first of the looks set out that found it missing, in ms since the epoch. */
-  #missingSinceMs: number | undefined;
   /** Until it has been made use of, or was not needed: a container that is lost later is another story. */
   #acceptNew: boolean;
   readonly #own: OwnRegistration;
+  readonly #drops: DropWatch;
 
   constructor(options: BindingOptions) {
     this.#options = options;
     this.#acceptNew = options.acceptNew;
     this.#own = new OwnRegistration(options.node, options.nodes);
+    this.#drops = new DropWatch(options.nodes === 'many' ? options.beginLook : undefined);
   }
 
   get isBound(): boolean {
@@ -187,8 +140,8 @@ export class ContainerBinding {
    * @throws ContainerLost when the container was in another one
    */
   assertAccount(account: string): void {
-    const hangs = this.#whatHangs();
-    if (hangs !== undefined && this.#isElsewhere(account) && !this.#acceptNew) throw this.#lose(account, hangs);
+    const hangs = whatHangsOn(this.#options.memory);
+    if (hangs !== undefined && isElsewhere(this.#options.memory, account) && !this.#acceptNew) throw this.#lose(account, hangs);
   }
 
   /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
@@ -300,11 +253,11 @@ export class ContainerBinding {
   async #bind(signal: AbortSignal | undefined): Promise<void> {
     const { store, container, database, log } = this.#options;
     const options = signal === undefined ? {} : { signal };
-    const claim = { [DATABASE_KEY]: encodeURIComponent(Buffer.from(database, 'latin1').toString('utf8')) };
+    const claim = claimOf(database);
     const account = await store.account(options);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
-    if ((info === undefined || isBeingDropped(info)) && !this.#isElsewhere(account)) {
+    if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
       const outcome = outcomeOf(info);
       if (outcome === 'ended') return;
       if (outcome === 'doubtful') throw this.missing();
@@ -343,7 +296,7 @@ export class ContainerBinding {
     this.#bound = true;
     this.#isEnded = false;
     this.#lost = undefined;
-    this.#wasBound = true;
+    this.#drops.bound();
     this.#seen(Date.now());
     memory.confirmed(account);
   }
@@ -351,30 +304,20 @@ export class ContainerBinding {
   /** It is there, and nobody's drop. */
   #seen(atMs: number): void {
     this.#seenAtMs = atMs;
-    this.#missingSinceMs = undefined;
-    this.#sawMark = false;
+    this.#drops.seen();
   }
 
   /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */
   #beginLook(): (info: ContainerInfo | undefined) => Outcome {
-    const look = this.#options.nodes === 'many' ? this.#options.beginLook?.() : undefined;
-    const askedAtMs = Date.now();
+    const outcomeOf = this.#drops.begin();
     return (info) => {
-      if (info !== undefined && this.isExpected) this.#sawMark = true;
-      if (look === undefined || !this.isExpected || Date.now() - this.#remadeAtMs < REMADE_MS || look.isInUse()) return 'lives';
-      if (!this.#sawMark) {
-        if (!this.#wasBound) return 'lives';
-        this.#missingSinceMs ??= askedAtMs;
-        if (askedAtMs - this.#missingSinceMs < SECOND_LOOK_MS) return 'doubtful';
+      const outcome = outcomeOf(info, this.isExpected);
+      if (outcome === 'ended') {
+        this.unbind();
+        this.#lost = undefined;
+        this.#isEnded = true;
       }
-      look.end(this.#sawMark);
-      this.unbind();
-      this.#lost = undefined;
-      this.#isEnded = true;
-      this.#wasBound = false;
-      this.#sawMark = false;
-      this.#missingSinceMs = undefined;
-      return 'ended';
+      return outcome;
     };
   }
 
@@ -385,7 +328,7 @@ export class ContainerBinding {
    */
   #replacedBy(account: string, info: ContainerInfo | undefined): string | undefined {
     const missing = info === undefined ? this.#whatHangsOnMissing() : undefined;
-    const hangs = this.#isElsewhere(account) ? this.#whatHangs() : missing;
+    const hangs = isElsewhere(this.#options.memory, account) ? whatHangsOn(this.#options.memory) : missing;
     if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
     return hangs;
   }
@@ -393,33 +336,16 @@ export class ContainerBinding {
   /** With several nodes, one that was ours in this life, is missing, and has nothing to wait for is a drop by another node, or its late end. */
   #whatHangsOnMissing(): string | undefined {
     const { memory, nodes } = this.#options;
-    const mayBeDrop = memory.writes === undefined && (this.#wasBound || this.#sawMark);
-    if (nodes === 'many' && (mayBeDrop || Date.now() - this.#remadeAtMs < REMADE_MS)) return undefined;
-    return this.#whatHangs();
-  }
-
-  /** What would go astray if another container took this one's place, in words; undefined when nothing would. */
-  #whatHangs(): string | undefined {
-    const { isConfirmed, names, writes } = this.#options.memory;
-    const hangs = [names, writes].filter((what) => what !== undefined).join(' and ');
-    return isConfirmed && hangs !== '' ? hangs : undefined;
-  }
-
-  #isElsewhere(account: string): boolean {
-    const before = this.#options.memory.account;
-    return before !== undefined && before !== account;
+    const mayBeDrop = memory.writes === undefined && this.#drops.mayBeDrop;
+    if (nodes === 'many' && (mayBeDrop || this.#drops.isJustRemade)) return undefined;
+    return whatHangsOn(memory);
   }
 
   /** Told once, and again when it is another story. @param account in which we look. @returns what to throw */
   #lose(account: string | undefined, hangs: string): ContainerLost {
     const { container, database, memory, log } = this.#options;
-    const [before, now] = [memory.account ?? 'that is not known', account ?? memory.account ?? 'that is not known'];
-    const where =
-      before === now ? `is missing in account ${now}` : `was in account ${before}, and these credentials are for account ${now}`;
-    const remedy =
-      'check the credentials, the project and the region, or bring the container back; if it is gone for good, start once with --accept-new-container';
-    const lost = new ContainerLost(where, before !== now, `container ${container} ${where}; ${hangs}: ${remedy}`);
-    if (this.#lost?.where !== where) {
+    const lost = new ContainerLost(container, memory, account, hangs);
+    if (this.#lost?.where !== lost.where) {
       log.error('container.lost', {
         database: displayName(database),
         reason: lost.message,
@@ -439,7 +365,7 @@ export class ContainerBinding {
       const remade = isBeingDropped(before) ? { [DROPPED_KEY]: '' } : {};
       const changes = { ...deadNodes(before, Date.now()), ...claim, ...remade, ...this.#own.next(Date.now()) };
       await store.updateContainer(container, changes, options);
-      if (isBeingDropped(before)) this.#remadeAtMs = Date.now();
+      if (isBeingDropped(before)) this.#drops.remade();
       const after = await store.headContainer(container, options);
       if (after === undefined) return;
       last = after;

@@ -10,7 +10,7 @@ import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo } from '../store/object-store.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
-import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-binding.js';
+import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
 import { assertNotBeside, containerName, containerNamesPrefix, isBeside } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';

@@ -1,5 +1,5 @@
 /**
- * With `nodes: many` another node may drop a database: its container is gone, or marked as being dropped (container-binding.ts). Then the database ends
+ * With `nodes: many` another node may drop a database: its container is gone, or marked as being dropped (drop-watch.ts). Then the database ends
  * here too: its directories, names and markers go, and nothing of it rises again, neither when somebody makes it anew nor from an origin.
  *
  *    marked, or gone ──(nothing written here waits or is under way)──► ended: as if it had been dropped here
@@ -10,8 +10,8 @@
  * see before, and one whose account is another than it was, says nothing about a drop: it is lost, or it is the wrong region.
  */
 import { displayName } from '../base/names.js';
-import type { DropLook } from './container-binding.js';
 import type { Database } from './database.js';
+import type { DropLook } from './drop-watch.js';
 import { owedWrites } from './owed.js';
 
 /**

@@ -6,7 +6,7 @@
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, fromUtf8, joinPath } from '../base/names.js';
-import { ContainerLost } from './container-binding.js';
+import { ContainerLost } from './container-lost.js';
 import { DatabaseFiles } from './database-files.js';
 import { Databases } from './databases.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './filestore-options.js';

@@ -1,0 +1,84 @@
+/**
+ * With `nodes: many`: whether a container that is gone, or marked, was dropped by another node. A mark that was seen says so; one that is
+ * missing without a mark is a drop only where it was ours in this life, and a second look agrees.
+ */
+import type { ContainerInfo } from '../store/object-store.js';
+
+/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
+const REMADE_MS = 60_000;
+/** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
+const SECOND_LOOK_MS = 2_000;
+
+/** What a look at the container means for the database; `doubtful`: a second look is to say whether it has ended. */
+export type Outcome = 'ended' | 'doubtful' | 'lives';
+
+/** What a look may do with the database when the container turns out to be gone, or to be being dropped. */
+export interface DropLook {
+  /** Something here needs the database, or has changed in it since the look began. */
+  isInUse(): boolean;
+  /** Ends it here. @param isMarked the drop was seen to be marked, and not only concluded */
+  end(isMarked: boolean): void;
+}
+
+export class DropWatch {
+  readonly #beginLook: (() => DropLook) | undefined;
+  #remadeAtMs = -Infinity;
+  /** It was ours in this life, so that one that is missing may be a drop; after a start it may as well be the wrong region. */
+  #wasBound = false;
+  #sawMark = false;
+  /** When the first of the looks set out that found it missing, in ms since the epoch. */
+  #missingSinceMs: number | undefined;
+
+  /** @param beginLook undefined: nobody else can drop it */
+  constructor(beginLook: (() => DropLook) | undefined) {
+    this.#beginLook = beginLook;
+  }
+
+  /** It was made anew, or its mark taken away, less than a minute ago. */
+  get isJustRemade(): boolean {
+    return Date.now() - this.#remadeAtMs < REMADE_MS;
+  }
+
+  /** One that is missing now may have been dropped. */
+  get mayBeDrop(): boolean {
+    return this.#wasBound || this.#sawMark;
+  }
+
+  /** The mark of a drop was taken away. */
+  remade(): void {
+    this.#remadeAtMs = Date.now();
+  }
+
+  /** It is ours. */
+  bound(): void {
+    this.#wasBound = true;
+  }
+
+  /** It is there, and nobody's drop. */
+  seen(): void {
+    this.#missingSinceMs = undefined;
+    this.#sawMark = false;
+  }
+
+  /**
+   * To be called before the container is asked for.
+   * @returns to be called when it is gone, or being dropped, and whether it was expected; ends the database when that is sure
+   */
+  begin(): (info: ContainerInfo | undefined, isExpected: boolean) => Outcome {
+    const look = this.#beginLook?.();
+    const askedAtMs = Date.now();
+    return (info, isExpected) => {
+      if (info !== undefined && isExpected) this.#sawMark = true;
+      if (look === undefined || !isExpected || this.isJustRemade || look.isInUse()) return 'lives';
+      if (!this.#sawMark) {
+        if (!this.#wasBound) return 'lives';
+        this.#missingSinceMs ??= askedAtMs;
+        if (askedAtMs - this.#missingSinceMs < SECOND_LOOK_MS) return 'doubtful';
+      }
+      look.end(this.#sawMark);
+      this.#wasBound = false;
+      this.seen();
+      return 'ended';
+    };
+  }
+}
