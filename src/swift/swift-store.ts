@@ -5,7 +5,6 @@
  *   swift-store ─► objects/, containers ─► requests/requester ─► login/session-keeper
  *                                               └► requests/wire ─► undici
  */
-import type { Dispatcher } from 'undici';
 import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -41,7 +40,7 @@ import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
 import { SegmentsKnown } from './objects/segments-known.js';
 import { updateMetadata } from './objects/update-metadata.js';
-import { createAgent } from './requests/agent.js';
+import { createAgent, type Connections } from './requests/agent.js';
 import type { BreakerState } from './requests/circuit-breaker.js';
 import { Requester } from './requests/requester.js';
 import { RunningRequests } from './requests/running-requests.js';
@@ -89,7 +88,7 @@ export function createSwiftStore(settings: SwiftSettings, options: SwiftStoreOpt
 
 class UndiciSwiftStore implements SwiftStore {
   readonly #settings: SwiftSettings;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: Connections;
   readonly #sessions: SessionKeeper;
   readonly #patience: PatientParts;
   readonly #requester: Requester;

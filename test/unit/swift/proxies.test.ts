@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { NoProxy } from '../../../src/swift/requests/no-proxy.js';
@@ -50,7 +52,7 @@ void describe('proxies', () => {
       assert.ok(told.includes(`the HTTP proxy ${typeof server === 'string' ? server : urlOf(server)} `), told);
       assert.match(told, message);
       assert.match(told, /http_proxy/);
-      assert.doesNotMatch(told, /auth_url|\n/);
+      assert.doesNotMatch(told, /auth_url|hidden|\n/);
       return true;
     });
   };
@@ -141,6 +143,49 @@ void describe('proxies', () => {
     } finally {
       await Promise.all(stores.splice(0).map((store) => store.close()));
       silent.close();
+    }
+  });
+
+  void test('a request after the login that times out or is reset names the proxy it went through, and never its password', async () => {
+    let manner: 'silent' | 'reset' | 'stall' = 'silent';
+    const misbehave = (socket: Duplex): void => {
+      if (manner === 'reset') (socket as net.Socket).resetAndDestroy();
+      if (manner === 'stall') socket.write('HTTP/1.1 200 OK\r\nX-Trans-Id: tx\r\nEtag: e\r\nContent-Length: 9\r\n\r\nabc');
+    };
+    const moody = http.createServer((request, response) => {
+      const { host = '' } = request.headers;
+      const session = { 'x-storage-url': `http://${host}/v1/AUTH_a`, 'x-auth-token': 't' };
+      if (request.url?.endsWith('/auth/v1.0') === true) response.writeHead(200, session).end();
+      else misbehave(request.socket);
+    });
+    moody.on('connect', (_request, socket) => {
+      socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.once('data', () => misbehave(socket));
+    });
+    await listen(moody);
+    const url = urlOf(moody).replace('//', '//user:hidden@');
+    const times = { headersTimeoutMs: 20_000, requestTimeoutMs: 400, stallTimeoutMs: 300 };
+    const forwarding = (changed: Partial<SwiftSettings> = {}): SwiftStore =>
+      open({ authUrl: plainUrl(), httpProxy: url, ...times, ...changed });
+    const tunnelling = (changed: Partial<SwiftSettings> = {}): SwiftStore =>
+      open({ token: 't', storageUrl: `https://localhost:${portOf(secure)}/v1/AUTH_a`, httpsProxy: url, ...times, ...changed });
+    try {
+      for (const store of [forwarding(), tunnelling()]) {
+        await failsNaming(store.head('c', 'o'), moody, /no answer within 400 ms; .* had no answer for us until then/);
+      }
+      const early = { headersTimeoutMs: 300, connectTimeoutMs: 300, requestTimeoutMs: 30_000 };
+      await failsNaming(forwarding(early).probe({ timeoutMs: 10_000 }), moody, /or the server behind it failed: no answer in time/);
+      await failsNaming(tunnelling(early).probe({ timeoutMs: 10_000 }), moody, /or the server behind it failed: no connection in time/);
+      manner = 'reset';
+      for (const store of [forwarding(), tunnelling()])
+        await failsNaming(store.probe({ timeoutMs: 10_000 }), moody, /failed: the connection was (reset|closed)/);
+      manner = 'stall';
+      const read = (await forwarding({ requestTimeoutMs: 20_000 }).get('c', 'o')) ?? assert.fail('not there');
+      await failsNaming(text(read.body), moody, /or the server behind it failed: the answer stalled/);
+    } finally {
+      await Promise.all(stores.splice(0).map((store) => store.close()));
+      moody.closeAllConnections();
+      moody.close();
     }
   });
 
