@@ -27,6 +27,7 @@ import type {
 } from '../store/object-store.js';
 import { Capabilities, type SwiftInfo } from './capabilities.js';
 import { createContainer, deleteContainer, headContainer, updateContainer } from './containers.js';
+import { checkHeaderSettings } from './login/header-settings.js';
 import { login } from './login/login.js';
 import { patientSession, type PatientParts } from './login/patient-session.js';
 import { SessionKeeper } from './login/session-keeper.js';
@@ -81,7 +82,7 @@ export interface SwiftStoreOptions {
   readonly clock?: Clock;
 }
 
-/** @throws FilestoreError bad-config for certificate files that cannot be read */
+/** @throws FilestoreError bad-config, bad-credentials for certificates that cannot serve and for values that fit into no HTTP header */
 export function createSwiftStore(settings: SwiftSettings, options: SwiftStoreOptions): SwiftStore {
   return new UndiciSwiftStore(settings, options);
 }
@@ -98,6 +99,7 @@ class UndiciSwiftStore implements SwiftStore {
   readonly #large: LargeObjects;
 
   constructor(settings: SwiftSettings, { log, userAgent, clock = SYSTEM_CLOCK }: SwiftStoreOptions) {
+    checkHeaderSettings(settings);
     this.#settings = settings;
     if (settings.insecure) log.warn('certificates-not-checked', { remedy: 'set ca_file and remove insecure' });
     const dispatcher = createAgent(settings);
