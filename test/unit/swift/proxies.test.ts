@@ -230,6 +230,14 @@ void describe('proxies', () => {
     }
   });
 
+  void test('a host in a block of no_proxy is reached without one', async () => {
+    const authUrl = `http://127.0.0.1:${portOf(plain)}/auth/v1.0`;
+    await open({ authUrl, httpProxy: urlOf(proxy), noProxy: '127.0.0.0/8' }).probe();
+    assert.deepEqual(seen, []);
+    await open({ authUrl, httpProxy: urlOf(proxy), noProxy: '10.0.0.0/8' }).probe();
+    assert.equal(seen.length, 2);
+  });
+
   void test('an IPv6 address in no_proxy is reached without one', async (t) => {
     const six = await listen(http.createServer(answer), '::1').catch(() => undefined);
     if (six === undefined) return t.skip('this machine has no IPv6');
@@ -239,7 +247,7 @@ void describe('proxies', () => {
     six.close();
   });
 
-  void test('no_proxy knows names, what is below them, ports, addresses and the star', () => {
+  void test('no_proxy knows names, what is below them, ports, addresses, blocks of them and the star', () => {
     const matches: [string, string, number, boolean][] = [
       ['swift.test', 'swift.test', 80, true],
       ['swift.test', 'a.SWIFT.test', 80, true],
@@ -254,9 +262,25 @@ void describe('proxies', () => {
       ['[::1]:8080', '::1', 8080, true],
       ['[::1]:8080', '::1', 80, false],
       ['a,*', 'b', 80, true],
+      ['10.0.0.0/8', '10.255.1.2', 80, true],
+      ['10.0.0.0/8', '11.0.0.1', 80, false],
+      ['192.168.7.9/24,x', '192.168.7.1', 443, true],
+      ['10.1.2.3/32', '10.1.2.4', 80, false],
+      ['0.0.0.0/0', '8.8.8.8', 80, true],
+      ['0.0.0.0/0', 'fd00::1', 80, false],
+      ['10.0.0.0/8', '10.example', 80, false],
+      ['fd00::/8', 'fdab::1', 80, true],
+      ['[fd00::]/8', 'fdab::1', 80, true],
+      ['fd00::/8', 'fe80::1', 80, false],
+      ['10.0.0.0/8', '::ffff:10.1.2.3', 80, true],
+      ['no/block', 'no', 80, false],
       ['', 'b', 80, false],
     ];
     for (const [list, host, port, expected] of matches)
       assert.equal(new NoProxy(list).has(host, port), expected, `${list} ${host}:${port}`);
+    for (const list of ['10.0.0.0/33', 'fd00::/129', '10.0.0.0/', '10.0.0.0/255.0.0.0']) {
+      const check = { kind: 'bad-config', message: new RegExp(`^${list} is no block of addresses .*no_proxy`) };
+      assert.throws(() => open({ authUrl: plainUrl(), httpProxy: urlOf(proxy), noProxy: `a ${list}` }), check);
+    }
   });
 });
