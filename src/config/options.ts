@@ -371,7 +371,7 @@ export const OPTIONS = {
     group: 'connection to Swift',
     takes: 'FILE',
     openstackVariables: ['OS_CERT'],
-    help: 'Certificate to show (PEM).',
+    help: 'Certificate to show (PEM). Its key is in the same file, or in client_key.',
   }),
   clientKeyFile: option(path, {
     name: 'client_key',
