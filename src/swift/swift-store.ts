@@ -41,6 +41,7 @@ import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
 import { SegmentsKnown } from './objects/segments-known.js';
 import { updateMetadata } from './objects/update-metadata.js';
+import { writeRefusal } from './objects/write-probe.js';
 import { createAgent, type Connections } from './requests/agent.js';
 import type { BreakerState } from './requests/circuit-breaker.js';
 import { Requester } from './requests/requester.js';
@@ -68,6 +69,8 @@ export interface SwiftStore extends ObjectStore {
   putUnhashed(container: string, name: string, body: UnhashedBody, options?: PutOptions): Promise<string | undefined>;
   /** Logs in, or uses the login there is, and says what it is. @throws FilestoreError bad-credentials, bad-config, unavailable */
   login(): Promise<LoginReport>;
+  /** Asked without changing anything. @returns why the user may not write in a container; undefined when it may */
+  writeRefusal(container: string, options?: RequestOptions): Promise<string | undefined>;
   /** What /info says; never throws (the least is assumed). */
   info(): Promise<SwiftInfo>;
   /** HTTP requests sent to Swift so far, by method. Logins and /info are not among them. */
@@ -237,6 +240,10 @@ class UndiciSwiftStore implements SwiftStore {
 
   async login(): Promise<LoginReport> {
     return (await patientSession(this.#patience, {})).report;
+  }
+
+  writeRefusal(container: string, options: RequestOptions = {}): Promise<string | undefined> {
+    return writeRefusal(this.#requester, container, options);
   }
 
   info(): Promise<SwiftInfo> {
