@@ -14,6 +14,11 @@ import { fingerprintOf, isSameFile } from './fingerprint.js';
 const IDLE_MAX = 4096;
 const SHARE_OF_LIMIT = 4;
 
+/** @param limit of the process's open files */
+export function mostIdleFiles(limit: number): number {
+  return Math.min(IDLE_MAX, Math.floor(limit / SHARE_OF_LIMIT));
+}
+
 interface Held {
   readonly key: CacheKey;
   readonly fd: number;
@@ -32,7 +37,7 @@ export class HeldFiles {
   /** In the order of their last use, oldest first. */
   readonly #idle = new Map<CacheKey, Held>();
   readonly #onUnpinned: () => void;
-  readonly #idleMax = Math.min(IDLE_MAX, Math.floor(openFileLimit() / SHARE_OF_LIMIT));
+  readonly #idleMax = mostIdleFiles(openFileLimit());
 
   /** @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it */
   constructor(onUnpinned: () => void) {

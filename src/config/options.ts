@@ -371,7 +371,7 @@ export const OPTIONS = {
     group: 'connection to Swift',
     takes: 'FILE',
     openstackVariables: ['OS_CERT'],
-    help: 'Certificate to show (PEM).',
+    help: 'Certificate to show (PEM). Its key is in the same file, or in client_key.',
   }),
   clientKeyFile: option(path, {
     name: 'client_key',
@@ -458,7 +458,7 @@ export const OPTIONS = {
     group: 'connection to Swift',
     takes: 'LIST',
     openstackVariables: ['no_proxy', 'NO_PROXY'],
-    help: 'Hosts that are reached without a proxy, by commas.',
+    help: 'Hosts that are reached without a proxy, by commas. A name stands for what is below it too; a name or an address may have a :PORT; 10.0.0.0/8 or fd00::/8 is a block of addresses, for hosts that are named by their address; * is every host.',
   }),
 } as const;
 

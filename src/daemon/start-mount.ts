@@ -26,6 +26,7 @@ import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Owner } from '../vfs/attributes.js';
 import type { Vfs } from '../vfs/vfs.js';
+import { warnOfLittleRoom } from './descriptor-room.js';
 import { lockDirectory } from './directory-lock.js';
 import { HeldBackLog } from './held-back-log.js';
 import { isInherited, namedMountPoint } from './inherited-mount-point.js';
@@ -152,6 +153,7 @@ async function compose(
   undo.add(() => control.close());
   const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
   running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
+  warnOfLittleRoom(log, settings.connections);
   log.info('serving', { mountPoint, driver: mounted.description, pid: process.pid });
   return running.mount;
 }

@@ -2,10 +2,9 @@
  * What /info says of this Swift: limits and middleware. It needs no token, is asked once when first wanted, and where it is closed or
  * absent (it may be turned off) the least is assumed.
  */
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.js';
 import { field, listField, parseJson, textField } from './login/login-request.js';
-import { exchange, readText, stopOf } from './requests/wire.js';
+import { exchange, readText, stopOf, type RequestDispatcher } from './requests/wire.js';
 
 export interface SwiftInfo {
   /** Undefined when it is not said (Ceph names it differently). */
@@ -36,7 +35,7 @@ const UNKNOWN: SwiftInfo = {
 };
 
 export class Capabilities {
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: RequestDispatcher;
   readonly #clock: Clock;
   readonly #userAgent: string;
   readonly #storageUrl: () => Promise<string>;
@@ -44,7 +43,7 @@ export class Capabilities {
   #flight: Promise<SwiftInfo> | undefined;
   #askAgainMs = 0;
 
-  constructor(dispatcher: Dispatcher, clock: Clock, userAgent: string, storageUrl: () => Promise<string>) {
+  constructor(dispatcher: RequestDispatcher, clock: Clock, userAgent: string, storageUrl: () => Promise<string>) {
     this.#dispatcher = dispatcher;
     this.#clock = clock;
     this.#userAgent = userAgent;

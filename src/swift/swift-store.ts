@@ -5,7 +5,6 @@
  *   swift-store ─► objects/, containers ─► requests/requester ─► login/session-keeper
  *                                               └► requests/wire ─► undici
  */
-import type { Dispatcher } from 'undici';
 import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -28,6 +27,7 @@ import type {
 } from '../store/object-store.js';
 import { Capabilities, type SwiftInfo } from './capabilities.js';
 import { createContainer, deleteContainer, headContainer, updateContainer } from './containers.js';
+import { checkHeaderSettings } from './login/header-settings.js';
 import { login } from './login/login.js';
 import { patientSession, type PatientParts } from './login/patient-session.js';
 import { SessionKeeper } from './login/session-keeper.js';
@@ -41,7 +41,8 @@ import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
 import { SegmentsKnown } from './objects/segments-known.js';
 import { updateMetadata } from './objects/update-metadata.js';
-import { createAgent } from './requests/agent.js';
+import { writeRefusal } from './objects/write-probe.js';
+import { createAgent, type Connections } from './requests/agent.js';
 import type { BreakerState } from './requests/circuit-breaker.js';
 import { Requester } from './requests/requester.js';
 import { RunningRequests } from './requests/running-requests.js';
@@ -68,6 +69,8 @@ export interface SwiftStore extends ObjectStore {
   putUnhashed(container: string, name: string, body: UnhashedBody, options?: PutOptions): Promise<string | undefined>;
   /** Logs in, or uses the login there is, and says what it is. @throws FilestoreError bad-credentials, bad-config, unavailable */
   login(): Promise<LoginReport>;
+  /** Asked without changing anything. @returns why the user may not write in a container; undefined when it may */
+  writeRefusal(container: string, options?: RequestOptions): Promise<string | undefined>;
   /** What /info says; never throws (the least is assumed). */
   info(): Promise<SwiftInfo>;
   /** HTTP requests sent to Swift so far, by method. Logins and /info are not among them. */
@@ -82,14 +85,14 @@ export interface SwiftStoreOptions {
   readonly clock?: Clock;
 }
 
-/** @throws FilestoreError bad-config for certificate files that cannot be read */
+/** @throws FilestoreError bad-config, bad-credentials for certificates that cannot serve and for values that fit into no HTTP header */
 export function createSwiftStore(settings: SwiftSettings, options: SwiftStoreOptions): SwiftStore {
   return new UndiciSwiftStore(settings, options);
 }
 
 class UndiciSwiftStore implements SwiftStore {
   readonly #settings: SwiftSettings;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: Connections;
   readonly #sessions: SessionKeeper;
   readonly #patience: PatientParts;
   readonly #requester: Requester;
@@ -99,6 +102,7 @@ class UndiciSwiftStore implements SwiftStore {
   readonly #large: LargeObjects;
 
   constructor(settings: SwiftSettings, { log, userAgent, clock = SYSTEM_CLOCK }: SwiftStoreOptions) {
+    checkHeaderSettings(settings);
     this.#settings = settings;
     if (settings.insecure) log.warn('certificates-not-checked', { remedy: 'set ca_file and remove insecure' });
     const dispatcher = createAgent(settings);
@@ -236,6 +240,10 @@ class UndiciSwiftStore implements SwiftStore {
 
   async login(): Promise<LoginReport> {
     return (await patientSession(this.#patience, {})).report;
+  }
+
+  writeRefusal(container: string, options: RequestOptions = {}): Promise<string | undefined> {
+    return writeRefusal(this.#requester, container, options);
   }
 
   info(): Promise<SwiftInfo> {

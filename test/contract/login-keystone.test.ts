@@ -8,6 +8,7 @@ import { LogGuard } from '../helpers/log-guard.js';
 import { bodyOf, readBytes } from '../helpers/store-bytes.js';
 import { keystoneSettings, TEST_SETTINGS } from '../helpers/swift-settings.js';
 import { withKeystone, type Keystone } from '../helpers/with-keystone.js';
+import { runCli } from '../helpers/with-mount.js';
 
 void describe('login at Keystone', () => {
   let keystone: Keystone;
@@ -20,6 +21,18 @@ void describe('login at Keystone', () => {
     return store;
   };
   const odoo = (changed: Partial<SwiftSettings> = {}): SwiftStore => open(keystoneSettings(keystone.authUrl, changed));
+  /** All containers and objects of the user odoo, and what Swift knows of each container. */
+  const contents = async (): Promise<unknown> => {
+    const found: unknown[] = [];
+    for await (const containers of odoo().listContainers('')) {
+      for (const name of containers) {
+        const objects: unknown[] = [];
+        for await (const page of odoo().list(name)) objects.push(...page);
+        found.push([name, await odoo().headContainer(name), objects]);
+      }
+    }
+    return found;
+  };
   const failsAs = async (promise: Promise<unknown>, kind: ErrorKind, message: RegExp): Promise<void> => {
     await assert.rejects(promise, (error) => {
       assert.equal(kindOf(error), kind, messageOf(error));
@@ -89,6 +102,33 @@ void describe('login at Keystone', () => {
     const reader = odoo({ username: 'odoo-reader' });
     assert.equal((await readBytes(reader, 'here', 'x'))?.toString(), 'x');
     await failsAs(reader.put('here', 'y', bodyOf('y')), 'forbidden', /PUT .* 403 .*role/);
+  });
+
+  void test('login --check tells who may only read from who may write, and changes nothing', async () => {
+    const check = async (env: Readonly<Record<string, string>> = {}): Promise<string> => {
+      const { code, stdout, stderr } = await runCli(['login', '--check'], { ...keystone.env, ...env });
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /^login +good \(v3 password\)$/m);
+      return /^rights +(.*)$/m.exec(stdout)?.[1] ?? stdout;
+    };
+    const reader = { OS_USERNAME: 'odoo-reader' };
+    const mounts = [
+      ['odoo-any', {}],
+      ['odoo-fresh', { ODOO_SWIFTFS_DATABASE: 'fresh' }],
+      ['odoo-there', {}],
+    ] as const;
+    for (const [container, settings] of mounts) {
+      if (container === 'odoo-there') await odoo().createContainer(container);
+      const before = await contents();
+      assert.equal(await check(settings), 'reads and writes', container);
+      const refusal = `writing is refused in container ${container} \\(403\\): .*role .*member; reader is not enough`;
+      assert.match(await check({ ...settings, ...reader }), new RegExp(`^reads only: ${refusal}$`));
+      assert.deepEqual(await contents(), before);
+    }
+    keystone.regions[0]?.proxy.add({ do: 'status', status: 405, method: 'POST', times: 1 });
+    assert.match(await check(), /^reads only: .* \(405\): .*read only$/);
+    keystone.regions[0]?.proxy.add({ do: 'status', status: 503, method: 'POST', times: 1 });
+    assert.match(await check(), /^reads; whether it may write could not be told: POST .* 503/);
   });
 
   void test('each wrong setting gives one line with the remedy', async () => {

@@ -38,6 +38,19 @@ describe('commands', () => {
     assert.doesNotMatch(fs.readFileSync(path.join(base, 'spool', 'daemon.log'), 'utf8'), /unmount-busy/);
   });
 
+  it('a low limit of open files is told at the start, and the mount serves', async () => {
+    const mountPoint = path.join(base, 'few');
+    fs.mkdirSync(mountPoint);
+    const flags = ['--database', 'few', '--spool-dir', path.join(base, 'few-spool'), '--cache-dir', path.join(base, 'few-cache')];
+    const command = [process.execPath, cliPath, 'mount', mountPoint, '--daemon', ...flags];
+    const started = await run('bash', ['-c', 'ulimit -n 600; exec "$@"', 'bash', ...command], { env: swift.env });
+    assert.equal(started.code, 0, started.stderr);
+    const log = fs.readFileSync(path.join(base, 'few-spool', 'daemon.log'), 'utf8');
+    assert.match(log, /WARN open-file-limit-low limit=600 filesOpenAtOnce=\d+ remedy=".*LimitNOFILE=/);
+    const ended = await runCli(['unmount', mountPoint], swift.env);
+    assert.equal(ended.code, 0, ended.stderr);
+  });
+
   it('a daemon that hangs is named, with what helps', async () => {
     const mount = await startMount({ swift, database: 'hangs' });
     try {

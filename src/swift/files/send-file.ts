@@ -1,6 +1,11 @@
-/** A local file to an object: small ones are hashed and then sent, large ones in one reading. */
+/**
+ * A local file to an object: small ones are hashed and then sent, large ones in one reading. A large file that is written to meanwhile is told as
+ * such: to Swift its bytes are cut off or wrong, and Swift would be blamed.
+ */
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, readFileSync, statSync, type Stats } from 'node:fs';
+import { Readable } from 'node:stream';
+import { FilestoreError, kindOf } from '../../base/errors.js';
 import { digestFile } from '../../base/file-digest.js';
 import type { SwiftStore } from '../swift-store.js';
 
@@ -17,10 +22,11 @@ export interface SentFile {
 
 /**
  * @param wants `sha1` takes that sum beside
- * @throws what Node's file system throws; the kinds of the object port
+ * @throws FilestoreError busy when the file is changed while it is sent; what Node's file system throws; the kinds of the object port
  */
 export async function sendFile(store: SwiftStore, container: string, name: string, file: string, wants?: 'sha1'): Promise<SentFile> {
-  const { size: sizeBytes } = statSync(file);
+  const before = statSync(file);
+  const { size: sizeBytes } = before;
   let sha1 = createHash('sha1');
   if (sizeBytes <= SMALL_BYTES) {
     const bytes = readFileSync(file);
@@ -30,12 +36,39 @@ export async function sendFile(store: SwiftStore, container: string, name: strin
   }
   const md5 = await store.putUnhashed(container, name, {
     sizeBytes,
-    read: () => createReadStream(file, { end: sizeBytes - 1, highWaterMark: CHUNK_BYTES }),
+    read: () => bytesOfFile(file, 0, sizeBytes),
     ...(wants === undefined ? {} : { beside: () => (sha1 = createHash('sha1')) }),
   });
   if (md5 !== undefined) return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
   const digest = await digestFile(file);
-  const read = (start: number, end: number) => createReadStream(file, { start, end: end - 1, highWaterMark: CHUNK_BYTES });
-  await store.put(container, name, { ...digest, read });
+  try {
+    await store.put(container, name, { ...digest, read: (start, end) => bytesOfFile(file, start, end) });
+  } catch (error) {
+    if (kindOf(error) === 'corrupt' && isChanged(file, before)) throw changed(file, 'was written to', error);
+    throw error;
+  }
   return digest;
+}
+
+/** @param end the byte after the last */
+function bytesOfFile(file: string, start: number, end: number): Readable {
+  return Readable.from(readRange(file, start, end), { objectMode: false, highWaterMark: CHUNK_BYTES });
+}
+
+async function* readRange(file: string, start: number, end: number): AsyncGenerator<Buffer> {
+  let leftBytes = end - start;
+  for await (const chunk of createReadStream(file, { start, end: end - 1, highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+    leftBytes -= chunk.length;
+    yield chunk;
+  }
+  if (leftBytes > 0) throw changed(file, 'shrank');
+}
+
+function changed(file: string, what: string, cause?: unknown): FilestoreError {
+  return new FilestoreError('busy', `${file} ${what} while it was sent; send it again when nobody writes to it`, { cause });
+}
+
+function isChanged(file: string, before: Stats): boolean {
+  const now = statSync(file, { throwIfNoEntry: false });
+  return now === undefined || now.size !== before.size || now.mtimeMs !== before.mtimeMs || now.ino !== before.ino;
 }

@@ -22,26 +22,37 @@ export async function findLoginService(context: LoginContext, settings: SwiftSet
   if (settings.authUrl === undefined) {
     throw new FilestoreError('bad-config', 'no place to log in: set auth_url (OS_AUTH_URL or ST_AUTH), or token and storage_url');
   }
-  // Its user and password are sent to nobody, and every message names this URL.
-  const url = withoutPassword(settings.authUrl)
-    .replace(/\/+$/, '')
-    .replace(/(\/v3)?\/auth\/tokens$/, '$1');
-  const ending = V2_OR_V3.exec(url)?.[1];
-  const root = url.replace(V2_OR_V3, '');
-  if (settings.authVersion !== undefined) return serviceOf(settings.authVersion, url, root);
-  if (ending !== undefined) return serviceOf(ending === '3' ? '3' : '2', url, root);
-  if (V1.test(url)) return serviceOf('1', url, root);
+  const told = toldService(settings);
+  if (told !== undefined) return told;
+  const url = cleanUrl(settings.authUrl);
   const listed = await listedVersions(context, url);
   const wantsV3 = settings.applicationCredentialId !== undefined || settings.applicationCredentialName !== undefined;
-  if (listed.includes('3') || (listed.length === 0 && (wantsV3 || hasDomain(settings)))) return serviceOf('3', url, root);
-  if (listed.includes('2')) return serviceOf('2', url, root);
+  if (listed.includes('3') || (listed.length === 0 && (wantsV3 || hasDomain(settings)))) return serviceOf('3', url);
+  if (listed.includes('2')) return serviceOf('2', url);
   const remedy = 'end auth_url in /v3, /v2.0 or /auth/v1.0, or set auth_version (OS_IDENTITY_API_VERSION)';
   throw new FilestoreError('bad-config', `${url} does not say which login versions it has; ${remedy}`);
 }
 
-function serviceOf(version: '1' | '2' | '3', url: string, root: string): LoginService {
+/** @returns undefined where neither the settings nor the URL say it, so that the service has to be asked: it is not v1 then */
+export function toldService({ authUrl, authVersion }: SwiftSettings): LoginService | undefined {
+  if (authUrl === undefined) return undefined;
+  const url = cleanUrl(authUrl);
+  if (authVersion !== undefined) return serviceOf(authVersion, url);
+  const ending = V2_OR_V3.exec(url)?.[1];
+  if (ending !== undefined) return serviceOf(ending === '3' ? '3' : '2', url);
+  return V1.test(url) ? serviceOf('1', url) : undefined;
+}
+
+/** Its user and password are sent to nobody, and every message names this URL. */
+function cleanUrl(authUrl: string): string {
+  return withoutPassword(authUrl)
+    .replace(/\/+$/, '')
+    .replace(/(\/v3)?\/auth\/tokens$/, '$1');
+}
+
+function serviceOf(version: '1' | '2' | '3', url: string): LoginService {
   if (version === '1') return { version, base: url };
-  return { version, base: `${root}/${version === '3' ? 'v3' : 'v2.0'}` };
+  return { version, base: `${url.replace(V2_OR_V3, '')}/${version === '3' ? 'v3' : 'v2.0'}` };
 }
 
 function hasDomain(s: SwiftSettings): boolean {

@@ -2,18 +2,17 @@
  * The requests of a login and what their refusals mean. INVARIANT: no message holds a password, a secret or a token.
  * Keystone answers a wrong password, an unknown user or domain and a foreign project with the same 401, on purpose.
  */
-import type { Dispatcher } from 'undici';
 import { FilestoreError } from '../../base/errors.js';
 import type { Clock } from '../../base/clock.js';
 import { withoutPassword } from '../../base/shown-url.js';
 import { retryAfterMs } from '../requests/retry-delay.js';
 import { WireFailure, wireFailureOf } from '../requests/wire-failure.js';
-import { exchange, header, readText, stopOf, type Headers, type HttpMethod } from '../requests/wire.js';
+import { exchange, header, readText, stopOf, type Headers, type HttpMethod, type RequestDispatcher } from '../requests/wire.js';
 
 const ANSWER_LIMIT_BYTES = 4 << 20;
 
 export interface LoginContext {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: RequestDispatcher;
   readonly clock: Clock;
   readonly userAgent: string;
   /** The whole time one request of a login may take. */
@@ -90,6 +89,7 @@ async function askWire(context: LoginContext, what: string, request: Parameters<
       throw new LoginUnavailable(`${what}: no answer within ${context.timeoutMs} ms; ${silent}`, { cause: error });
     }
     const failure = wireFailureOf(error);
+    if (failure.reason === 'malformed') throw new FilestoreError('bad-config', `${what}: ${failure.message}`, { cause: error });
     const message = `${what}: ${failure.message}${failure.remedy === undefined ? `; ${remedy}` : ''}`;
     throw new LoginUnavailable(message, { untrusted: failure.reason === 'untrusted', cause: error });
   }

@@ -3,7 +3,6 @@ import { FilestoreError, unreachable } from '../../base/errors.js';
 import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { findLoginService } from './discovery.js';
-import { checkHeaderValue } from './header-value.js';
 import { parseUrl, type LoginContext } from './login-request.js';
 import type { Session } from './session.js';
 import { loginV1 } from './v1.js';
@@ -52,7 +51,6 @@ function readyToken(context: LoginContext, settings: SwiftSettings): Promise<Ses
       'a token alone does not say where the account is: set storage_url (OS_STORAGE_URL), or auth_url',
     );
   }
-  checkHeaderValue('token', 'token (OS_TOKEN)', token);
   const url = storageUrl.replace(/\/+$/, '');
   const report = {
     way: 'ready token',

@@ -2,7 +2,6 @@
 import { FilestoreError } from '../../base/errors.js';
 import { header } from '../requests/wire.js';
 import type { SwiftSettings } from '../swift-settings.js';
-import { checkHeaderValue } from './header-value.js';
 import { askLogin, refusalOf, type LoginContext } from './login-request.js';
 import type { Session } from './session.js';
 
@@ -13,8 +12,6 @@ export async function loginV1(context: LoginContext, settings: SwiftSettings, au
     throw new FilestoreError('bad-config', 'login v1 needs a user and a key: set username and password (ST_USER, ST_KEY)');
   }
   const user = username.includes(':') || projectName === undefined ? username : `${projectName}:${username}`;
-  checkHeaderValue('user', 'username (ST_USER)', user);
-  checkHeaderValue('key', 'password (ST_KEY)', password);
   const answer = await askLogin(context, 'GET', authUrl, { 'x-auth-user': user, 'x-auth-key': password });
   if (answer.status < 200 || answer.status > 299) {
     throw refusalOf(answer, authUrl, 'user or key is wrong (username, password; ST_USER is often account:user)', 'v1');

@@ -7,12 +7,18 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { Proxies } from './proxies.js';
 import { tlsOptions } from './tls-options.js';
 import { loadAgent, loadConnector } from './undici-parts.js';
+import type { RequestDispatcher } from './wire.js';
 
 const IDLE_MS = 30_000;
 const IDLE_MAX_MS = 50_000;
 
+export interface Connections extends RequestDispatcher {
+  /** Running requests are broken off. */
+  destroy(): Promise<void>;
+}
+
 /** @throws FilestoreError bad-config when a certificate file cannot serve or a proxy's URL is none */
-export function createAgent(settings: SwiftSettings): Dispatcher {
+export function createAgent(settings: SwiftSettings): Connections {
   const tls = tlsOptions(settings);
   const options: Agent.Options = {
     connections: settings.connections,
@@ -24,8 +30,13 @@ export function createAgent(settings: SwiftSettings): Dispatcher {
     connect: { timeout: settings.connectTimeoutMs, ...tls },
   };
   const proxies = Proxies.from(settings);
-  if (proxies === undefined) return new (loadAgent())(options);
+  if (proxies === undefined) return connectionsOf(new (loadAgent())(options));
   const direct = loadConnector()({ timeout: settings.connectTimeoutMs, ...tls });
   const connect = proxies.connector(direct, settings.connectTimeoutMs);
-  return new (loadAgent())({ ...options, connect }).compose(proxies.forward);
+  const agent = new (loadAgent())({ ...options, connect }).compose(proxies.forward);
+  return { ...connectionsOf(agent), proxyOf: (origin) => proxies.of(origin) };
+}
+
+function connectionsOf(dispatcher: Dispatcher): Connections {
+  return { dispatch: (options, handler) => dispatcher.dispatch(options, handler), destroy: () => dispatcher.destroy() };
 }

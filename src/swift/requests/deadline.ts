@@ -56,11 +56,14 @@ export class Deadline implements Stop {
     this.#progressMs = this.#clock.nowMs();
   }
 
-  /** The error of a call whose signal has fired. @param what method and path. @param lastError of the attempt before, if any */
-  error(what: string, lastError: string | undefined): FilestoreError {
+  /**
+   * The error of a call whose signal has fired. @param what method and path. @param lastError of the attempt before, if any
+   * @param silence what is known of the attempt that had no answer
+   */
+  error(what: string, lastError: string | undefined, silence?: string): FilestoreError {
     if (this.#callerSignal?.aborted) return new FilestoreError('interrupted', `${what}: given up by the caller`);
-    const tail = lastError === undefined ? '' : `; last: ${lastError}`;
-    return new FilestoreError('unavailable', `${what}: no answer within ${this.#totalMs} ms${tail}`);
+    const tail = silence ?? (lastError === undefined ? undefined : `last: ${lastError}`);
+    return new FilestoreError('unavailable', `${what}: no answer within ${this.#totalMs} ms${tail === undefined ? '' : `; ${tail}`}`);
   }
 
   /** The head of the answer is here: time no longer limits the call, the caller's signal still does. */

@@ -11,7 +11,7 @@ import type { Deadline } from './deadline.js';
 import { strangerMessage, type Asked } from './own-answer.js';
 import { retryAfterMs } from './retry-delay.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
-import { wireFailureOf } from './wire-failure.js';
+import { WireFailure, wireFailureOf } from './wire-failure.js';
 import { header, type Headers } from './wire.js';
 
 const FEW_ATTEMPTS = 3;
@@ -77,13 +77,17 @@ export class Failures {
     }
     const what = `${trace.method} ${trace.where}`;
     if (deadline.aborted) {
-      const given = deadline.error(what, last);
+      const given = deadline.error(what, last, proxysSilence(error));
       if (given.kind === 'interrupted' || tookMs < SILENCE_MS) this.#breaker.abandoned();
       else this.#breaker.failed(given.message, false);
       throw given;
     }
     const { message, reason } = wireFailureOf(error);
     const told = `${what}: ${message} (attempt ${trace.attempt})`;
+    if (reason === 'malformed') {
+      this.#breaker.abandoned();
+      return { error: new FilestoreError('invalid-argument', told, { cause: error }), again: false, afterMs: 0, lost: 'no' };
+    }
     this.#breaker.failed(told, reason === 'refused');
     return {
       error: new FilestoreError('unavailable', told, { cause: error }),
@@ -139,4 +143,9 @@ export class Failures {
     if (way === 'ready token') return false;
     return nowMs - session.issuedMs > FORBIDDEN_LOGIN_EVERY_MS && nowMs - this.#forbiddenLoginMs > FORBIDDEN_LOGIN_EVERY_MS;
   }
+}
+
+/** What is told of the proxy that a call went through when its time was over. */
+function proxysSilence(error: unknown): string | undefined {
+  return error instanceof WireFailure && error.remedy !== undefined ? error.message : undefined;
 }

@@ -3,6 +3,7 @@ import { FilestoreError } from '../../base/errors.js';
 import { GivenUp, WireFailure, wireFailureOf, type WireFailureCause } from './wire-failure.js';
 
 const REMEDY = 'check http_proxy, https_proxy and no_proxy';
+const REMEDY_BEHIND = `${REMEDY}, and that the service is up`;
 
 export class HttpProxy {
   /** Scheme, host and port. */
@@ -39,14 +40,13 @@ export class HttpProxy {
     return this.failure(reason === 'lost' ? 'unreachable' : reason, `cannot be reached: ${told}`, error, remedy);
   }
 
-  /** What broke between it and us; what names it already stays as it is. */
+  /** What broke on the way through it; what names it already, or has a remedy of its own, stays as it is. */
   named(error: unknown): WireFailure {
-    if (error instanceof WireFailure) return error;
     // Whether the proxy or the server behind it is silent cannot be seen from here.
-    if (error instanceof GivenUp)
-      return this.failure('lost', 'had no answer for us until then', error, `${REMEDY}, and that the service is up`);
-    const { reason, told } = wireFailureOf(error);
-    return this.failure(reason, `failed: ${told}`, error);
+    if (error instanceof GivenUp) return this.failure('lost', 'had no answer for us until then', error, REMEDY_BEHIND);
+    const failure = wireFailureOf(error);
+    if (failure === error || failure.remedy !== undefined || failure.reason === 'malformed') return failure;
+    return this.failure(failure.reason, `or the server behind it failed: ${failure.told}`, error, REMEDY_BEHIND);
   }
 
   /** It answered by itself. @param target host and port behind it */

@@ -17,6 +17,8 @@ export class Proxies {
   readonly #plain: HttpProxy | undefined;
   readonly #secure: HttpProxy | undefined;
   readonly #exempt: NoProxy;
+  /** By origin: there are as many as the catalog and the settings name. */
+  readonly #ways = new Map<string, HttpProxy | undefined>();
 
   private constructor(plain: HttpProxy | undefined, secure: HttpProxy | undefined, exempt: NoProxy) {
     this.#plain = plain;
@@ -30,6 +32,17 @@ export class Proxies {
     const plain = httpProxy === '' ? undefined : new HttpProxy(httpProxy, 'http_proxy');
     const secure = httpsProxy === '' ? undefined : new HttpProxy(httpsProxy, 'https_proxy');
     return new Proxies(plain, secure, new NoProxy(noProxy));
+  }
+
+  /** Whom a request goes through. @param origin scheme, host and port */
+  of(origin: string): HttpProxy | undefined {
+    if (this.#ways.has(origin)) return this.#ways.get(origin);
+    const { protocol, hostname, port } = new URL(origin);
+    const proxy = protocol === 'https:' ? this.#secure : this.#plain;
+    const isExempt = this.#exempt.has(hostname.replace(/^\[|\]$/g, ''), Number(port) || (protocol === 'https:' ? 443 : 80));
+    const way = isExempt ? undefined : proxy;
+    this.#ways.set(origin, way);
+    return way;
   }
 
   /** Connects to a proxy itself, through one, or by `direct`. */
@@ -54,11 +67,8 @@ export class Proxies {
   /** An interceptor of undici: hands requests to http:// URLs to the proxy, which is told the whole URL (RFC 9112, 3.2.2). */
   readonly forward: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
     const url = new URL(String(options.origin));
-    const proxy = this.#plain;
-    const hostname = url.hostname.replace(/^\[|\]$/g, '');
-    if (proxy === undefined || url.protocol !== 'http:' || this.#exempt.has(hostname, Number(url.port) || 80)) {
-      return dispatch(options, handler);
-    }
+    const proxy = this.of(url.origin);
+    if (proxy === undefined || url.protocol !== 'http:') return dispatch(options, handler);
     const forwarded = {
       ...options,
       origin: proxy.origin,
@@ -71,7 +81,7 @@ export class Proxies {
       // undici would ask a proxy behind TLS for the certificate of the server.
       servername: proxy.hostname,
     };
-    return dispatch(forwarded, namingProxy(handler, proxy, url.host));
+    return dispatch(forwarded, tellingRefusals(handler, proxy, url.host));
   };
 }
 
@@ -83,9 +93,8 @@ function reach(direct: buildConnector.connector, proxy: HttpProxy, callback: (..
   });
 }
 
-/** Failures and refusals that are the proxy's are told as such. */
-function namingProxy(handler: Dispatcher.DispatchHandler, proxy: HttpProxy, target: string): Dispatcher.DispatchHandler {
-  let answered = false;
+/** Answers that are the proxy's own are told as such. */
+function tellingRefusals(handler: Dispatcher.DispatchHandler, proxy: HttpProxy, target: string): Dispatcher.DispatchHandler {
   return {
     onRequestStart: (controller, context: unknown) => handler.onRequestStart?.(controller, context),
     onResponseStart: (controller, status, headers, message) => {
@@ -94,12 +103,11 @@ function namingProxy(handler: Dispatcher.DispatchHandler, proxy: HttpProxy, targ
         controller.abort(proxy.refusal(status < 500 ? 'unreachable' : 'lost', status, target));
         return;
       }
-      answered = status >= 200;
       handler.onResponseStart?.(controller, status, headers, message);
     },
     onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
     onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
-    onResponseError: (controller, error) => handler.onResponseError?.(controller, answered ? error : proxy.named(error)),
+    onResponseError: (controller, error) => handler.onResponseError?.(controller, error),
   };
 }
 

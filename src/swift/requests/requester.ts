@@ -8,7 +8,6 @@
  * every way out.
  */
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { Priority, PriorityLimiter } from '../../base/priority-limiter.js';
@@ -25,7 +24,7 @@ import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
 import type { AttemptTrace } from './verdict.js';
-import { exchange, header, readText, type Headers, type HttpMethod, type WireAnswer } from './wire.js';
+import { exchange, header, readText, type Headers, type HttpMethod, type RequestDispatcher, type WireAnswer } from './wire.js';
 
 /** Longest error page that is kept for the message. */
 const ERROR_TEXT_BYTES = 16 * 1024;
@@ -82,7 +81,7 @@ export interface StreamedAnswer extends Answer {
 }
 
 export interface RequesterParts {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: RequestDispatcher;
   readonly sessions: SessionKeeper;
   readonly limiter: PriorityLimiter;
   readonly running: RunningRequests;

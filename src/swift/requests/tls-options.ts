@@ -12,9 +12,13 @@ export interface TlsOptions {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** @throws FilestoreError bad-config when a file cannot be read, or is not what it is named as */
+/** @throws FilestoreError bad-config when a file cannot be read, is not what it is named as, or lacks its other half */
 export function tlsOptions(settings: SwiftSettings): TlsOptions {
   const { caFile, clientCertificateFile: certFile, clientKeyFile } = settings;
+  if (certFile === undefined && clientKeyFile !== undefined) {
+    const what = 'client_key (OS_KEY) is set without client_cert (OS_CERT), which it is the key of';
+    throw new FilestoreError('bad-config', `${what}; set both, or neither`);
+  }
   return {
     ...(caFile === undefined ? {} : { ca: [...rootCertificates, readAuthorities(caFile)] }),
     ...(certFile === undefined ? {} : readOwn(certFile, clientKeyFile)),
@@ -50,12 +54,20 @@ function readOwn(certFile: string, keyFile: string | undefined): { cert: string;
   const certError = taken({ cert });
   if (certError !== undefined) throw useless('client certificate', certFile, 'certificate', 'client_cert (OS_CERT)', certError);
   const keyError = taken({ key });
-  const ofKey = 'client_key (OS_KEY)';
-  if (keyError !== undefined) throw useless('client key', keyFile ?? certFile, 'private key without a passphrase', ofKey, keyError);
+  if (keyError !== undefined) throw keyFile === undefined ? keyless(certFile, keyError) : noKey(keyFile, keyError);
   const pairError = taken({ cert, key });
   if (pairError === undefined) return { cert, key };
   const message = `the client key in ${keyFile ?? certFile} does not belong to the certificate in ${certFile}; check client_cert and client_key`;
   throw new FilestoreError('bad-config', message, { cause: pairError });
+}
+
+function noKey(keyFile: string, cause: unknown): FilestoreError {
+  return useless('client key', keyFile, 'private key without a passphrase', 'client_key (OS_KEY)', cause);
+}
+
+function keyless(certFile: string, cause: unknown): FilestoreError {
+  const what = `client_cert (OS_CERT) is set without client_key (OS_KEY), and its file ${certFile} holds no private key without a passphrase (PEM)`;
+  return new FilestoreError('bad-config', `${what}; set client_key`, { cause });
 }
 
 function useless(what: string, path: string, holds: string, option: string, cause: unknown): FilestoreError {

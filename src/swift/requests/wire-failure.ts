@@ -6,9 +6,10 @@ import { tlsFailureOf } from './tls-failure.js';
  * - `refused`: nobody listens; known at once, and nothing was sent
  * - `unreachable`: no connection for another reason; nothing was sent
  * - `untrusted`: the certificate is not believed; nothing was sent
+ * - `malformed`: our request is none that HTTP can carry; nothing was sent, and trying again does not help
  * - `lost`: broken or silent after the request left: it may have been carried out
  */
-export type WireFailureCause = 'refused' | 'unreachable' | 'untrusted' | 'lost';
+export type WireFailureCause = 'refused' | 'unreachable' | 'untrusted' | 'malformed' | 'lost';
 
 export class WireFailure extends Error {
   readonly reason: WireFailureCause;
@@ -44,6 +45,9 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
 };
 
+/** undici's words for a request that it does not take: a header's value with a line break, for one. */
+const MALFORMED: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
+
 const LOST: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed while sending',
@@ -61,6 +65,7 @@ export function wireFailureOf(error: unknown): WireFailure {
   if (unreachable !== undefined) return new WireFailure('unreachable', `${unreachable} (${code})`, error);
   const tls = tlsFailureOf(code, messageOf(error));
   if (tls !== undefined) return new WireFailure(tls.reason, tls.told, error, tls.remedy);
+  if (MALFORMED.has(code)) return new WireFailure('malformed', `the request cannot be sent: ${messageOf(error)} (${code})`, error);
   const lost = LOST[code];
   return new WireFailure('lost', lost === undefined ? `${messageOf(error)}${code === '' ? '' : ` (${code})`}` : `${lost} (${code})`, error);
 }

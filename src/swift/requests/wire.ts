@@ -2,9 +2,16 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { IncomingBody } from './incoming-body.js';
-import { GivenUp, wireFailureOf } from './wire-failure.js';
+import { GivenUp, wireFailureOf, type WireFailure } from './wire-failure.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'COPY';
+
+/** What requests go out by. */
+export interface RequestDispatcher {
+  readonly dispatch: Dispatcher['dispatch'];
+  /** Whom requests to an origin go through; undefined for nobody. */
+  readonly proxyOf?: (origin: string) => { named(error: unknown): WireFailure } | undefined;
+}
 
 export interface WireRequest {
   readonly method: HttpMethod;
@@ -48,26 +55,28 @@ export function stopOf(signal: AbortSignal): Stop {
 
 /**
  * undici's lowest call: no stream is made of an answer unless somebody wants one.
- * @throws WireFailure, or the error of an exchange that was stopped
+ * @throws WireFailure, which names the proxy there is; or GivenUp of an exchange that was stopped, where there is none
  */
-export function exchange(dispatcher: Dispatcher, request: WireRequest): Promise<WireAnswer> {
+export function exchange(dispatcher: RequestDispatcher, request: WireRequest): Promise<WireAnswer> {
   const { stop } = request;
+  const proxy = dispatcher.proxyOf?.(request.origin);
   return new Promise<WireAnswer>((resolve, reject) => {
     const body = new IncomingBody();
     let started: Dispatcher.DispatchController | undefined;
     let answered = false;
+    const fail = (error: unknown): void => {
+      if (proxy !== undefined) error = proxy.named(error);
+      if (answered) body.fail(error);
+      else reject(stop?.aborted === true && error instanceof Error ? error : wireFailureOf(error));
+    };
     // undici holds a request back until it has a connection, and can then not be told to drop it: who stops it does not wait for that.
     const giveUp = (): void => {
       const error = new GivenUp();
-      if (started === undefined) reject(error);
+      if (started === undefined) fail(error);
       else started.abort(error);
     };
     if (stop?.aborted === true) return giveUp();
     if (stop !== undefined) stop.onAbort = giveUp;
-    const fail = (error: unknown): void => {
-      if (answered) body.fail(error);
-      else reject(stop?.aborted === true && error instanceof Error ? error : wireFailureOf(error));
-    };
     const options: Dispatcher.DispatchOptions = {
       origin: request.origin,
       path: request.path,

@@ -204,6 +204,37 @@ void describe('connections', () => {
     }
   });
 
+  void test('a request that HTTP cannot carry fails at once and says why, and Swift is not taken for away', async () => {
+    const keystone = http.createServer((_request, response) => {
+      const url = `http://localhost:${portOf(plain)}/v1/AUTH_a`;
+      const serviceCatalog = [{ type: 'object-store', endpoints: [{ region: 'one', publicURL: url }] }];
+      response.end(JSON.stringify({ access: { token: { id: 'a token with a €' }, serviceCatalog } }));
+    });
+    await new Promise<void>((resolve) => keystone.listen(0, resolve));
+    try {
+      const store = open({ authUrl: `http://localhost:${portOf(keystone)}/v2.0` });
+      const startedMs = Date.now();
+      for (let i = 0; i < 6; i++) {
+        await assert.rejects(store.head('c', 'o'), (error) => {
+          assert.equal(kindOf(error), 'invalid-argument');
+          assert.match(messageOf(error), /^HEAD .*\/c\/o: the request cannot be sent: invalid x-auth-token header .*\(attempt 1\)$/);
+          return true;
+        });
+      }
+      assert.equal(store.health.state, 'closed');
+      assert.ok(Date.now() - startedMs < 5000);
+      const badAgent = createSwiftStore(
+        { ...TEST_SETTINGS, authUrl: `http://localhost:${portOf(plain)}/auth/v1.0`, username: 'u', password: 'p' },
+        { log: new LogGuard().log(), userAgent: 'unit\n1' },
+      );
+      stores.push(badAgent);
+      await assert.rejects(badAgent.login(), { kind: 'bad-config', message: /cannot be sent: invalid user-agent header/ });
+    } finally {
+      keystone.closeAllConnections();
+      keystone.close();
+    }
+  });
+
   void test('IPv6 addresses serve', async (t) => {
     const six = http.createServer(answer);
     try {

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { NoProxy } from '../../../src/swift/requests/no-proxy.js';
@@ -50,7 +52,7 @@ void describe('proxies', () => {
       assert.ok(told.includes(`the HTTP proxy ${typeof server === 'string' ? server : urlOf(server)} `), told);
       assert.match(told, message);
       assert.match(told, /http_proxy/);
-      assert.doesNotMatch(told, /auth_url|\n/);
+      assert.doesNotMatch(told, /auth_url|hidden|\n/);
       return true;
     });
   };
@@ -144,6 +146,49 @@ void describe('proxies', () => {
     }
   });
 
+  void test('a request after the login that times out or is reset names the proxy it went through, and never its password', async () => {
+    let manner: 'silent' | 'reset' | 'stall' = 'silent';
+    const misbehave = (socket: Duplex): void => {
+      if (manner === 'reset') (socket as net.Socket).resetAndDestroy();
+      if (manner === 'stall') socket.write('HTTP/1.1 200 OK\r\nX-Trans-Id: tx\r\nEtag: e\r\nContent-Length: 9\r\n\r\nabc');
+    };
+    const moody = http.createServer((request, response) => {
+      const { host = '' } = request.headers;
+      const session = { 'x-storage-url': `http://${host}/v1/AUTH_a`, 'x-auth-token': 't' };
+      if (request.url?.endsWith('/auth/v1.0') === true) response.writeHead(200, session).end();
+      else misbehave(request.socket);
+    });
+    moody.on('connect', (_request, socket) => {
+      socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.once('data', () => misbehave(socket));
+    });
+    await listen(moody);
+    const url = urlOf(moody).replace('//', '//user:hidden@');
+    const times = { headersTimeoutMs: 20_000, requestTimeoutMs: 400, stallTimeoutMs: 300 };
+    const forwarding = (changed: Partial<SwiftSettings> = {}): SwiftStore =>
+      open({ authUrl: plainUrl(), httpProxy: url, ...times, ...changed });
+    const tunnelling = (changed: Partial<SwiftSettings> = {}): SwiftStore =>
+      open({ token: 't', storageUrl: `https://localhost:${portOf(secure)}/v1/AUTH_a`, httpsProxy: url, ...times, ...changed });
+    try {
+      for (const store of [forwarding(), tunnelling()]) {
+        await failsNaming(store.head('c', 'o'), moody, /no answer within 400 ms; .* had no answer for us until then/);
+      }
+      const early = { headersTimeoutMs: 300, connectTimeoutMs: 300, requestTimeoutMs: 30_000 };
+      await failsNaming(forwarding(early).probe({ timeoutMs: 10_000 }), moody, /or the server behind it failed: no answer in time/);
+      await failsNaming(tunnelling(early).probe({ timeoutMs: 10_000 }), moody, /or the server behind it failed: no connection in time/);
+      manner = 'reset';
+      for (const store of [forwarding(), tunnelling()])
+        await failsNaming(store.probe({ timeoutMs: 10_000 }), moody, /failed: the connection was (reset|closed)/);
+      manner = 'stall';
+      const read = (await forwarding({ requestTimeoutMs: 20_000 }).get('c', 'o')) ?? assert.fail('not there');
+      await failsNaming(text(read.body), moody, /or the server behind it failed: the answer stalled/);
+    } finally {
+      await Promise.all(stores.splice(0).map((store) => store.close()));
+      moody.closeAllConnections();
+      moody.close();
+    }
+  });
+
   void test('a proxy that refuses is told with what it said', async () => {
     let status = 0;
     const refusing = http.createServer((_request, response) => response.writeHead(status).end('<h1>no</h1>'));
@@ -185,6 +230,14 @@ void describe('proxies', () => {
     }
   });
 
+  void test('a host in a block of no_proxy is reached without one', async () => {
+    const authUrl = `http://127.0.0.1:${portOf(plain)}/auth/v1.0`;
+    await open({ authUrl, httpProxy: urlOf(proxy), noProxy: '127.0.0.0/8' }).probe();
+    assert.deepEqual(seen, []);
+    await open({ authUrl, httpProxy: urlOf(proxy), noProxy: '10.0.0.0/8' }).probe();
+    assert.equal(seen.length, 2);
+  });
+
   void test('an IPv6 address in no_proxy is reached without one', async (t) => {
     const six = await listen(http.createServer(answer), '::1').catch(() => undefined);
     if (six === undefined) return t.skip('this machine has no IPv6');
@@ -194,7 +247,7 @@ void describe('proxies', () => {
     six.close();
   });
 
-  void test('no_proxy knows names, what is below them, ports, addresses and the star', () => {
+  void test('no_proxy knows names, what is below them, ports, addresses, blocks of them and the star', () => {
     const matches: [string, string, number, boolean][] = [
       ['swift.test', 'swift.test', 80, true],
       ['swift.test', 'a.SWIFT.test', 80, true],
@@ -209,9 +262,25 @@ void describe('proxies', () => {
       ['[::1]:8080', '::1', 8080, true],
       ['[::1]:8080', '::1', 80, false],
       ['a,*', 'b', 80, true],
+      ['10.0.0.0/8', '10.255.1.2', 80, true],
+      ['10.0.0.0/8', '11.0.0.1', 80, false],
+      ['192.168.7.9/24,x', '192.168.7.1', 443, true],
+      ['10.1.2.3/32', '10.1.2.4', 80, false],
+      ['0.0.0.0/0', '8.8.8.8', 80, true],
+      ['0.0.0.0/0', 'fd00::1', 80, false],
+      ['10.0.0.0/8', '10.example', 80, false],
+      ['fd00::/8', 'fdab::1', 80, true],
+      ['[fd00::]/8', 'fdab::1', 80, true],
+      ['fd00::/8', 'fe80::1', 80, false],
+      ['10.0.0.0/8', '::ffff:10.1.2.3', 80, true],
+      ['no/block', 'no', 80, false],
       ['', 'b', 80, false],
     ];
     for (const [list, host, port, expected] of matches)
       assert.equal(new NoProxy(list).has(host, port), expected, `${list} ${host}:${port}`);
+    for (const list of ['10.0.0.0/33', 'fd00::/129', '10.0.0.0/', '10.0.0.0/255.0.0.0']) {
+      const check = { kind: 'bad-config', message: new RegExp(`^${list} is no block of addresses .*no_proxy`) };
+      assert.throws(() => open({ authUrl: plainUrl(), httpProxy: urlOf(proxy), noProxy: `a ${list}` }), check);
+    }
   });
 });

@@ -110,7 +110,14 @@ void describe('TLS', () => {
     );
     assert.throws(own('garbage.pem', 'valid-key.pem'), tells('bad-config', /garbage\.pem holds no readable certificate .*client_cert/));
     assert.throws(own('valid.pem', 'garbage.pem'), tells('bad-config', /garbage\.pem holds no readable private key .*client_key/));
-    assert.throws(own('valid.pem'), tells('bad-config', /valid\.pem holds no readable private key .*client_key/));
+    assert.throws(
+      own('valid.pem'),
+      tells('bad-config', /client_key \(OS_KEY\), and its file .*valid\.pem holds no private key .*; set client_key$/),
+    );
+    assert.throws(
+      () => open({ clientKeyFile: file('valid-key.pem') }),
+      tells('bad-config', /^client_key \(OS_KEY\) is set without client_cert \(OS_CERT\).*; set both, or neither$/),
+    );
     own('valid.pem', 'valid-key.pem')();
   });
 });
