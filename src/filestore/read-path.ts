@@ -63,7 +63,10 @@ export async function openVerified(db: Database, path: string, requester: Reques
   if (cached !== undefined) return new WholeFile(cached, { ...stat, sizeBytes: cached.sizeBytes }, true);
   if (stat.sizeBytes > db.settings.streamAboveBytes) {
     const fill = db.cache.fill(key, sourcesOf(db, blob), new AbortController().signal);
-    return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
+    const onFailure = (error: unknown): void => {
+      if (kindOf(error) === 'corrupt') db.noteDamaged(blob, messageOf(error));
+    };
+    return new StreamedFile(fill, stat, { timeoutMs: db.settings.readTimeoutMs, isDoubted: db.damaged.has(blob), onFailure });
   }
   db.walk.opened(blob, true);
   const filled = await fillToRead(db, blob, key, requester.signal);
