@@ -85,6 +85,10 @@ export class Download {
     return this.#total.promise;
   }
 
+  get receivedBytes(): number {
+    return this.#partial?.receivedBytes ?? 0;
+  }
+
   /** Few bytes, as soon as they are verified; undefined when the file has to be taken. */
   get verifiedBytes(): Promise<Uint8Array | undefined> {
     this.#areBytesWanted = true;

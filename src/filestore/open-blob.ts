@@ -158,7 +158,7 @@ export class WholeFile extends ReadOnlyFile implements OpenFile {
 
 /** How a download is followed. */
 export interface StreamOptions {
-  /** How long a read waits for bytes. */
+  /** How long a read waits while no bytes come. */
   readonly timeoutMs: number;
   /** Damaged bytes came of it before: none is served until all are here and verified. */
   readonly isDoubted: boolean;
@@ -209,7 +209,7 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
 
   async #part(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     const { timeoutMs, isDoubted } = this.#options;
-    const patience = new Patience(signal, timeoutMs);
+    const patience = new Patience(signal, timeoutMs, () => this.#fill.receivedBytes);
     try {
       if (isDoubted) await Promise.race([this.#arrived, rejectedAt(patience.signal)]);
       return await this.#fill.readPart(offset, length, patience.signal);
