@@ -147,7 +147,9 @@ describe('bad input', () => {
     const mounted = await startMount({ swift, containerPrefix: 'case' });
     try {
       fs.mkdirSync(mounted.file('Shop'));
+      mounted.log.expect(/^WARN database\.refused database=shop reason=".*would share container case-shop with .*Shop.*; choose a name/);
       assert.throws(() => fs.mkdirSync(mounted.file('shop')));
+      assert.ok(mounted.log.has(/^WARN database\.refused/), 'the log says why, and with what to do');
       assert.deepEqual(fs.readdirSync(mounted.path), ['Shop']);
     } finally {
       await mounted.stop();
