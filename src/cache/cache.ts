@@ -41,6 +41,8 @@ export interface Fill {
   readonly whole: Promise<CachedFile>;
   /** The whole object's verified bytes, before its file is written, where they are few and were not here already; else undefined: take `whole`. */
   readonly verifiedBytes: Promise<Uint8Array | undefined>;
+  /** So many have come, to see whether it moves; begins anew with another source. */
+  readonly receivedBytes: number;
   /** Unverified bytes as soon as they are here, for what is above `stream_above` only. Rejects once the end has shown a wrong hash. */
   readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
   /** This reader needs it no more; the last one to leave an unfinished stream lets it end in the background. */

@@ -37,6 +37,10 @@ export class DownloadReader implements Fill {
     return this.#unlessAborted(this.#download.verifiedBytes);
   }
 
+  get receivedBytes(): number {
+    return this.#download.receivedBytes;
+  }
+
   readPart(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#hasLeft && !this.#hasWhole) return Promise.reject(this.#leftError());
     return this.#download.readPart(offset, length, signal);

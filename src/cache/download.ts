@@ -5,8 +5,8 @@
  *   starting ──source answers──► running ──hash right──► done
  *                  ▲ next source    └──hash wrong──┘ (nobody has seen a byte) or failed (somebody has)
  *
- * INVARIANT: `whole` gives out only what hashed to the key. Unverified bytes go to `readPart` alone, and once they turn out wrong every
- * later call rejects with `corrupt`.
+ * INVARIANT: `whole` gives out only what hashed to the key. Unverified bytes go to `readPart` alone, the last of them not before they are verified,
+ * and once they turn out wrong every later call rejects with `corrupt`. Only who reads far ahead of the download gets its last bytes earlier.
  */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -85,6 +85,10 @@ export class Download {
     return this.#total.promise;
   }
 
+  get receivedBytes(): number {
+    return this.#partial?.receivedBytes ?? 0;
+  }
+
   /** Few bytes, as soon as they are verified; undefined when the file has to be taken. */
   get verifiedBytes(): Promise<Uint8Array | undefined> {
     this.#areBytesWanted = true;
@@ -120,6 +124,11 @@ export class Download {
       if (end <= offset) return new Uint8Array(0);
       const received = this.#partial?.receivedBytes ?? 0;
       if (this.#partial !== undefined && end <= received) {
+        // Who reads to the end learns there whether all he read was right.
+        if (end === this.#totalBytes) {
+          await this.#waiters.orAbort(this.finished, signal);
+          continue;
+        }
         this.#wasSeen = true;
         return this.#partial.read(offset, end - offset);
       }

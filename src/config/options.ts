@@ -114,7 +114,7 @@ export const OPTIONS = {
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '30s',
-    help: 'How long a read waits for Swift before EIO.',
+    help: 'How long a read waits, while no bytes come from Swift, before EIO.',
   }),
   negativeTtlMs: option(duration, {
     name: 'negative_ttl',

@@ -30,6 +30,7 @@ import { warnOfLittleRoom } from './descriptor-room.js';
 import { lockDirectory } from './directory-lock.js';
 import { HeldBackLog } from './held-back-log.js';
 import { isInherited, namedMountPoint } from './inherited-mount-point.js';
+import { assertOutside } from './outside-mount-point.js';
 import { filestoreSettings, mountSource } from './part-settings.js';
 import { rememberErrors, type RecentError } from './recent-errors.js';
 import { RunningMount } from './running-mount.js';
@@ -115,6 +116,7 @@ async function compose(
 ): Promise<RunningMount> {
   const { settings, clock, log } = request;
   const mountPoint = await namedMountPoint(request.mountPoint, [controlDirectory(request.host)]);
+  await assertOutside(mountPoint, settings, true);
 
   for (const [directory, option] of lockedDirectories(settings)) {
     const lock = lockDirectory(directory, option);
@@ -193,6 +195,7 @@ async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log
     throw new FilestoreError('busy', `${mountPoint} is mounted already by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
   }
   const path = await canonicalMountPoint(mountPoint);
+  await assertOutside(path, settings, false);
   const deadMounts = await checkMountPoint(path, SUBTYPE);
   const below = deadMounts === 0 ? await lookAt(path) : await lookBelow(path, deadMounts);
   if (settings.origin === undefined && below?.isEmpty === false) {

@@ -5,7 +5,7 @@
  * LOCKS: `locks` by path, held over every request that changes that object in Swift (PUT, DELETE, COPY), so that a deferred one can re-check under
  * the lock what has become of its reason. Nothing that answers from memory takes it.
  */
-import { messageOf } from '../base/errors.js';
+import { kindOf, messageOf } from '../base/errors.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import { joinPath, splitPath } from '../base/names.js';
@@ -258,12 +258,18 @@ export class Database {
     return false;
   }
 
-  async close(): Promise<void> {
+  /**
+   * @param mayAsk whether Swift is to be told that this machine has left
+   * @returns false when Swift did not answer
+   */
+  async close(mayAsk: boolean): Promise<boolean> {
     await this.names.close();
     try {
-      await this.binding.leave();
+      if (mayAsk) await this.binding.leave();
+      return true;
     } catch (error) {
       this.log.debug('container.leave', { reason: messageOf(error) });
+      return kindOf(error) !== 'unavailable';
     }
   }
 }

@@ -23,6 +23,9 @@ const DROP_PAUSE_MS = 2_000;
 const DROP_FIRST_PAUSE_MS = 50;
 /** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
 const LOOK_PAUSE_MS = 1_000;
+/** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
+const CLOSED_AT_ONCE = 4;
+const REFUSED_TOLD = 100;
 
 export class Databases {
   readonly #shared: SharedParts;
@@ -36,6 +39,8 @@ export class Databases {
   readonly #restsUntilMs = new WeakMap<OpenDatabase, number>();
   #isClosed = false;
   readonly #absentUntilMs = new Map<string, number>();
+  /** Names that were refused, and the log says so. */
+  readonly #refused = new Set<string>();
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
@@ -208,6 +213,23 @@ export class Databases {
    * @throws FilestoreError exists, invalid-name, name-too-long; a name that collides with another when lowercased is refused here (ruling 15)
    */
   async mkdir(database: string, requester: Requester): Promise<void> {
+    try {
+      await this.#mkdir(database, requester);
+    } catch (error) {
+      const kind = kindOf(error);
+      if (kind === 'invalid-name' || kind === 'name-too-long') this.#tellRefusal(database, messageOf(error));
+      throw error;
+    }
+  }
+
+  /** Once for a name: who made it sees an errno only, and tries again with each attachment. */
+  #tellRefusal(database: string, reason: string): void {
+    if (this.#refused.has(database) || this.#refused.size >= REFUSED_TOLD) return;
+    this.#refused.add(database);
+    this.#shared.log.warn('database.refused', { database: displayName(database), reason });
+  }
+
+  async #mkdir(database: string, requester: Requester): Promise<void> {
     const { settings } = this.#shared;
     const container = containerName(settings.containerPrefix, database);
     assertNotBeside(container, database);
@@ -246,7 +268,16 @@ export class Databases {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.all().map((opened) => opened.close()));
+    const rest = this.all();
+    let isAnswered = true;
+    const closeOneByOne = async (): Promise<void> => {
+      for (let opened = rest.shift(); opened !== undefined; opened = rest.shift()) {
+        if (!(await opened.close(isAnswered))) isAnswered = false;
+      }
+    };
+    const ended = await Promise.allSettled(Array.from({ length: CLOSED_AT_ONCE }, closeOneByOne));
+    const failed = ended.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */

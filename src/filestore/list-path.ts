@@ -71,9 +71,18 @@ async function freshen(db: Database, directory: string, signal: AbortSignal): Pr
 async function addFromOrigin(db: Database, directory: string, names: Map<string, ListedName>): Promise<void> {
   if (directory !== '' && db.isBuried(directory)) return;
   for (const entry of (await db.origin?.list(directory)) ?? []) {
-    if (directory === '' && entry.name === 'checklist') continue;
+    if (!isShown(joinPath(directory, entry.name), entry.kind)) continue;
     names.set(entry.name, { name: entry.name, kind: entry.kind, stat: undefined });
   }
+}
+
+/**
+ * Markers, temporary names and aliases are this machine's own, and a content name is no directory's: a lookup finds none of them in an origin, and what
+ * is listed and not found stops who removes a tree.
+ */
+function isShown(path: string, entryKind: ListedName['kind']): boolean {
+  const kind = kindOfPath(path);
+  return kind === 'other' || (kind === 'blob' && entryKind === 'file');
 }
 
 function addLocal(db: Database, directory: string, names: Map<string, ListedName>): void {

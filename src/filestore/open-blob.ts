@@ -156,9 +156,19 @@ export class WholeFile extends ReadOnlyFile implements OpenFile {
   }
 }
 
+/** How a download is followed. */
+export interface StreamOptions {
+  /** How long a read waits while no bytes come. */
+  readonly timeoutMs: number;
+  /** Damaged bytes came of it before: none is served until all are here and verified. */
+  readonly isDoubted: boolean;
+  /** Told once of a download that failed. */
+  readonly onFailure: (error: unknown) => void;
+}
+
 /**
- * A blob above `stream_above`, served while it downloads: the one exception to "verified before the first byte". When its end shows a wrong
- * hash, every further read fails and it is not cached.
+ * A blob above `stream_above`, served while it downloads: the one exception to "verified before the first byte". Its last bytes wait for the hash. When
+ * that is wrong, every further read fails, it is not cached, and the next who opens it gets no byte before all are verified.
  */
 export class StreamedFile extends ReadOnlyFile implements OpenFile {
   readonly passthroughFd = undefined;
@@ -166,22 +176,21 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
   readonly streaming = true;
   readonly #fill: Fill;
   readonly #sizeBytes: number;
-  readonly #timeoutMs: number;
+  readonly #options: StreamOptions;
+  readonly #arrived: Promise<void>;
   #whole: CachedFile | undefined;
   #released = false;
 
-  constructor(fill: Fill, stat: Stat, timeoutMs: number) {
+  constructor(fill: Fill, stat: Stat, options: StreamOptions) {
     super(stat);
     this.#fill = fill;
     this.#sizeBytes = stat.sizeBytes;
-    this.#timeoutMs = timeoutMs;
-    fill.whole.then(
-      (file) => {
-        if (this.#released) file.close();
-        else this.#whole = file;
-      },
-      () => undefined, // Readers get the error from their reads.
-    );
+    this.#options = options;
+    this.#arrived = fill.whole.then((file) => {
+      if (this.#released) file.close();
+      else this.#whole = file;
+    });
+    this.#arrived.catch(options.onFailure);
   }
 
   read(offset: number, length: number, signal: AbortSignal): Answer<ReadResult> {
@@ -199,17 +208,27 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
   }
 
   async #part(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
-    const patience = new Patience(signal, this.#timeoutMs);
+    const { timeoutMs, isDoubted } = this.#options;
+    const patience = new Patience(signal, timeoutMs, () => this.#fill.receivedBytes);
     try {
+      if (isDoubted) await Promise.race([this.#arrived, rejectedAt(patience.signal)]);
       return await this.#fill.readPart(offset, length, patience.signal);
     } catch (error) {
       if (patience.isLate && !signal.aborted)
-        throw new FilestoreError('unavailable', `no bytes came within ${this.#timeoutMs} ms (read_timeout)`, { cause: error });
+        throw new FilestoreError('unavailable', `no bytes came within ${timeoutMs} ms (read_timeout)`, { cause: error });
       throw error;
     } finally {
       patience.end();
     }
   }
+}
+
+function rejectedAt(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const onAbort = (): void => reject(new FilestoreError('interrupted', 'given up before all bytes were here'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
 }
 
 /** An object whose hash nobody knows (somebody else's large object): read by ranges, never cached. */

@@ -98,10 +98,12 @@ export class OpenDatabase {
     };
   }
 
-  async close(): Promise<void> {
+  /** As `Database.close`. */
+  async close(mayAsk = true): Promise<boolean> {
     await this.publisher.close();
-    await this.db.close();
+    const isAnswered = await this.db.close(mayAsk);
     await this.db.spool.close();
+    return isAnswered;
   }
 }
 

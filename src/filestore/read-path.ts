@@ -63,7 +63,10 @@ export async function openVerified(db: Database, path: string, requester: Reques
   if (cached !== undefined) return new WholeFile(cached, { ...stat, sizeBytes: cached.sizeBytes }, true);
   if (stat.sizeBytes > db.settings.streamAboveBytes) {
     const fill = db.cache.fill(key, sourcesOf(db, blob), new AbortController().signal);
-    return new StreamedFile(fill, stat, db.settings.readTimeoutMs);
+    const onFailure = (error: unknown): void => {
+      if (kindOf(error) === 'corrupt') db.noteDamaged(blob, messageOf(error));
+    };
+    return new StreamedFile(fill, stat, { timeoutMs: db.settings.readTimeoutMs, isDoubted: db.damaged.has(blob), onFailure });
   }
   db.walk.opened(blob, true);
   const filled = await fillToRead(db, blob, key, requester.signal);
@@ -172,12 +175,15 @@ interface Taking<T> {
 }
 
 async function fillPatiently<T>(db: Database, path: string, key: CacheKey, caller: AbortSignal, taking: Taking<T>): Promise<T> {
-  const patience = new Patience(caller, db.settings.readTimeoutMs);
+  let running: Fill | undefined;
+  const patience = new Patience(caller, db.settings.readTimeoutMs, () => running?.receivedBytes ?? 0);
   let isSecondTry = false;
   let damaged: unknown;
   try {
     for (;;) {
-      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), patience.signal);
+      const giveUp = new AbortController();
+      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), giveUp.signal);
+      running = fill;
       try {
         const taken = await untilAborted(fill, patience.signal, taking);
         db.damaged.delete(path);
@@ -208,6 +214,8 @@ async function fillPatiently<T>(db: Database, path: string, key: CacheKey, calle
         // What was damaged a moment ago is not absent: Swift has set it aside.
         throw readError(path, kindOf(error) === 'not-found' ? (damaged ?? error) : error);
       } finally {
+        // What moves goes on without its reader, whose next try finds it further on; what is silent is begun anew then.
+        if (patience.isLate || (caller.aborted && fill.receivedBytes === 0)) giveUp.abort();
         fill.leave();
       }
     }

@@ -173,6 +173,14 @@ export async function unmountByCommand(command: string, args: readonly string[],
   throw new FilestoreError('not-permitted', `${path} cannot be unmounted: ${outcome.standardError}`);
 }
 
+/** What helps against what fusermount3 said, begun with a semicolon; empty where that is all that can be said. */
+export function remedyOf(said: string, exitCode: number | null): string {
+  if (exitCode === 127) return '; install it: apt-get install fuse3';
+  if (/allow_other/.test(said)) return '; set user_allow_other in /etc/fuse.conf';
+  if (/open \/dev\/fuse: Permission denied/.test(said)) return '; as root: chmod 0666 /dev/fuse, or let root mount (with uid and gid)';
+  return '';
+}
+
 /** fusermount3 (1): options are separated by commas, so those in a name are escaped. */
 async function mountByFusermount(device: FuseDevice, path: string, options: MountOptions): Promise<MountedDevice> {
   const escape = (text: string): string => text.replace(/[\\,]/g, '\\$&');
@@ -191,9 +199,8 @@ async function mountByFusermount(device: FuseDevice, path: string, options: Moun
     const args = ['_FUSE_COMMFD=3', 'fusermount3', '-o', parts.join(','), '--', path];
     const outcome = await runCommand('env', args, COMMAND_MS, [theirs]);
     if (outcome.exitCode !== 0) {
-      const hint = /allow_other/.test(outcome.standardError) ? '; set user_allow_other in /etc/fuse.conf' : '';
-      const install = outcome.exitCode === 127 ? '; install it: apt-get install fuse3' : '';
-      throw new FilestoreError('not-permitted', `${path}: fusermount3 failed: ${outcome.standardError}${hint}${install}`);
+      const said = outcome.standardError;
+      throw new FilestoreError('not-permitted', `${path}: fusermount3 failed: ${said}${remedyOf(said, outcome.exitCode)}`);
     }
     const fd = device.receiveDescriptor(ours);
     if (fd < 0) throw new FilestoreError('unavailable', `${path}: fusermount3 sent no descriptor (errno ${-fd})`);

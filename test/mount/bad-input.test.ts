@@ -107,6 +107,17 @@ describe('bad input', () => {
     }
   });
 
+  it('a spool or cache directory below the mount point is refused, also behind a symbolic link', async () => {
+    fs.symlinkSync(`${directory}/mnt`, `${directory}/link`);
+    const [below, behind] = [`${directory}/mnt/spool`, `${directory}/link/deep/cache`];
+    assertRefused(await mount(['--spool-dir', below]), BAD_CONFIG, /spool_dir \S+\/mnt\/spool lies below the mount point .*--spool-dir/);
+    assertRefused(await mount(['--spool-dir', `${directory}/mnt`]), BAD_CONFIG, /spool_dir \S+ lies below the mount point/);
+    const cache = await runCli(['mount', `${directory}/mnt`, '--spool-dir', `${directory}/spool`, '--cache-dir', behind], swift.env);
+    assertRefused(cache, BAD_CONFIG, /cache_dir \S+\/link\/deep\/cache lies below the mount point .*--cache-dir/);
+    // The log of what was to be a daemon.
+    for (const made of [below, `${directory}/mnt/daemon.log`, `${directory}/link`]) fs.rmSync(made, { recursive: true, force: true });
+  });
+
   it('a busy mount is not unmounted: who holds it is named, and it goes on serving', async () => {
     const mounted = await startMount({ swift, database: 'busy' });
     try {
@@ -136,7 +147,9 @@ describe('bad input', () => {
     const mounted = await startMount({ swift, containerPrefix: 'case' });
     try {
       fs.mkdirSync(mounted.file('Shop'));
+      mounted.log.expect(/^WARN database\.refused database=shop reason=".*would share container case-shop with .*Shop.*; choose a name/);
       assert.throws(() => fs.mkdirSync(mounted.file('shop')));
+      await eventually('the log says why, and with what to do', () => mounted.log.has(/^WARN database\.refused/));
       assert.deepEqual(fs.readdirSync(mounted.path), ['Shop']);
     } finally {
       await mounted.stop();

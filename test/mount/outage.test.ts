@@ -68,6 +68,19 @@ describe('while Swift is gone', () => {
       assert.deepEqual(await fs.readFile(mount.file(remote.name)), remote.content);
     }));
 
+  it('A file that comes slowly is read, however long it takes, as long as bytes come.', () =>
+    withMount('slow', async (mount) => {
+      const remote = makeBlob(3, 2_000_000);
+      await fs.mkdir(mount.file('ab'), { recursive: true });
+      await write(mount, makeBlob(4));
+      await (await swift.client()).put('odoo-slow', remote.name, remote.content);
+      proxy.add({ do: 'slow', method: 'GET', path: new RegExp(remote.sha1), bytesPerSecond: 250_000 });
+      const takenMs = await measured(async () => {
+        assert.deepEqual(await fs.readFile(mount.file(remote.name)), remote.content);
+      });
+      assert.ok(takenMs > 4_000, `well above read_timeout: ${takenMs} ms`);
+    }));
+
   it('a write is acknowledged from the spool at once, survives SIGKILL, and reaches Swift when that is back', () =>
     withMount('writes', async (mount) => {
       await write(mount, makeBlob(10));

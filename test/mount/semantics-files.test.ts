@@ -308,4 +308,30 @@ describe('docs/SEMANTICS.md: files', () => {
     await settled();
     assert.equal(await client.get(container, 'gone.txt'), undefined);
   });
+
+  it('A file that is served while it downloads is not read to its end when its bytes are wrong, and after that not a byte of it is served.', async () => {
+    const blob = makeBlob(164, 5_000_000);
+    const damaged = Buffer.from(blob.content);
+    damaged.writeUInt8(damaged.readUInt8(2_500_000) ^ 1, 2_500_000);
+    const streaming = await startMount({ swift, database: 'streamed', args: ['--stream-above', '1MiB'] });
+    try {
+      streaming.log.expect(/^WARN (?:cache\.fill-wrong-hash|request-failed) /);
+      await fs.mkdir(path.dirname(streaming.file(blob.name)));
+      await fs.writeFile(streaming.file('notes.txt'), 'the container is there');
+      await client.put('odoo-streamed', blob.name, damaged);
+      await eventually('its end is not read', async () =>
+        fs.readFile(streaming.file(blob.name)).then(
+          () => assert.fail('wrong bytes were read to their end'),
+          (error: NodeJS.ErrnoException) => error.code === 'EIO',
+        ),
+      );
+      const handle = await fs.open(streaming.file(blob.name));
+      await assert.rejects(handle.read(Buffer.alloc(10), 0, 10, 0), { code: 'EIO' });
+      await handle.close();
+      await client.put('odoo-streamed', blob.name, blob.content);
+      assert.ok((await fs.readFile(streaming.file(blob.name))).equals(blob.content), 'and it is right as soon as Swift has it');
+    } finally {
+      await streaming.stop();
+    }
+  });
 });

@@ -8,7 +8,7 @@ import type { FillSource } from '../../../src/cache/cache.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { tempDir } from '../../helpers/temp-dir.js';
-import { ABSENT, bytesOfFile, GatedSource, GoodSource, keyOf, open, PATIENT, until } from './caches.js';
+import { ABSENT, bytesOfFile, chunksOf, GatedSource, GoodSource, keyOf, open, PATIENT, until } from './caches.js';
 
 const MIB = 1024 * 1024;
 
@@ -114,6 +114,26 @@ test('Parts are read while the rest is still coming.', async () => {
   assert.deepEqual(Buffer.from(await fill.readPart(0, 10, PATIENT)), blob.content.subarray(0, 10));
   file.close();
   assert.deepEqual(source.asked, [0]);
+  await cache.close();
+});
+
+test('The last bytes wait until all are verified.', async () => {
+  const log = new LogGuard();
+  log.expect(/^WARN cache\.fill-wrong-hash /);
+  const cache = await open(tempDir('cache'), { log: log.log() });
+  const blob = makeBlob(1, MIB);
+  const source = new GatedSource(makeBlob(2, MIB).content);
+  const fill = cache.fill(keyOf(blob), [source], PATIENT);
+  const [body] = [await fill.totalBytes].map(() => source.bodies[0]);
+  // All bytes, and not yet the end of the body, which is when they are looked at.
+  for (const chunk of chunksOf(makeBlob(2, MIB).content)) body?.push(chunk);
+  assert.equal((await fill.readPart(0, MIB - 1, PATIENT)).length, MIB - 1);
+  const end = fill.readPart(MIB - 10, 10, PATIENT);
+  const later = new Promise((resolve) => setTimeout(resolve, 50, 'not yet'));
+  assert.equal(await Promise.race([end, later]), 'not yet');
+  body?.push(null);
+  await assert.rejects(end, { kind: 'corrupt' });
+  fill.leave();
   await cache.close();
 });
 

@@ -26,8 +26,8 @@ const LOSS = /^(ERROR container\.lost|WARN publisher\.bind-refused) /;
 
 class Node {
   readonly lines: string[] = [];
-  /** That a container is lost is told as an error. */
-  isLossAnnounced = false;
+  /** Warnings and errors that are to be told. */
+  announced: RegExp | undefined;
   readonly #store: MemoryStore;
   readonly #directory: string;
   readonly #origin: string | undefined;
@@ -50,7 +50,7 @@ class Node {
   async start(): Promise<this> {
     const log = createLog('debug', (line) => {
       this.lines.push(line);
-      if (/^(WARN|ERROR)/.test(line) && !(this.isLossAnnounced && LOSS.test(line))) assert.fail(line);
+      if (/^(WARN|ERROR)/.test(line) && this.announced?.test(line) !== true) assert.fail(line);
     });
     const settings = { database: undefined, nodes: 'many' as const, lookupWaitMs: 30_000, ...this.#changed };
     const origin: Origin | undefined = this.#origin === undefined ? undefined : await openOrigin(this.#origin);
@@ -168,7 +168,7 @@ describe('a database that another node drops', () => {
     await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
     await b.stop();
     const bringBack = store.takeAway(CONTAINER);
-    b.isLossAnnounced = true;
+    b.announced = LOSS;
     await b.start();
     await eventually('B says so', () => b.lines.some((line) => line.startsWith('ERROR container.lost')), 20_000);
     await new Promise((resolve) => setTimeout(resolve, 2_500));
@@ -384,16 +384,60 @@ describe('databases beside which something else would lie', () => {
     const store = new MemoryStore();
     store.plant('odoo-db_segments', 'x', Buffer.from('segment'));
     const one = await new Node(store, directory, { nodes: 'one' }).start();
-    for (const name of ['a_segments', 'A_Segments', 'b_trash', 'db_segments']) {
+    one.announced = /^WARN database\.refused database=\w+ reason=".* choose a name that does not end in _segments or _trash"/;
+    for (const name of ['a_segments', 'A_Segments', 'b_trash', 'db_segments', 'b_trash']) {
       await assert.rejects(one.client.mkdir(name), /_segments or _trash/, name);
       assert.equal(await one.has(name), false);
     }
+    assert.equal(one.lines.filter((line) => /^WARN/.test(line)).length, 4, 'told once for each name');
     await one.client.mkdir('segments');
     assert.deepEqual(await one.client.readdir(''), ['segments']);
     await one.stop();
     const single = new Node(store, path.join(directory, 'single'), { database: 'a_segments' });
     await assert.rejects(single.start(), /_segments or _trash/);
     clearInterval(awake);
+    removeDir(directory);
+  });
+});
+
+describe('the end of a mount of many databases', () => {
+  const made = async (store: MemoryStore, directory: string): Promise<Node> => {
+    const node = await new Node(store, directory, { nodes: 'one' }).start();
+    for (let n = 0; n < 20; n++) await node.client.mkdir(`db${n}`);
+    await eventually('all have containers', () => (store.counts.createContainer ?? 0) >= 20);
+    store.clearRequests();
+    return node;
+  };
+
+  it('takes every registration back, a few at once, so that none waits its time away behind the others', async () => {
+    const directory = tempDir('many-leave');
+    const store = new MemoryStore();
+    const node = await made(store, directory);
+    let [running, most] = [0, 0];
+    store.before = async ({ method }) => {
+      if (method !== 'updateContainer') return;
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      running--;
+    };
+    await node.stop();
+    assert.equal(store.counts.updateContainer, 20);
+    assert.ok(most <= 4, `${most} at once`);
+    store.before = undefined;
+    for (let n = 0; n < 20; n++) {
+      const info = await store.headContainer(`odoo-db${n}`);
+      assert.deepEqual(Object.keys(info?.metadata ?? {}), ['osf-database']);
+    }
+    removeDir(directory);
+  });
+
+  it('asks no more once Swift has not answered', async () => {
+    const directory = tempDir('many-leave-away');
+    const store = new MemoryStore();
+    const node = await made(store, directory);
+    store.failNext('updateContainer', 'unavailable', 100);
+    await node.stop();
+    assert.ok((store.counts.updateContainer ?? 0) <= 4, String(store.counts.updateContainer));
     removeDir(directory);
   });
 });
