@@ -41,6 +41,16 @@ function textSchema<T>(parse: (text: string) => T | undefined, expected: string)
 
 export const duration = textSchema(parseDurationMs, 'a duration with its unit, such as 400ms, 10s, 5m, 2h or 14d');
 export const size = textSchema(parseSizeBytes, 'a size with its unit, such as 64MiB, 10GB or 512KiB');
+
+/** @param least as a user would write it */
+export function sizeFrom(least: string): TextSchema<number> {
+  const leastBytes = parseSizeBytes(least) ?? 0;
+  return textSchema((value) => {
+    const bytes = parseSizeBytes(value);
+    return bytes !== undefined && bytes >= leastBytes ? bytes : undefined;
+  }, `a size of at least ${least}, with its unit, such as 64MiB`);
+}
+
 export const mode = textSchema(parseMode, 'an octal mode, such as 022');
 export const text = textSchema((value) => (value === '' ? undefined : value), 'a text that is not empty');
 export const anyText = textSchema((value) => value, 'a text');

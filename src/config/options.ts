@@ -3,7 +3,7 @@
  * The key of a row is the name of the value in code (with its unit); `name` is what users write.
  */
 import { dataDirectory, isRoot } from './host.js';
-import { anyText, duration, flag, mode, oneOf, option, path, size, text, url, wholeNumber, type OptionSpec } from './option.js';
+import { anyText, duration, flag, mode, oneOf, option, path, size, sizeFrom, text, url, wholeNumber, type OptionSpec } from './option.js';
 
 const MAX_ID = 4_294_967_294;
 
@@ -49,7 +49,7 @@ export const OPTIONS = {
     takes: 'DIRECTORY',
     fallback: (host) => dataDirectory(host, 'cache'),
     fallbackText: '/var/cache/odoo-swiftfs for root, else ~/.cache/odoo-swiftfs',
-    help: 'Where verified copies of what was read are kept. May be lost at any time.',
+    help: 'Where verified copies of what was read are kept. May be lost at any time; so make it another directory than spool_dir.',
   }),
   cacheBudgetBytes: option(size, {
     name: 'cache_size',
@@ -135,7 +135,7 @@ export const OPTIONS = {
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '30m',
-    help: "With nodes: many, how long the delete of a file that Odoo's newest garbage collector renamed to .__gc waits, and is then checked again. Not below Odoo's own half hour.",
+    help: "With nodes: many, how long the delete of a file that Odoo's newest garbage collector renamed to .__gc waits, and is then checked again. Odoo's own half hour is the least that is safe beside other machines.",
   }),
   deleteRetentionMs: option(duration, {
     name: 'delete_retention',
@@ -430,12 +430,12 @@ export const OPTIONS = {
     takes: 'NAME',
     help: "Storage policy of new containers. Unset: the cluster's default.",
   }),
-  segmentBytes: option(size, {
+  segmentBytes: option(sizeFrom('1MiB'), {
     name: 'segment_size',
     group: 'connection to Swift',
     takes: 'SIZE',
     fallback: '1GiB',
-    help: "Size of the segments of files above the cluster's max_file_size.",
+    help: "Size of the segments of files above the cluster's max_file_size; 1MiB at the least.",
   }),
   httpProxy: option(url, {
     name: 'http_proxy',

@@ -1,6 +1,7 @@
 /**
  * The daemon's own directories may not lie below its mount point: once it is mounted each access to them would be a request to the daemon
- * itself, which waits for it and can answer nothing any more. Not even SIGKILL ends that, only the kernel's own abort of the connection.
+ * itself, which waits for it and can answer nothing any more. Not even SIGKILL ends that, only the kernel's own abort of the connection. Nor may they
+ * lie in the origin, where they would be taken for databases.
  */
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -14,17 +15,22 @@ import type { Settings } from '../config/options.js';
  * @throws FilestoreError bad-config
  */
 export async function assertOutside(mountPoint: string, settings: Settings, isThere: boolean): Promise<void> {
+  const { origin } = settings;
   const own = [
     ['spool_dir', settings.spoolDirectory],
     ['cache_dir', settings.cacheDirectory],
+    ['log_file', settings.logFile],
   ] as const;
   for (const [option, directory] of own) {
-    if (isAtOrBelow(resolve(directory), mountPoint) || (!isThere && isAtOrBelow(await realPathOf(resolve(directory)), mountPoint))) {
-      throw new FilestoreError(
-        'bad-config',
-        `${option} ${directory} lies below the mount point ${mountPoint}, which would hide it from the daemon itself; name a directory outside, as with --${option.replace('_', '-')} /var/lib/odoo-swiftfs`,
-      );
-    }
+    if (directory === undefined) continue;
+    const refuse = (what: string): never => {
+      const example = `--${option.replace('_', '-')} /var/lib/odoo-swiftfs${option === 'log_file' ? '/daemon.log' : ''}`;
+      throw new FilestoreError('bad-config', `${option} ${directory} lies below ${what}; name a place outside, as with ${example}`);
+    };
+    const path = isThere ? undefined : await realPathOf(resolve(directory));
+    const isBelow = (place: string): boolean => isAtOrBelow(resolve(directory), place) || (path !== undefined && isAtOrBelow(path, place));
+    if (isBelow(mountPoint)) refuse(`the mount point ${mountPoint}, which would hide it from the daemon itself`);
+    if (origin !== undefined && isBelow(resolve(origin))) refuse(`the origin ${origin}, where it would be taken for a database`);
   }
 }
 

@@ -26,6 +26,8 @@ const LOOK_PAUSE_MS = 1_000;
 /** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
 const CLOSED_AT_ONCE = 4;
 const REFUSED_TOLD = 100;
+/** Of an origin that is a file system of its own: the file system's, and no database. */
+const LOST_AND_FOUND = 'lost+found';
 
 export class Databases {
   readonly #shared: SharedParts;
@@ -143,7 +145,8 @@ export class Databases {
 
   async #find(database: string, requester: Requester): Promise<OpenDatabase | undefined> {
     const open = this.#open.get(database);
-    if (!this.#isOriginHidden(open) && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
+    const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(open);
+    if (isShown && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
     let container: string;
     try {
       container = containerName(this.#shared.settings.containerPrefix, database);
@@ -196,7 +199,8 @@ export class Databases {
     await this.#lookAtAll();
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
-      if (entry.kind === 'directory' && !this.#isOriginHidden(this.#open.get(entry.name))) names.add(entry.name);
+      if (entry.kind !== 'directory' || entry.name === LOST_AND_FOUND) continue;
+      if (!this.#isOriginHidden(this.#open.get(entry.name))) names.add(entry.name);
     }
     return names;
   }

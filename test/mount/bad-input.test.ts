@@ -107,15 +107,18 @@ describe('bad input', () => {
     }
   });
 
-  it('a spool or cache directory below the mount point is refused, also behind a symbolic link', async () => {
+  it('a spool or cache directory below the mount point or in the origin is refused, also behind a symbolic link', async () => {
     fs.symlinkSync(`${directory}/mnt`, `${directory}/link`);
     const [below, behind] = [`${directory}/mnt/spool`, `${directory}/link/deep/cache`];
     assertRefused(await mount(['--spool-dir', below]), BAD_CONFIG, /spool_dir \S+\/mnt\/spool lies below the mount point .*--spool-dir/);
     assertRefused(await mount(['--spool-dir', `${directory}/mnt`]), BAD_CONFIG, /spool_dir \S+ lies below the mount point/);
     const cache = await runCli(['mount', `${directory}/mnt`, '--spool-dir', `${directory}/spool`, '--cache-dir', behind], swift.env);
     assertRefused(cache, BAD_CONFIG, /cache_dir \S+\/link\/deep\/cache lies below the mount point .*--cache-dir/);
+    const origin = ['--spool-dir', `${directory}/origin/spool`, '--origin', `${directory}/origin`];
+    assertRefused(await mount(origin), BAD_CONFIG, /spool_dir \S+ lies below the origin .*taken for a database/);
     // The log of what was to be a daemon.
-    for (const made of [below, `${directory}/mnt/daemon.log`, `${directory}/link`]) fs.rmSync(made, { recursive: true, force: true });
+    for (const made of [below, `${directory}/mnt/daemon.log`, `${directory}/link`, `${directory}/origin`])
+      fs.rmSync(made, { recursive: true, force: true });
   });
 
   it('a busy mount is not unmounted: who holds it is named, and it goes on serving', async () => {

@@ -234,10 +234,14 @@ describe('docs/SEMANTICS.md: the original directory', () => {
     // A directory of a content name too: no file of Odoo's.
     await fs.mkdir(path.join(shard, blob.sha1.slice(0, 39) + (blob.sha1.endsWith('0') ? '1' : '0')), { recursive: true });
     await fs.writeFile(below, blob.content);
+    // Of the file system that the origin is.
+    await fs.mkdir(path.join(dir, 'lost+found'));
     const left = ['upload/tmp1', `${blob.name}.__new`, `${blob.name}.__gc`, `${path.dirname(blob.name)}/.${blob.sha1}.AbC123`];
     for (const name of left) await fs.writeFile(path.join(dir, 'db', name), blob.content.subarray(0, 100));
     const mount = await startMount({ swift, containerPrefix: 'left', origin: dir });
     try {
+      assert.deepEqual(await fs.readdir(mount.path), ['db']);
+      await assert.rejects(fs.stat(mount.file('lost+found')), { code: 'ENOENT' });
       assert.deepEqual(await fs.readdir(path.dirname(mount.file('db', blob.name))), [blob.sha1]);
       await runOk('python3', ['-c', 'import shutil, sys; shutil.rmtree(sys.argv[1])', mount.file('db')]);
       await assert.rejects(fs.stat(mount.file('db')), { code: 'ENOENT' });
