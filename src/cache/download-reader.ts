@@ -1,5 +1,6 @@
 /** One reader's part in a download: it leaves when it says so, when its signal fires, or with the file it waited for. */
 import { FilestoreError } from '../base/errors.js';
+import { untilAborted } from '../base/until-aborted.js';
 import type { CachedFile, Fill } from './cache.js';
 import type { Download } from './download.js';
 
@@ -59,14 +60,7 @@ export class DownloadReader implements Fill {
   }
 
   async #unlessAborted<T>(awaited: Promise<T>): Promise<T> {
-    const value = await new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => {
-        reject(this.#leftError());
-      };
-      if (this.#signal.aborted) onAbort();
-      else this.#signal.addEventListener('abort', onAbort, { once: true });
-      awaited.finally(() => this.#signal.removeEventListener('abort', onAbort)).then(resolve, reject);
-    });
+    const value = await untilAborted(awaited, this.#signal, () => this.#leftError());
     if (this.#hasLeft) throw this.#leftError();
     return value;
   }

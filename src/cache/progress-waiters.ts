@@ -1,5 +1,6 @@
 /** Those who wait for a download to come so far. A wake-up says "look again", not "it is there". */
 import { FilestoreError } from '../base/errors.js';
+import { untilAborted } from '../base/until-aborted.js';
 
 interface Waiter {
   readonly bytes: number;
@@ -23,14 +24,7 @@ export class ProgressWaiters {
 
   /** Stops waiting when the signal fires; what was waited for goes on. @throws FilestoreError interrupted */
   orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => {
-        reject(new FilestoreError('interrupted', 'given up while waiting for a download'));
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-      work.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
-    });
+    return untilAborted(work, signal, () => new FilestoreError('interrupted', 'given up while waiting for a download'));
   }
 
   wake(bytes: number): void {

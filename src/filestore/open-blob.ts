@@ -3,6 +3,7 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { Patience } from '../base/patience.js';
 import type { ReadResult } from '../base/read-result.js';
+import { untilAborted } from '../base/until-aborted.js';
 import type { CachedFile, Fill, HeldFile } from '../cache/cache.js';
 import type { OpenFile, Stat } from './filestore.js';
 
@@ -211,7 +212,8 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     const { timeoutMs, isDoubted } = this.#options;
     const patience = new Patience(signal, timeoutMs, () => this.#fill.receivedBytes);
     try {
-      if (isDoubted) await Promise.race([this.#arrived, rejectedAt(patience.signal)]);
+      if (isDoubted)
+        await untilAborted(this.#arrived, patience.signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
       return await this.#fill.readPart(offset, length, patience.signal);
     } catch (error) {
       if (patience.isLate && !signal.aborted)
@@ -221,14 +223,6 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
       patience.end();
     }
   }
-}
-
-function rejectedAt(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const onAbort = (): void => reject(new FilestoreError('interrupted', 'given up before all bytes were here'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
 }
 
 /** An object whose hash nobody knows (somebody else's large object): read by ranges, never cached. */

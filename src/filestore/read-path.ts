@@ -11,6 +11,7 @@ import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import { Patience } from '../base/patience.js';
 import type { Priority } from '../base/priority-limiter.js';
+import { untilAborted } from '../base/until-aborted.js';
 import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
 import type { ObjectRead } from '../store/object-store.js';
@@ -185,7 +186,7 @@ async function fillPatiently<T>(db: Database, path: string, key: CacheKey, calle
       const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), giveUp.signal);
       running = fill;
       try {
-        const taken = await untilAborted(fill, patience.signal, taking);
+        const taken = await takeInTime(fill, patience.signal, taking);
         db.damaged.delete(path);
         return taken;
       } catch (error) {
@@ -249,26 +250,14 @@ async function pause(db: Database, signal: AbortSignal, pauseMs: number): Promis
 }
 
 /** A fill is shared; this reader's patience is its own. */
-function untilAborted<T>(fill: Fill, signal: AbortSignal, { take, close }: Taking<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    let gone = false;
-    const onAbort = (): void => {
-      gone = true;
-      reject(new FilestoreError('unavailable', 'no answer in time'));
-    };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    take(fill)
-      .then((taken) => {
-        if (gone) close(taken);
-        else resolve(taken);
-      })
-      .catch((error: unknown) => reject(error instanceof Error ? error : new Error(messageOf(error))))
-      .finally(() => signal.removeEventListener('abort', onAbort));
-  });
+async function takeInTime<T>(fill: Fill, signal: AbortSignal, { take, close }: Taking<T>): Promise<T> {
+  const taken = take(fill);
+  try {
+    return await untilAborted(taken, signal, () => new FilestoreError('unavailable', 'no answer in time'));
+  } catch (error) {
+    if (signal.aborted) taken.then(close, () => undefined);
+    throw error;
+  }
 }
 
 /** The bytes of a file that is not content-named, as it is now. @throws not-found, unavailable, corrupt */
