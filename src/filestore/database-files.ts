@@ -26,7 +26,7 @@ export class DatabaseFiles {
   }
 
   list(path: string, requester: Requester): Answer<readonly ListedName[]> {
-    return list(this.db, path, requester.signal);
+    return list(this.db, path, requester);
   }
 
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {

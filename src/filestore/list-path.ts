@@ -9,17 +9,17 @@ import { displayName, joinPath } from '../base/names.js';
 import { refreshBelow } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
-import type { ListedName, Stat } from './filestore.js';
+import type { ListedName, Requester, Stat } from './filestore.js';
 import { kindOfPath } from './path-kind.js';
 
 /** How long a listing of the whole container is good enough to name the shards. New names are found by lookup in any case. */
 const ROOT_LISTING_MS = 600_000;
 
 /** Answered in the same turn of the loop where nobody has to be asked. */
-export function list(db: Database, directory: string, signal: AbortSignal): Answer<readonly ListedName[]> {
+export function list(db: Database, directory: string, requester: Requester): Answer<readonly ListedName[]> {
   if (kindOfPath(directory) === 'marker') return db.local.list(directory);
   if (db.origin === undefined && isFresh(db, directory)) return laidOver(db, directory, new Map());
-  return askAndList(db, directory, signal);
+  return askAndList(db, directory, requester.signal);
 }
 
 async function askAndList(db: Database, directory: string, signal: AbortSignal): Promise<readonly ListedName[]> {

@@ -257,10 +257,9 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
     return andThen(this.#place(path, requester), (place) => (place === undefined ? undefined : place.files.lookup(place.path, requester)));
   }
 
-  async list(path: string, requester: Requester): Promise<readonly ListedName[]> {
-    if (path === '') return [...(await this.#databases.names())].map((name) => ({ name, kind: 'directory', stat: undefined }));
-    const place = await this.#existing(path, requester);
-    return place.files.list(place.path, requester);
+  list(path: string, requester: Requester): Answer<readonly ListedName[]> {
+    if (path === '') return this.#listRoot();
+    return andThen(this.#existing(path, requester), (place) => place.files.list(place.path, requester));
   }
 
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
@@ -307,6 +306,10 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
 
   truncate(path: string, sizeBytes: number, requester: Requester): Answer<void> {
     return andThen(this.#existing(path, requester), (place) => place.files.truncate(place.path, sizeBytes, requester));
+  }
+
+  async #listRoot(): Promise<readonly ListedName[]> {
+    return [...(await this.#databases.names())].map((name) => ({ name, kind: 'directory', stat: undefined }));
   }
 
   #rootStat(): Stat {
