@@ -5,8 +5,8 @@ import { assertName, contentSha1, displayName, objectNameOf, splitPath } from '.
 import { ContentWriter } from './content-writer.js';
 import type { Database } from './database.js';
 import { mkdir, rmdir, unlink } from './delete-path.js';
-import type { ListedName, OpenFile, OpenMode, Requester, Stat } from './filestore.js';
-import { list } from './list-path.js';
+import type { OpenFile, OpenMode, Requester, Stat, TakeNames } from './filestore.js';
+import { prepareList } from './list-path.js';
 import { LiveFile } from './live-file.js';
 import { lookup } from './lookup-path.js';
 import { noteMarker } from './markers.js';
@@ -25,8 +25,8 @@ export class DatabaseFiles {
     return lookup(this.db, path, requester);
   }
 
-  list(path: string, requester: Requester): Answer<readonly ListedName[]> {
-    return list(this.db, path, requester.signal);
+  list(path: string, requester: Requester): Answer<TakeNames> {
+    return prepareList(this.db, path, requester);
   }
 
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {

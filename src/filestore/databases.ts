@@ -257,7 +257,7 @@ export class Databases {
   async rmdir(database: string, requester: Requester): Promise<void> {
     const opened = await this.find(database, requester);
     if (opened === undefined) throw new FilestoreError('not-found', `no database "${displayName(database)}"`);
-    const names = await list(opened.db, '', requester.signal);
+    const names = await list(opened.db, '', requester);
     for (const { name, kind } of names) {
       if (kind === 'file') throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
       // A directory that only a lagging listing still shows: rmdir asks for each of its names.

@@ -139,7 +139,7 @@ export async function rmdir(db: Database, path: string, requester: Requester): P
   const stat = await lookup(db, path, requester);
   if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   if (stat.kind !== 'directory') throw new FilestoreError('not-directory', `${displayName(path)} is a file`);
-  const names = await list(db, path, requester.signal);
+  const names = await list(db, path, requester);
   // A listing of Swift may show a name that is gone already: ask for each before "not empty" is said, unless it is plainly ours.
   for (const { name } of names) {
     if ((await lookup(db, joinPath(path, name), requester)) !== undefined)

@@ -27,6 +27,9 @@ export interface ListedName {
   readonly stat: Stat | undefined;
 }
 
+/** Takes the names of a directory as they are. To be called once, in the turn of the loop in which it was got; throws nothing. */
+export type TakeNames = () => readonly ListedName[];
+
 /** An open file. Its calls may overlap; `release` comes last. */
 export interface OpenFile {
   /** Exact at any moment, also after the name is gone. */
@@ -73,8 +76,11 @@ export interface Filestore {
    * @throws FilestoreError unavailable when nobody can tell
    */
   lookup(path: string, requester: Requester): Answer<Stat | undefined>;
-  /** All names of a directory. @throws not-found, not-directory, unavailable */
-  list(path: string, requester: Requester): Answer<readonly ListedName[]>;
+  /**
+   * All names of a directory, when nobody has to be asked for them any more: {@link TakeNames} takes them.
+   * @throws not-found, not-directory, unavailable
+   */
+  list(path: string, requester: Requester): Answer<TakeNames>;
   /** Opens what exists. @throws not-found, is-directory, unavailable, corrupt */
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile>;
   /** Makes a new file and opens it; an existing name throws `exists` when `exclusive`, else opens it emptied. */

@@ -9,24 +9,33 @@ import { displayName, joinPath } from '../base/names.js';
 import { refreshBelow } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
-import type { ListedName, Stat } from './filestore.js';
+import type { ListedName, Requester, Stat, TakeNames } from './filestore.js';
 import { kindOfPath } from './path-kind.js';
 
 /** How long a listing of the whole container is good enough to name the shards. New names are found by lookup in any case. */
 const ROOT_LISTING_MS = 600_000;
 
-/** Answered in the same turn of the loop where nobody has to be asked. */
-export function list(db: Database, directory: string, signal: AbortSignal): Answer<readonly ListedName[]> {
-  if (kindOfPath(directory) === 'marker') return db.local.list(directory);
-  if (db.origin === undefined && isFresh(db, directory)) return laidOver(db, directory, new Map());
-  return askAndList(db, directory, signal);
+export async function list(db: Database, directory: string, requester: Requester): Promise<readonly ListedName[]> {
+  return (await prepareList(db, directory, requester))();
 }
 
-async function askAndList(db: Database, directory: string, signal: AbortSignal): Promise<readonly ListedName[]> {
+/** Answered in the same turn of the loop where nobody has to be asked; the names are then only put together when they are taken. */
+export function prepareList(db: Database, directory: string, requester: Requester): Answer<TakeNames> {
+  if (kindOfPath(directory) === 'marker') return taken(db.local.list(directory));
+  if (db.origin === undefined && isFresh(db, directory)) return () => laidOver(db, directory, new Map());
+  return askAndList(db, directory, requester.signal);
+}
+
+async function askAndList(db: Database, directory: string, signal: AbortSignal): Promise<TakeNames> {
   if (!isFresh(db, directory)) await freshen(db, directory, signal);
   const names = new Map<string, ListedName>();
   await addFromOrigin(db, directory, names);
-  return laidOver(db, directory, names);
+  // At once: whoever waits for this gets it some turns later, when the directory may have another name.
+  return taken(laidOver(db, directory, names));
+}
+
+function taken(names: readonly ListedName[]): TakeNames {
+  return () => names;
 }
 
 /** @param names what an origin has */
@@ -97,7 +106,7 @@ function addLocal(db: Database, directory: string, names: Map<string, ListedName
     else if (!hidesDeeper && !names.has(name)) names.set(name, { name, kind: 'directory', stat: undefined });
   };
   // A directory that is noted is there for as long as a lookup of its name would say.
-  for (const path of db.spool.directories.keys()) add(path, 'directory', () => db.directoryStat(path));
+  for (const path of db.spool.directories.keys()) if (path.startsWith(prefix)) add(path, 'directory', () => db.directoryStat(path));
   for (const [path, pending] of db.spool.pending) {
     if (db.aliased.has(path)) continue;
     add(path, 'file', kindOfPath(path) === 'blob' ? () => db.blobStat(pending.sizeBytes) : undefined);

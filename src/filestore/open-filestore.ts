@@ -10,7 +10,7 @@ import { ContainerLost } from './container-lost.js';
 import { DatabaseFiles } from './database-files.js';
 import { Databases } from './databases.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './filestore-options.js';
-import type { ListedName, OpenFile, OpenMode, Requester, Stat, Usage } from './filestore.js';
+import type { OpenFile, OpenMode, Requester, Stat, TakeNames, Usage } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { identify } from './own-registration.js';
 import { assertNotBeside, containerName } from './container-name.js';
@@ -175,7 +175,7 @@ class SingleFilestore extends BaseFilestore implements RunningFilestore {
     return this.#files.lookup(path, requester);
   }
 
-  list(path: string, requester: Requester): Answer<readonly ListedName[]> {
+  list(path: string, requester: Requester): Answer<TakeNames> {
     return this.#files.list(path, requester);
   }
 
@@ -257,10 +257,9 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
     return andThen(this.#place(path, requester), (place) => (place === undefined ? undefined : place.files.lookup(place.path, requester)));
   }
 
-  async list(path: string, requester: Requester): Promise<readonly ListedName[]> {
-    if (path === '') return [...(await this.#databases.names())].map((name) => ({ name, kind: 'directory', stat: undefined }));
-    const place = await this.#existing(path, requester);
-    return place.files.list(place.path, requester);
+  list(path: string, requester: Requester): Answer<TakeNames> {
+    if (path === '') return this.#listRoot();
+    return andThen(this.#existing(path, requester), (place) => place.files.list(place.path, requester));
   }
 
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
@@ -307,6 +306,11 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
 
   truncate(path: string, sizeBytes: number, requester: Requester): Answer<void> {
     return andThen(this.#existing(path, requester), (place) => place.files.truncate(place.path, sizeBytes, requester));
+  }
+
+  async #listRoot(): Promise<TakeNames> {
+    const names = [...(await this.#databases.names())].map((name) => ({ name, kind: 'directory' as const, stat: undefined }));
+    return () => names;
   }
 
   #rootStat(): Stat {

@@ -76,9 +76,8 @@ function moveLive(db: Database, from: string, to: string): void {
 }
 
 async function renameDirectory(db: Database, from: string, to: string, targetExists: boolean, requester: Requester): Promise<void> {
-  if ((await list(db, from, requester.signal)).length > 0) throw crossDevice(from, to);
-  if (targetExists && (await list(db, to, requester.signal)).length > 0)
-    throw new FilestoreError('not-empty', `${displayName(to)} is not empty`);
+  if ((await list(db, from, requester)).length > 0) throw crossDevice(from, to);
+  if (targetExists && (await list(db, to, requester)).length > 0) throw new FilestoreError('not-empty', `${displayName(to)} is not empty`);
   if ((await db.origin?.stat(from)) !== undefined) throw crossDevice(from, to);
   db.spool.renameDirectory(from, to);
   db.absence.end(to);

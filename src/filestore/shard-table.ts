@@ -7,7 +7,6 @@
 const KEY_BYTES = 20;
 const FREE = 0;
 const REMOVED = 1;
-const HEX = '0123456789abcdef';
 
 function nibble(code: number): number {
   return code < 58 ? code - 48 : code - 87;
@@ -21,7 +20,7 @@ export interface TableEntry {
 
 export class ShardTable {
   #capacity = 16;
-  #keys = new Uint8Array(16 * KEY_BYTES);
+  #keys = Buffer.alloc(16 * KEY_BYTES);
   #sizes = new Float64Array(16);
   #checked = new Uint32Array(16);
   #used = 0;
@@ -109,12 +108,7 @@ export class ShardTable {
   }
 
   #name(slot: number): string {
-    let name = '';
-    for (let i = slot * KEY_BYTES, end = i + KEY_BYTES; i < end; i++) {
-      const byte = this.#keys[i] ?? 0;
-      name += (HEX[byte >> 4] ?? '') + (HEX[byte & 15] ?? '');
-    }
-    return name;
+    return this.#keys.toString('hex', slot * KEY_BYTES, (slot + 1) * KEY_BYTES);
   }
 
   /** Leaves the key's bytes in `#key`. @returns its slot or -1 */
@@ -153,7 +147,7 @@ export class ShardTable {
     const wanted = this.#key.slice();
     const [keys, sizes, checked, before] = [this.#keys, this.#sizes, this.#checked, this.#capacity];
     this.#capacity = capacity;
-    this.#keys = new Uint8Array(this.#capacity * KEY_BYTES);
+    this.#keys = Buffer.alloc(this.#capacity * KEY_BYTES);
     this.#sizes = new Float64Array(this.#capacity);
     this.#checked = new Uint32Array(this.#capacity);
     this.#used = this.#count;

@@ -5,7 +5,7 @@
  * INVARIANT: every answer of `lookup`, `mkdir`, `mknod`, `create` and every entry of `readdirplus` that reached the kernel counts one
  * lookup of its inode; `forget` takes them back. A driver that could not deliver an answer takes its lookup back at once.
  */
-import type { Answer } from '../base/maybe-promise.js';
+import { andThen, type Answer } from '../base/maybe-promise.js';
 import type { ReadResult } from '../base/read-result.js';
 
 export const ROOT_INO = 1;
@@ -127,6 +127,11 @@ export interface FileSystem {
   rename(caller: Caller, parent: number, name: string, newParent: number, newName: string, options: { noReplace: boolean }): Answer<void>;
 
   opendir(caller: Caller, ino: number): Answer<number>;
+  /**
+   * The driver calls it when the answer of `opendir` has left, in the same turn of the loop: what a listing costs is spent while the client is
+   * on its way to its first `readdir`. Throws nothing.
+   */
+  takeNames(handle: number): void;
   /** Entries from `cookie` on (0 = start), '.' and '..' first; about as many as fit `lengthHintBytes`. Empty at the end. */
   readdir(caller: Caller, ino: number, handle: number, cookie: number, lengthHintBytes: number): Answer<readonly DirectoryEntry[]>;
   /**
@@ -136,4 +141,12 @@ export interface FileSystem {
   lookupListed(parent: number, entry: DirectoryEntry): Entry | undefined;
   releasedir(ino: number, handle: number): void;
   statfs(caller: Caller, ino: number): Answer<FileSystemStatistics>;
+}
+
+/** For who gets its answers without a transport between. */
+export function opendir(fileSystem: FileSystem, caller: Caller, ino: number): Answer<number> {
+  return andThen(fileSystem.opendir(caller, ino), (handle) => {
+    fileSystem.takeNames(handle);
+    return handle;
+  });
 }

@@ -6,7 +6,7 @@
 import { FilestoreError, unreachable } from '../base/errors.js';
 import { displayName, splitPath } from '../base/names.js';
 import type { Attributes, DirectoryEntry, FileSystemStatistics, OpenFlags, SetAttributes } from './file-system.js';
-import { ROOT_INO } from './file-system.js';
+import { opendir, ROOT_INO } from './file-system.js';
 import { MemoryDirectory, MemoryFile } from './memory-handles.js';
 import type { Identity, RequestRunner } from './memory-requests.js';
 
@@ -161,7 +161,7 @@ export class MemoryClient {
   opendir(path: string): Promise<MemoryDirectory> {
     return this.#at(path, async (found) => {
       if (found.attributes.kind !== 'directory') throw new FilestoreError('not-directory', `${displayName(path)} is not a directory`);
-      const handle = await this.#runner.ask('opendir', this.#who, (fs, caller) => fs.opendir(caller, found.ino));
+      const handle = await this.#runner.ask('opendir', this.#who, (fs, caller) => opendir(fs, caller, found.ino));
       return new MemoryDirectory(this.#runner, this.#who, found.ino, handle);
     });
   }

@@ -20,13 +20,16 @@ export interface Negotiated {
   readonly hasPassthrough: boolean;
 }
 
-/** HANDLE_KILLPRIV, EXPLICIT_INVAL_DATA, POSIX_LOCKS and WRITEBACK_CACHE are left out on purpose: native-notes/kernel-protocol.md. */
+/**
+ * Without READDIRPLUS_AUTO each read of a directory is a READDIRPLUS. With it only the first is, until a name is looked up: who reads all names
+ * of a directory before it asks for the first (tar, du, ls -l) had to look up one by one what did not fit the first reply.
+ * HANDLE_KILLPRIV, EXPLICIT_INVAL_DATA, POSIX_LOCKS and WRITEBACK_CACHE are left out on purpose: native-notes/kernel-protocol.md.
+ */
 const WANTED =
   INIT.ASYNC_READ |
   INIT.ATOMIC_O_TRUNC |
   INIT.BIG_WRITES |
   INIT.DO_READDIRPLUS |
-  INIT.READDIRPLUS_AUTO |
   INIT.ASYNC_DIO |
   INIT.PARALLEL_DIROPS |
   INIT.MAX_PAGES |

@@ -10,7 +10,7 @@ import { FilestoreError } from '../base/errors.js';
 import { fromUtf8, splitPath } from '../base/names.js';
 import type { ReadResult } from '../base/read-result.js';
 import type { Attributes, Caller, FileSystem, SetAttributes } from './file-system.js';
-import { ROOT_INO } from './file-system.js';
+import { opendir, ROOT_INO } from './file-system.js';
 import type { NativeStat, NativeStatfs } from './fuse-native-module.js';
 import { O, S_IFDIR, S_IFREG } from './protocol.js';
 
@@ -56,7 +56,7 @@ export class PathOperations {
 
   async readdir(caller: Caller, path: string): Promise<string[]> {
     return this.#at(caller, path, async (ino) => {
-      const handle = await this.#fs.opendir(caller, ino);
+      const handle = await opendir(this.#fs, caller, ino);
       try {
         const names: string[] = [];
         let cookie = 0;

@@ -74,7 +74,9 @@ function counted(session: Session, ino: number, result: number): number {
 export const OPENED_DIRECTORY: ReplyShape<number> = {
   send: (session, call, handle) => {
     session.out.opened(4, handle, 0, 0);
-    return session.sendPayload(call, OPEN_OUT_BYTES);
+    const result = session.sendPayload(call, OPEN_OUT_BYTES);
+    if (result === 0) session.fileSystem.takeNames(handle);
+    return result;
   },
   undo: (session, call, handle) => session.fileSystem.releasedir(call.ino, handle),
 };

@@ -118,8 +118,10 @@ export class ReplyBuffer {
     words[at + 5] = entry.kind === 'directory' ? DT_DIRECTORY : DT_FILE;
     const nameAt = (at << 2) + DIRENT_BYTES;
     const end = offset + ReplyBuffer.direntBytes(entry, known !== undefined);
+    // What the name does not fill of its last eight bytes is padding.
+    words[(end >>> 2) - 2] = 0;
+    words[(end >>> 2) - 1] = 0;
     this.bytes.write(entry.name, nameAt, 'latin1');
-    this.bytes.fill(0, nameAt + entry.name.length, end);
     return end;
   }
 

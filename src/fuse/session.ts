@@ -257,12 +257,15 @@ export class Session {
   #settled(call: Call): void {
     const unique = call.uniqueLow + call.uniqueHigh * TWO_32;
     if (this.#waiting.get(unique) === call) this.#waiting.delete(unique);
-    if (this.#waiting.size > 0 || this.#sweeper === undefined) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
   }
 
+  /** Stops by itself: most waits are over in less than a timer costs. */
   #sweep(): void {
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+      return;
+    }
     const nowMs = performance.now();
     for (const call of this.#waiting.values()) {
       if (call.isAnswered) continue;

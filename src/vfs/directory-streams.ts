@@ -1,18 +1,20 @@
 /**
- * Directory streams. The names are taken at OPENDIR, where the kernel holds no lock on the directory (READDIR holds it shared, and a slow
+ * Directory streams. The names are asked for at OPENDIR, where the kernel holds no lock on the directory (READDIR holds it shared, and a slow
  * answer would keep creates and unlinks in that directory waiting), and stay put for the stream: unlinking while reading skips nobody.
  * rewinddir takes the names anew when the directory may have changed since.
+ *
+ *   OPENDIR ─► Filestore.list ─► its answer leaves ─► names taken, in the same turn ─► READDIR …
  *
  * A cookie is the place of an entry in the stream: 0 is '.', 1 is '..', 2 the first name.
  */
 import { FilestoreError } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
-import type { ListedName, Stat } from '../filestore/filestore.js';
+import type { ListedName, Stat, TakeNames } from '../filestore/filestore.js';
 import type { Caller, DirectoryEntry, Entry } from '../fuse/file-system.js';
 import { entryAnswer } from './attributes.js';
 import { pathOf, requesterOf, type VfsContext } from './context.js';
 import { HandleTable } from './file-handle.js';
-import { hashOfChild, hashOfPath, inodeNumber, type PathHash } from './inode-number.js';
+import { hashOfChild, hashOfPath, inodeNumber } from './inode-number.js';
 import { Listers, type Lister } from './listers.js';
 import type { Node } from './node.js';
 
@@ -23,8 +25,8 @@ const REUSE_LISTING_MS = 1000;
 const DIRENT_HEAD_BYTES = 24;
 
 interface Listing {
-  readonly names: readonly ListedName[];
-  readonly hash: PathHash;
+  readonly take: TakeNames;
+  readonly path: string;
   /** The directory's version when the listing began. */
   readonly version: number;
   readonly takenAtMs: number;
@@ -34,6 +36,8 @@ interface Stream {
   readonly node: Node;
   readonly lister: Lister;
   listing: Listing;
+  /** Of `listing`, once they are taken. */
+  entries: readonly ListedEntry[] | undefined;
   /** Read from the start already, so that the next read from there is a rewinddir. */
   started: boolean;
 }
@@ -48,7 +52,7 @@ class ListedEntry implements DirectoryEntry {
   readonly listing: Listing;
   readonly stat: Stat | undefined;
 
-  constructor(listed: ListedName, ino: number, nextCookie: number, { lister, listing }: Stream) {
+  constructor(listed: ListedName, ino: number, nextCookie: number, listing: Listing, lister: Lister) {
     this.name = listed.name;
     this.ino = ino;
     this.kind = listed.kind;
@@ -56,6 +60,10 @@ class ListedEntry implements DirectoryEntry {
     this.lister = lister;
     this.listing = listing;
     this.stat = listed.stat;
+  }
+
+  withIno(ino: number): ListedEntry {
+    return new ListedEntry(this, ino, this.nextCookie, this.listing, this.lister);
   }
 }
 
@@ -83,8 +91,13 @@ export class DirectoryStreams {
       node.openStreams++;
       const lister = this.#listers.of(caller.pid);
       lister.begins(node);
-      return this.#streams.add({ node, lister, listing, started: false });
+      return this.#streams.add({ node, lister, listing, entries: undefined, started: false });
     });
+  }
+
+  /** @see FileSystem.takeNames */
+  takeNames(handle: number): void {
+    entriesOf(this.#streams.get(handle));
   }
 
   readdir(caller: Caller, handle: number, cookie: number, lengthHintBytes: number): Answer<readonly DirectoryEntry[]> {
@@ -94,6 +107,7 @@ export class DirectoryStreams {
     if (!isRewound || !this.#isOld(stream)) return this.#entries(stream, cookie, lengthHintBytes);
     return andThen(this.#list(stream.node, caller), (listing) => {
       stream.listing = listing;
+      stream.entries = undefined;
       return this.#entries(stream, cookie, lengthHintBytes);
     });
   }
@@ -127,31 +141,38 @@ export class DirectoryStreams {
     const { version } = node;
     const takenAtMs = this.#nowMs();
     // A removed directory that somebody still stands in is empty, as on a local disk.
-    if (node.deleted) return { names: [], hash: hashOfPath(''), version, takenAtMs };
+    if (node.deleted) return { take: () => [], path: '', version, takenAtMs };
     const path = pathOf(node);
-    return andThen(this.#context.filestore.list(path, requesterOf(caller)), (names) => ({
-      names,
-      hash: hashOfPath(path),
-      version,
-      takenAtMs,
-    }));
+    return andThen(this.#context.filestore.list(path, requesterOf(caller)), (take) => ({ take, path, version, takenAtMs }));
   }
 
   #entries(stream: Stream, cookie: number, lengthHintBytes: number): readonly DirectoryEntry[] {
-    const { node, listing } = stream;
+    const { node } = stream;
+    const listed = entriesOf(stream);
     const entries: DirectoryEntry[] = [];
     let room = lengthHintBytes;
     if (cookie <= 0) entries.push({ name: '.', ino: node.ino, kind: 'directory', nextCookie: 1 });
     if (cookie <= 1) entries.push({ name: '..', ino: node.parent?.ino ?? node.ino, kind: 'directory', nextCookie: 2 });
     room -= entries.length * (DIRENT_HEAD_BYTES + 8);
-    for (let place = Math.max(2, cookie); place - 2 < listing.names.length; place++) {
-      const listed = listing.names[place - 2];
-      if (listed === undefined) break;
-      room -= DIRENT_HEAD_BYTES + ((listed.name.length + 7) & ~7);
+    for (let place = Math.max(2, cookie) - 2; place < listed.length; place++) {
+      const entry = listed[place];
+      if (entry === undefined) break;
+      room -= DIRENT_HEAD_BYTES + ((entry.name.length + 7) & ~7);
       if (room < 0 && entries.length > 0) break;
-      const ino = node.child(listed.name)?.ino ?? inodeNumber(hashOfChild(listing.hash, listed.name));
-      entries.push(new ListedEntry(listed, ino, place + 1, stream));
+      const known = node.child(entry.name);
+      entries.push(known === undefined || known.ino === entry.ino ? entry : entry.withIno(known.ino));
     }
     return entries;
   }
+}
+
+/** The names of a stream, taken when that has not been done. */
+function entriesOf(stream: Stream): readonly ListedEntry[] {
+  if (stream.entries !== undefined) return stream.entries;
+  const { take, path } = stream.listing;
+  const hash = hashOfPath(path);
+  stream.entries = take().map(
+    (listed, at) => new ListedEntry(listed, inodeNumber(hashOfChild(hash, listed.name)), at + 3, stream.listing, stream.lister),
+  );
+  return stream.entries;
 }

@@ -1,7 +1,7 @@
 /**
  * Who lists directories, and whether they want attributes with the names.
  *
- * READDIRPLUS comes for every first read of a directory, whoever reads it. To give each name its attributes makes the kernel an inode and us
+ * READDIRPLUS comes for every read of a directory, whoever reads it. To give each name its attributes makes the kernel an inode and us
  * a node for each; `tar`, `rsync` and `ls -l` would otherwise ask for them one by one, `find` and `ls` throw them away. The kernel does not
  * say which it is, but it shows: a name that was told without attributes is looked up, or is not.
  *

@@ -161,6 +161,10 @@ class FilestoreVfs implements Vfs {
     return this.#streams.opendir(caller, ino);
   }
 
+  takeNames(handle: number): void {
+    this.#streams.takeNames(handle);
+  }
+
   readdir(caller: Caller, _ino: number, handle: number, cookie: number, lengthHintBytes: number): Answer<readonly DirectoryEntry[]> {
     return this.#streams.readdir(caller, handle, cookie, lengthHintBytes);
   }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { FilestoreError } from '../../src/base/errors.js';
 import type { Answer } from '../../src/base/maybe-promise.js';
 import { contentSha1, joinPath, splitPath } from '../../src/base/names.js';
-import type { Filestore, ListedName, OpenFile, OpenMode, Stat, Usage } from '../../src/filestore/filestore.js';
+import type { Filestore, ListedName, OpenFile, OpenMode, Stat, TakeNames, Usage } from '../../src/filestore/filestore.js';
 
 export interface MemoryFilestoreOptions {
   /** Answers come in a later turn of the loop. */
@@ -68,14 +68,14 @@ export class MemoryFilestore implements Filestore {
     return this.#answer('lookup', () => this.statNow(path));
   }
 
-  list(path: string): Answer<readonly ListedName[]> {
+  list(path: string): Answer<TakeNames> {
     return this.#answer('list', () => {
       const names: ListedName[] = [];
       for (const name of this.#directory(path).names) {
         const stat = this.statNow(joinPath(path, name));
         if (stat !== undefined) names.push({ name, kind: stat.kind, stat });
       }
-      return names;
+      return () => names;
     });
   }
 

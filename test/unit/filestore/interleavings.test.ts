@@ -121,7 +121,7 @@ describe('what may interleave', () => {
     const client = await start({ nodes: 'one' });
     const requester = { pid: 1, signal: new AbortController().signal };
     const listed = async (): Promise<[string, string | undefined, number | undefined][]> =>
-      (await filestore.list('', requester)).map(({ name, stat }) => [name, stat?.kind, stat?.validMs]);
+      (await filestore.list('', requester))().map(({ name, stat }) => [name, stat?.kind, stat?.validMs]);
     await client.mkdir('ab');
     await client.mkdir('d');
     await listed();

@@ -226,6 +226,21 @@ test('an answer the kernel no longer wants leaves no lookup and no handle behind
   assert.equal(tree.openHandles, 0);
 });
 
+test('names are taken behind the reply to OPENDIR, and not when nobody got it', (t) => {
+  const { tree, transport } = begin(t);
+  const request = message(OP.OPENDIR, 1, fields().u32(0, 0));
+  let repliesBefore = -1;
+  tree.takeNames = () => {
+    repliesBefore = transport.replies.length;
+  };
+  transport.send(request);
+  assert.equal(repliesBefore, 1);
+  repliesBefore = -1;
+  transport.nextResult = -2;
+  transport.send(message(OP.OPENDIR, 1, fields().u32(0, 0)));
+  assert.equal(repliesBefore, -1);
+});
+
 test('READDIRPLUS counts only the entries that fit', (t) => {
   const { tree, transport } = begin(t);
   const nodes = Array.from({ length: 20 }, (_, i) => tree.addFile(`file-${i}`, ''));

@@ -189,6 +189,10 @@ export class TreeFileSystem implements FileSystem {
     return this.#do('opendir', caller, undefined, () => this.#handle(this.#node(ino)));
   }
 
+  takeNames(): void {
+    this.asked.push('takeNames');
+  }
+
   readdir(caller: Caller, ino: number, _handle: number, cookie: number, lengthHintBytes: number): Answer<readonly DirectoryEntry[]> {
     return this.#do('readdir', caller, undefined, () => {
       const all: DirectoryEntry[] = [
