@@ -163,6 +163,26 @@ test('What is stored in Swift while an older seal of its name is under way is no
   await Promise.all([after.close(), spool.close()]);
 });
 
+test('A write of an earlier life under the same file name does not hide one that only the write-ahead log has.', async () => {
+  const directory = tempDir('ahead');
+  const blob = makeBlob(1, SMALL_BYTES);
+  const earlier = await open(directory);
+  const names = new Set<string>();
+  for (let time = 0; time < 50; time++) {
+    const pending = await sealBlob(earlier, blob);
+    names.add(pending.file);
+    await earlier.markPublished(pending, { keepFile: false });
+  }
+  await earlier.close();
+  const spool = await openWarm(directory);
+  await spool.sync();
+  const before = journalBytesOf(directory);
+  assert.ok(names.has((await sealBlob(spool, blob)).file), 'the numbers begin anew');
+  const after = await open(cut(directory, before));
+  assert.equal(after.pending.get(blob.name)?.sha1, blob.sha1);
+  await Promise.all([after.close(), spool.close()]);
+});
+
 test('A full segment is settled behind the writes and used again; what a rewritten journal left out does not come back.', async () => {
   const directory = tempDir('ahead');
   const spool = await openWarm(directory);
