@@ -136,3 +136,35 @@ test('What cannot be made durable behind its write stays in the write-ahead log,
   await again.close();
   assert.deepEqual(log.unexpected(), []);
 });
+
+test('A start that cannot write its journal anew leaves no file open and the write-ahead log as it was; the next start has all of it.', async () => {
+  const directory = tempDir('ahead-failure');
+  const log = new LogGuard();
+  const spool = await open(directory, log);
+  await warm(spool, directory);
+  const blob = makeBlob(1, 2_000);
+  const staging = spool.createStaging();
+  staging.write(0, blob.content);
+  const sealing = spool.seal(staging, blob.name, await staging.digest(), 1);
+  const killed = tempDir('ahead-failure-kill');
+  fs.cpSync(directory, killed, { recursive: true });
+  await sealing;
+  await staging.discard();
+  await spool.close();
+  refuses = (path) => path.startsWith(killed) && basename(path) === 'journal.new';
+  await assert.rejects(open(killed, log), /cannot replace/);
+  refuses = () => false;
+  // The folder's own descriptor is gone by the time it is looked at.
+  const held = fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+    const link = `/proc/self/fd/${fd}`;
+    return fs.existsSync(link) ? [fs.readlinkSync(link)] : [];
+  });
+  assert.deepEqual(
+    held.filter((path) => path.startsWith(killed)),
+    [],
+  );
+  const again = await open(killed, log);
+  assert.equal(blobOf(fs.readFileSync(again.pending.get(blob.name)?.file ?? assert.fail('lost'))).sha1, blob.sha1);
+  await again.close();
+  assert.deepEqual(log.unexpected(), []);
+});
