@@ -32,12 +32,14 @@ export class AheadSegment {
   readonly #copies: AheadCopy[] = [];
   #lap = newLap();
   #end = 0;
+  /** Of the first sync that failed: the next one may succeed without the pages that this one lost. */
+  #failure: Promise<void> | undefined;
 
   private constructor(path: string, fd: number, sizeBytes: number) {
     this.#path = path;
     this.#fd = fd;
     this.#sizeBytes = sizeBytes;
-    this.#group = new GroupSync(() => fdatasyncFile(fd));
+    this.#group = new GroupSync(() => this.#sync());
   }
 
   /** Makes the file. Its name is durable once its directory is synced. @throws what the disk says */
@@ -51,7 +53,7 @@ export class AheadSegment {
       return new AheadSegment(path, fd, sizeBytes);
     } catch (error) {
       closeSync(fd);
-      unlinkSync(path);
+      removeEmpty(path);
       throw error;
     }
   }
@@ -76,6 +78,15 @@ export class AheadSegment {
     return this.#group.request();
   }
 
+  #sync(): Promise<void> {
+    if (this.#failure !== undefined) return this.#failure;
+    const run = fdatasyncFile(this.#fd);
+    run.catch(() => {
+      this.#failure = run;
+    });
+    return run;
+  }
+
   /** All of it is durable elsewhere: a start finds nothing here. */
   clear(): void {
     writeAllSync(this.#fd, Buffer.alloc(PAGE), 0);
@@ -87,7 +98,15 @@ export class AheadSegment {
   /** @param keep what it holds is durable nowhere else */
   close(keep: boolean): void {
     closeSync(this.#fd);
-    if (!keep) unlinkSync(this.#path);
+    if (!keep) removeEmpty(this.#path);
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // The disk turned read-only: a start takes nothing from it, and removes it.
   }
 }
 

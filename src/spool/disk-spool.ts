@@ -23,9 +23,10 @@ import { diskError, fsyncDirectory } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
-import type { MoveRecord, SealRecord, SpoolRecord } from './records.js';
+import type { MoveRecord, SealRecord, SpoolRecord, Unnumbered } from './records.js';
 import { encodeRecord } from './records.js';
 import { syncCopies } from './sealed-copies.js';
+import { SealsUnderWay } from './seals-under-way.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
@@ -61,9 +62,6 @@ interface SealAhead {
   readonly isDurable: boolean;
 }
 
-/** A record before it has its sequence number. */
-type Unnumbered<R> = R extends SpoolRecord ? Omit<R, 'sequence'> : never;
-
 export class DiskSpool implements Spool {
   readonly #layout: SpoolLayout;
   readonly #state: RecordedState;
@@ -74,6 +72,7 @@ export class DiskSpool implements Spool {
   readonly #nowMs: () => number;
   readonly #sealedNames: GroupSync;
   readonly #ahead: WriteAhead;
+  readonly #underWay = new SealsUnderWay();
   readonly #nextStagingPath: () => string;
   #fileNumber: number;
   #stagingNumber = 0;
@@ -170,6 +169,11 @@ export class DiskSpool implements Spool {
     if (file.sizeBytes !== digest.sizeBytes) {
       throw new FilestoreError('internal', `${displayName(path)}: sealed with the digest of other bytes`);
     }
+    const assertWanted = (): void => {
+      if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
+    };
+    // In the turn of the entry: what made it unwanted before that has a lower number, and would not end it at a start.
+    assertWanted();
     const name = this.#fileName(digest);
     const { sha1, md5, sizeBytes } = digest;
     const seal = { type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() } as const;
@@ -177,11 +181,12 @@ export class DiskSpool implements Spool {
     const ahead = await this.#writeAhead(seal, file);
     try {
       if (ahead?.isDurable !== true) await this.#makeDurable(file, path);
-      if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
+      assertWanted();
+      const isCounted = ahead !== undefined && this.#underWay.end(path, ahead.ticket.sequence);
       const before = this.#state.pending.get(path);
       const pending = this.#recordPending(seal);
       file.markSealed();
-      if (ahead?.isDurable !== true || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
+      if (ahead?.isDurable !== true || !isCounted || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
         await this.#syncOrUndo(() => this.#undo(pending, before));
       else if (this.#doomed.length > 0) this.#syncSoon();
       return pending;
@@ -190,7 +195,10 @@ export class DiskSpool implements Spool {
       if (ahead !== undefined) await this.#takeBack(path, ahead.ticket.sequence);
       throw error;
     } finally {
-      ahead?.ticket.end();
+      if (ahead !== undefined) {
+        this.#underWay.end(path, ahead.ticket.sequence);
+        ahead.ticket.end();
+      }
     }
   }
 
@@ -240,7 +248,7 @@ export class DiskSpool implements Spool {
   }
 
   exhume(path: string): void {
-    if (!this.#state.tombstones.has(path)) return;
+    if (!this.#state.tombstones.has(path) && !this.#underWay.has(path)) return;
     this.#record({ type: 'exhume', path });
     this.#syncSoon();
   }
@@ -319,6 +327,7 @@ export class DiskSpool implements Spool {
     const { generation } = this.#journal;
     const ticket = this.#ahead.put({ seal: { ...seal, sequence: this.#state.nextSequence() }, lines }, file.fd);
     if (ticket === undefined) return undefined;
+    this.#underWay.begin(seal.path, ticket.sequence);
     try {
       await ticket.durable;
       return { ticket, generation, isDurable: true };
@@ -358,6 +367,10 @@ export class DiskSpool implements Spool {
   /** Appends and applies in one tick. @throws FilestoreError no-space, unavailable; then nothing has changed */
   #record(unnumbered: Unnumbered<SpoolRecord>, options: { keepFile: boolean } = { keepFile: false }): SpoolRecord {
     if (this.#isClosed) throw new FilestoreError('unavailable', 'the spool is closed');
+    for (const { path, sequence: of } of this.#underWay.overtakenBy(unnumbered)) {
+      this.#journal.append(encodeRecord({ type: 'release', sequence: this.#state.nextSequence(), path, of }));
+      this.#underWay.end(path, of);
+    }
     const record = { ...unnumbered, sequence: this.#state.nextSequence() } as SpoolRecord;
     const endedPath = this.#endedBy(record);
     this.#journal.append(encodeRecord(record));

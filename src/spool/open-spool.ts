@@ -71,9 +71,14 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       log: options.log,
       nowMs,
     });
-    await releaseMissing(spool, layout, options.log);
-    if (merged.news > 0 || (replay !== undefined && replay.damagedLines > 0)) await journal.compact();
-    else if (ahead.length > 0) await journal.sync();
+    try {
+      await releaseMissing(spool, layout, options.log);
+      if (merged.news > 0 || (replay !== undefined && replay.damagedLines > 0)) await journal.compact();
+      else if (ahead.length > 0) await journal.sync();
+    } catch (error) {
+      await spool.close().catch(() => undefined);
+      throw error;
+    }
     await removeAhead(layout);
     return spool;
   } catch (error) {

@@ -64,6 +64,9 @@ export type SpoolRecord =
   /** `path` null: the alias ends. */
   | { readonly type: 'alias'; readonly sequence: number; readonly alias: string; readonly path: string | null };
 
+/** A record before it has its sequence number. */
+export type Unnumbered<R> = R extends SpoolRecord ? Omit<R, 'sequence'> : never;
+
 const TYPES: ReadonlySet<string> = new Set<SpoolRecord['type']>([
   'start',
   'seal',

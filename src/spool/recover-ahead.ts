@@ -40,19 +40,20 @@ export async function mergeAhead(
   // Up to here the journal was rewritten: what it does not have of that is over. Without its first line all that it has is taken for it.
   const settled = start?.sequence ?? Math.max(0, ...journal.map(({ sequence }) => sequence));
   const known = new Set(journal.map(({ sequence }) => sequence));
-  const files = new Set<string>();
-  for (const record of journal) if (record.type === 'seal') files.add(record.file);
+  // Each with the number of its last seal: after a start that found none, the names begin anew.
+  const files = new Map<string, number>();
+  for (const record of journal) if (record.type === 'seal') files.set(record.file, record.sequence);
   const news: SpoolRecord[] = [];
   for (const record of entries.flatMap(({ records }) => records)) {
     if (record.sequence <= settled || known.has(record.sequence)) continue;
     known.add(record.sequence);
     news.push(record);
-    if (record.type === 'seal') files.add(record.file);
+    if (record.type === 'seal') files.set(record.file, Math.max(record.sequence, files.get(record.file) ?? 0));
   }
   // Not replayed at all: it would supersede what stands there.
   const takenBack = new Set([...journal, ...news].map((record) => (record.type === 'release' ? record.of : 0)));
   for (const { seal, bytes } of entries) {
-    if (seal.sequence <= settled || files.has(seal.file) || takenBack.has(seal.sequence)) continue;
+    if (seal.sequence <= settled || (files.get(seal.file) ?? 0) > seal.sequence || takenBack.has(seal.sequence)) continue;
     if (bytes !== undefined || (await isSealed(join(layout.sealed, seal.file), seal))) news.push(seal);
   }
   if (news.length === 0) return { records: journal, news: 0 };

@@ -81,7 +81,7 @@ export interface Spool extends SpoolState {
   /**
    * fsync, rename into `sealed/`, journal record, group fsync. From its return the write survives a power cut. Ends a tombstone of the path.
    * The staging file's descriptor stays open until `discard`.
-   * @param isWanted asked in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
+   * @param isWanted asked at once, and in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
    */
   seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted?: () => boolean): Promise<Pending>;
   /**
@@ -100,7 +100,7 @@ export interface Spool extends SpoolState {
   bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone;
   /** Swift was told. @param keep an origin still has the name, so the memory stays */
   markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean;
-  /** The name lives again (published or found): the tombstone ends. */
+  /** The name lives again (published or found): the tombstone ends, and what is being sealed and not recorded does not come before that. */
   exhume(path: string): void;
 
   addDirectory(path: string, mtimeMs: number): void;

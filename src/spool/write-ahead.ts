@@ -159,16 +159,16 @@ export class WriteAhead {
 
   async #make(): Promise<void> {
     const { directory, paths, segmentBytes, hasRoom } = this.#parts;
-    if (!hasRoom(paths.length * segmentBytes)) return;
     const made: AheadSegment[] = [];
     try {
+      if (!hasRoom(paths.length * segmentBytes)) return;
       for (const path of paths) made.push(await AheadSegment.create(path, segmentBytes));
       await fsyncDirectory(directory);
       const [first, second] = made.map((segment): Half => ({ segment, open: 0, quiet: undefined, isSettling: false, failedMs: undefined }));
       if (first !== undefined && second !== undefined) this.#halves = [first, second];
     } catch (error) {
-      for (const segment of made) segment.close(false);
       this.#fail(error);
+      for (const segment of made) segment.close(false);
     }
   }
 

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { SILENT_LOG } from '../../src/base/log.js';
 import type { Spool } from '../../src/spool/spool.js';
 import { blobOf, makeBlob } from '../helpers/blobs.js';
@@ -21,6 +22,8 @@ const FILE_BYTES = [300, 2_000, 3_000, 4_000, 9_000] as const;
 const PATHS = 12;
 const WRITERS = 4;
 const CALLS = 60;
+/** The part of the calls that are seals which something overtakes. */
+const OVERTAKEN = 0.15;
 
 /** What a path comes to: the SHA-1 of what pends under it, undefined for nothing. */
 interface Call {
@@ -56,13 +59,14 @@ class Writer {
       const path = paths[Math.floor(this.#random() * paths.length)] ?? assert.fail();
       const pending = this.#spool.pending.get(path);
       const dice = this.#random();
-      if (pending === undefined || dice < 0.5) await this.#seal(path, seed * CALLS + number, dice < 0.05);
+      if (dice > 1 - OVERTAKEN) await this.#overtake(path, paths, seed * CALLS + number);
+      else if (pending === undefined || dice < 0.5) await this.#seal(path, seed * CALLS + number, dice < 0.05);
       else if (dice < 0.8) await this.#end({ path, sha1: undefined }, () => this.#spool.markPublished(pending, { keepFile: false }));
       else await this.#end({ path, sha1: undefined }, () => void this.#spool.bury(path, { owedToSwift: true }));
     }
   }
 
-  async #seal(path: string, seed: number, isGivenUp: boolean): Promise<void> {
+  async #seal(path: string, seed: number, isGivenUp: boolean, isAlone = true): Promise<void> {
     const blob = makeBlob(seed, FILE_BYTES[seed % FILE_BYTES.length]);
     const staging = this.#spool.createStaging();
     const call = { path, sha1: blob.sha1 };
@@ -71,18 +75,43 @@ class Writer {
       const digest = await staging.digest();
       this.#note({ what: 'begun', call });
       if (isGivenUp) {
-        await assert.rejects(
-          this.#spool.seal(staging, path, digest, 1, () => false),
-          /another file/,
-        );
+        await assert.rejects(this.#spool.seal(staging, path, digest, 1, onceWanted()), /another file/);
+        // Nothing was synced if it went the long way; what came before it may not be durable.
+        await this.#spool.sync();
         this.#note({ what: 'sure', call: { path, sha1: this.#spool.pending.get(path)?.sha1 } });
         return;
       }
       await this.#spool.seal(staging, path, digest, 1);
-      this.#note({ what: 'sure', call });
+      if (isAlone) this.#note({ what: 'sure', call });
     } finally {
       await staging.discard();
     }
+  }
+
+  /** Something happens to the path while it is being sealed: the seal ends later, so it counts. */
+  async #overtake(path: string, paths: readonly string[], seed: number): Promise<void> {
+    const random = this.#random();
+    const to = paths[(paths.indexOf(path) + 1) % paths.length] ?? assert.fail();
+    const pending = this.#spool.pending.get(path);
+    const sealing = this.#seal(path, seed, false, false);
+    await setImmediate();
+    if (pending === undefined || random < 0.4) {
+      this.#note({ what: 'begun', call: { path, sha1: undefined } });
+      this.#spool.bury(path, { owedToSwift: true });
+      await this.#spool.sync();
+    } else if (random < 0.7) {
+      await this.#seal(path, seed + WRITERS * CALLS, false, false);
+    } else if (this.#spool.pending.get(path) === pending) {
+      for (const call of [
+        { path, sha1: undefined },
+        { path: to, sha1: pending.sha1 },
+      ])
+        this.#note({ what: 'begun', call });
+      await this.#spool.renamePending(path, to, { bury: true });
+      this.#note({ what: 'sure', call: { path: to, sha1: pending.sha1 } });
+    }
+    await sealing;
+    this.#note({ what: 'sure', call: { path, sha1: this.#spool.pending.get(path)?.sha1 } });
   }
 
   /** Sure once it is synced; without waiting for that in most cases. */
@@ -97,6 +126,12 @@ class Writer {
   #note(note: Note): void {
     this.#disk.note(note);
   }
+}
+
+/** Wanted when its seal begins, and no more when it is recorded. */
+function onceWanted(): () => boolean {
+  let asked = 0;
+  return () => asked++ === 0;
 }
 
 /** For each path what it may be after a cut: the last that is sure, and what was begun after it. */

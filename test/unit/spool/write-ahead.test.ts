@@ -94,13 +94,92 @@ test('A seal that came to nothing is not brought back, and what it would have su
   const staging = spool.createStaging();
   staging.write(0, makeBlob(2, SMALL_BYTES).content);
   const digest = await staging.digest();
+  let asked = 0;
   await assert.rejects(
-    spool.seal(staging, 'web/logo', digest, MTIME_MS, () => false),
+    spool.seal(staging, 'web/logo', digest, MTIME_MS, () => asked++ === 0),
     /belongs to another file/,
   );
+  assert.equal(asked, 2);
   await staging.discard();
   const after = await open(cut(directory, journalBytesOf(directory)));
   assert.equal(after.pending.get('web/logo')?.sha1, old.sha1);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('What is not wanted any more when its seal begins does not come back by a kill in the midst of it.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const blob = makeBlob(1, SMALL_BYTES);
+  const staging = spool.createStaging();
+  staging.write(0, blob.content);
+  const digest = await staging.digest();
+  spool.bury(blob.name, { owedToSwift: true });
+  const sealing = spool.seal(staging, blob.name, digest, MTIME_MS, () => false);
+  const killed = tempDir('ahead-killed');
+  cpSync(directory, killed, { recursive: true });
+  await assert.rejects(sealing, /belongs to another file/);
+  await staging.discard();
+  const after = await open(killed);
+  assert.equal(after.pending.get(blob.name), undefined);
+  assert.ok(after.tombstones.has(blob.name));
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('A rename that is recorded while its old name is being sealed is not undone by a kill in the midst of that seal.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const [old, newer] = [makeBlob(1, SMALL_BYTES), makeBlob(2, SMALL_BYTES)];
+  await sealBlob(spool, old, 'from');
+  const staging = spool.createStaging();
+  staging.write(0, newer.content);
+  const sealing = spool.seal(staging, 'from', await staging.digest(), MTIME_MS);
+  const renaming = spool.renamePending('from', 'to', { bury: true });
+  const killed = tempDir('ahead-killed');
+  cpSync(directory, killed, { recursive: true });
+  await Promise.all([sealing, renaming]);
+  await staging.discard();
+  const after = await open(killed);
+  assert.equal(after.pending.get('to')?.sha1, old.sha1);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('What is stored in Swift while an older seal of its name is under way is not overtaken by that seal after a kill.', async () => {
+  const directory = tempDir('ahead');
+  const spool = await openWarm(directory);
+  const older = makeBlob(1, SMALL_BYTES);
+  const staging = spool.createStaging();
+  staging.write(0, older.content);
+  let isWanted = true;
+  const sealing = spool.seal(staging, 'web/logo', await staging.digest(), MTIME_MS, () => isWanted);
+  isWanted = false;
+  spool.exhume('web/logo');
+  assert.ok(spool.mayRise('web/logo'), 'who stored it waits for the record');
+  const killed = tempDir('ahead-killed');
+  cpSync(directory, killed, { recursive: true });
+  await assert.rejects(sealing, /belongs to another file/);
+  await staging.discard();
+  const after = await open(killed);
+  assert.equal(after.pending.get('web/logo'), undefined);
+  await Promise.all([after.close(), spool.close()]);
+});
+
+test('A write of an earlier life under the same file name does not hide one that only the write-ahead log has.', async () => {
+  const directory = tempDir('ahead');
+  const blob = makeBlob(1, SMALL_BYTES);
+  const earlier = await open(directory);
+  const names = new Set<string>();
+  for (let time = 0; time < 50; time++) {
+    const pending = await sealBlob(earlier, blob);
+    names.add(pending.file);
+    await earlier.markPublished(pending, { keepFile: false });
+  }
+  await earlier.close();
+  const spool = await openWarm(directory);
+  await spool.sync();
+  const before = journalBytesOf(directory);
+  assert.ok(names.has((await sealBlob(spool, blob)).file), 'the numbers begin anew');
+  const after = await open(cut(directory, before));
+  assert.equal(after.pending.get(blob.name)?.sha1, blob.sha1);
   await Promise.all([after.close(), spool.close()]);
 });
 
