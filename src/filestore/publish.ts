@@ -7,14 +7,13 @@
  * INVARIANT: when `publish` returns, the object is in Swift or sealed with fsync, and `status` counts which. A refusal by Swift (quota, rights) also
  * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
  */
-import { readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
-import { freeBytesOf } from '../spool/disk-calls.js';
+import { freeBytesOf, readAllSync } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
@@ -40,12 +39,7 @@ export function bodyOfFile(fd: number, digest: Pick<FileDigest, 'sizeBytes' | 'm
     read: (start, end): Readable | Uint8Array => {
       if (end - start > SMALL_BYTES) return streamOfBorrowedFd(fd, start, end);
       const bytes = Buffer.allocUnsafe(end - start);
-      let got = 0;
-      while (got < bytes.length) {
-        const n = readSync(fd, bytes, got, bytes.length - got, start + got);
-        if (n === 0) throw new FilestoreError('corrupt', `a file of ${digest.sizeBytes} bytes ends at ${start + got}`);
-        got += n;
-      }
+      readAllSync(fd, bytes, start);
       return bytes;
     },
   };

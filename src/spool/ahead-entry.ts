@@ -3,9 +3,8 @@
  * docs/FORMATS.md shows it. An entry begins at a multiple of the page, so that none is written again with its neighbour.
  */
 import { createHash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { FilestoreError } from '../base/errors.js';
+import { readAllSync } from './disk-calls.js';
 import type { SealRecord, SpoolRecord } from './records.js';
 import { decodeLines } from './replay.js';
 
@@ -61,11 +60,7 @@ export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: nu
   data.writeUInt32LE(crc32(meta), 16);
   data.writeUInt32LE(crc32(data.subarray(0, 20)), 20);
   meta.copy(data, HEADER_LENGTH);
-  for (let done = 0; done < sizeBytes;) {
-    const got = readSync(fd, data, bytesAt + done, sizeBytes - done, done);
-    if (got === 0) throw new FilestoreError('corrupt', `a file of ${sizeBytes} bytes ends at ${done}`);
-    done += got;
-  }
+  readAllSync(fd, data.subarray(bytesAt, bytesAt + sizeBytes), 0);
   data.fill(0, bytesAt + sizeBytes);
   return data;
 }

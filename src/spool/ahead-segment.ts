@@ -5,15 +5,13 @@
  *   empty ──put…──► filling ──(the other one takes over)──► settling ──► empty
  */
 import { randomInt } from 'node:crypto';
-import { closeSync, constants, openSync, unlinkSync, write } from 'node:fs';
-import { promisify } from 'node:util';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import type { EntryDraft } from './ahead-entry.js';
 import { encodeEntry, PAGE } from './ahead-entry.js';
-import { fdatasyncFile, FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import { fdatasyncFile, FILE_MODE, fsyncFile, writeAllSync, writeFile } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
 import type { SealRecord } from './records.js';
 
-const writeFile: (fd: number, data: Uint8Array) => Promise<{ bytesWritten: number }> = promisify(write);
 const ZEROS_LENGTH = 256 << 10;
 
 /** A file whose bytes stand in a segment. */

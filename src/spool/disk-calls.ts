@@ -1,11 +1,12 @@
 /** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
-import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, readSync, statfsSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ErrorKind } from '../base/errors.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
 export const fsyncFile: (fd: number) => Promise<void> = promisify(fsync);
 export const fdatasyncFile: (fd: number) => Promise<void> = promisify(fdatasync);
+export const writeFile: (fd: number, data: Uint8Array) => Promise<{ bytesWritten: number }> = promisify(write);
 
 /** Readable by the daemon's user only: the bytes are customers' documents. */
 export const FILE_MODE = 0o600;
@@ -24,6 +25,15 @@ export function writeAllSync(fd: number, data: Uint8Array, position: number | nu
   let done = 0;
   while (done < data.length) {
     done += writeSync(fd, data, done, data.length - done, position === null ? null : position + done);
+  }
+}
+
+/** Fills `data` from there on. @throws FilestoreError corrupt when the file is shorter; what the disk says */
+export function readAllSync(fd: number, data: Uint8Array, position: number): void {
+  for (let done = 0; done < data.length;) {
+    const got = readSync(fd, data, done, data.length - done, position + done);
+    if (got === 0) throw new FilestoreError('corrupt', `a file that should go on to ${position + data.length} ends at ${position + done}`);
+    done += got;
   }
 }
 

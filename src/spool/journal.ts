@@ -12,16 +12,13 @@
  * ORDER of a switch: rest of the records to the new file, appends go to both, fsync new, rename, fsync directory, old one closed. It runs
  * in the place of a group sync, so nobody is told "done" on the strength of the old file while the name moves.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { diskError, fdatasyncFile, FILE_MODE, fsyncDirectory, fsyncFile, writeAllSync } from './disk-calls.js';
+import { diskError, fdatasyncFile, FILE_MODE, fsyncDirectory, fsyncFile, writeAllSync, writeFile } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
 import { LooseLines } from './loose-lines.js';
-
-const writeFile: (fd: number, data: Uint8Array) => Promise<{ bytesWritten: number }> = promisify(write);
 
 /** Bytes of lines that are written at once while a new file is prepared; the loop is free between two. */
 const SLICE_LENGTH = 256 * 1024;

@@ -1,11 +1,11 @@
 /** Sealed files whose bytes stand in the write-ahead log too: making them durable where they belong, and bringing back what a power cut took. */
-import { createHash } from 'node:crypto';
-import { closeSync, constants, existsSync, fsyncSync, openSync, readSync, renameSync } from 'node:fs';
+import { closeSync, constants, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { digestFile } from '../base/file-digest.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
+import { isOf } from './ahead-entry.js';
 import type { AheadCopy } from './ahead-segment.js';
-import { FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import { FILE_MODE, fsyncFile, readAllSync, writeAllSync } from './disk-calls.js';
 import type { SealRecord } from './records.js';
 import type { SpoolLayout } from './spool-layout.js';
 
@@ -32,11 +32,9 @@ async function syncCopy(layout: SpoolLayout, { seal, fd, position }: AheadCopy):
   } catch (error) {
     if (kindOf(error) === 'not-found') return;
     const bytes = Buffer.allocUnsafe(seal.sizeBytes);
-    for (let done = 0; done < bytes.length;) {
-      const got = readSync(fd, bytes, done, bytes.length - done, position + done);
-      if (got === 0) throw new FilestoreError('corrupt', `the write-ahead log ends within the copy of ${path}`, { cause: error });
-      done += got;
-    }
+    readAllSync(fd, bytes, position);
+    if (!isOf(bytes, seal.sha1))
+      throw new FilestoreError('corrupt', `${path} cannot be written anew: its copy in the write-ahead log is damaged`, { cause: error });
     // Published meanwhile: it stays away.
     if (existsSync(path)) writeSealed(layout, seal, bytes);
   }
@@ -78,12 +76,9 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
-/** Durable but for its name: the directory is for the caller. */
+/** Durable but for its name: the directory is for the caller. @param bytes verified */
 function writeSealed(layout: SpoolLayout, seal: SealRecord, bytes: Buffer): void {
   const path = join(layout.sealed, seal.file);
-  if (createHash('sha1').update(bytes).digest('hex') !== seal.sha1) {
-    throw new FilestoreError('corrupt', `${path} cannot be written anew: its copy in the write-ahead log is damaged`);
-  }
   const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
   const draft = join(layout.staging, `again-${basename(path)}`);
   const fd = openSync(draft, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
