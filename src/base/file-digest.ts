@@ -33,6 +33,12 @@ export class RunningDigest {
   }
 }
 
+/** Of bytes in memory. */
+export function digestOf(bytes: Uint8Array): FileDigest {
+  const digest = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
+  return { sha1: digest('sha1'), md5: digest('md5'), sizeBytes: bytes.length };
+}
+
 /**
  * Reads a local file once. @param fd if given it is read from its start and stays open; `path` then only names it
  * @throws what Node's file system throws

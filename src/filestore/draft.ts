@@ -48,7 +48,7 @@ export class Draft {
 
   read(offset: number, length: number): FileSlice {
     const left = Math.max(0, this.sizeBytes - offset);
-    return { fd: this.#staging?.fd ?? this.#base?.fd ?? -1, position: offset, length: Math.min(length, left) };
+    return { fd: this.#fd(), position: offset, length: Math.min(length, left) };
   }
 
   write(offset: number, data: Uint8Array): Answer<number> {
@@ -105,10 +105,13 @@ export class Draft {
 
   async #copy(): Promise<StagingFile> {
     // By descriptor: the path may have moved into the spool or the cache meanwhile.
-    const from = this.#staging?.fd ?? this.#base?.fd ?? -1;
-    const staging = await this.#spool.createStagingFrom(`/proc/self/fd/${from}`);
+    const staging = await this.#spool.createStagingFrom(`/proc/self/fd/${this.#fd()}`);
     this.#replace(staging);
     return staging;
+  }
+
+  #fd(): number {
+    return this.#staging?.file().fd ?? this.#base?.fd ?? -1;
   }
 
   #replace(staging: StagingFile): void {

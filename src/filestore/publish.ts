@@ -33,13 +33,33 @@ const SMALL_BYTES = 1 << 20;
 
 /** A local file as the body of a PUT; can be read again for a retry. */
 export function bodyOfFile(fd: number, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>): ObjectBody {
+  return bodyOf(
+    digest,
+    (target, position) => readAllSync(fd, target, position),
+    () => fd,
+  );
+}
+
+function bodyOfStaging(staging: StagingFile, digest: FileDigest): ObjectBody {
+  return bodyOf(
+    digest,
+    (target, position) => staging.copyTo(target, position),
+    () => staging.file().fd,
+  );
+}
+
+function bodyOf(
+  { sizeBytes, md5 }: Pick<FileDigest, 'sizeBytes' | 'md5'>,
+  copyTo: (target: Uint8Array, position: number) => void,
+  fd: () => number,
+): ObjectBody {
   return {
-    sizeBytes: digest.sizeBytes,
-    md5: digest.md5,
+    sizeBytes,
+    md5,
     read: (start, end): Readable | Uint8Array => {
-      if (end - start > SMALL_BYTES) return streamOfBorrowedFd(fd, start, end);
+      if (end - start > SMALL_BYTES) return streamOfBorrowedFd(fd(), start, end);
       const bytes = Buffer.allocUnsafe(end - start);
-      readAllSync(fd, bytes, start);
+      copyTo(bytes, start);
       return bytes;
     },
   };
@@ -96,7 +116,7 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
       () =>
         db.locks.run(path, async () => {
           assertWanted(path, isWanted);
-          await putObject(db, path, bodyOfFile(staging.fd, digest), metadataOf(path, digest, mtimeMs), {
+          await putObject(db, path, bodyOfStaging(staging, digest), metadataOf(path, digest, mtimeMs), {
             priority: 'write',
             signal: given.signal,
             timeoutMs: db.settings.writeTimeoutMs,
@@ -123,7 +143,7 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
     clearTimeout(timer);
   }
   try {
-    await db.cache.adopt(cacheKeyOf(path, digest.md5), staging.path, digest.sizeBytes);
+    await db.cache.adopt(cacheKeyOf(path, digest.md5), staging.file().path, digest.sizeBytes);
   } catch (error) {
     db.log.debug('cache.not-adopted', { path: displayName(path), reason: messageOf(error) });
   }

@@ -306,7 +306,7 @@ async function openFromOrigin(db: Database, path: string, requester: Requester):
   const staging = db.spool.createStaging();
   let at = 0;
   for await (const chunk of opened.body) at += staging.write(at, chunk as Uint8Array);
-  return { fd: staging.fd, sizeBytes: at, close: () => void staging.discard().catch(() => undefined) };
+  return { fd: staging.file().fd, sizeBytes: at, close: () => void staging.discard().catch(() => undefined) };
 }
 
 function ranged(db: Database, path: string, stat: Stat): RangedFile {

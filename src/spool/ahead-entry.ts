@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { readAllSync } from './disk-calls.js';
 import type { SealRecord, SpoolRecord } from './records.js';
 import { decodeLines } from './replay.js';
 
@@ -47,10 +46,10 @@ export function draftEntry(entry: AheadEntry): EntryDraft {
 /**
  * The whole entry, to be written at a multiple of the page.
  * @param lap tells the entries of one use of a segment from what an earlier use left behind them
- * @param fd the file's bytes are read from it, from its start
- * @throws FilestoreError corrupt, when the file is shorter than the seal says; what the disk says
+ * @param copyBytes fills what it is given with the file's bytes
+ * @throws what `copyBytes` throws
  */
-export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, fd: number): Buffer {
+export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, copyBytes: (target: Uint8Array) => void): Buffer {
   const { sizeBytes } = seal;
   const data = Buffer.allocUnsafe(length);
   data.writeUInt32LE(MAGIC, 0);
@@ -60,7 +59,7 @@ export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: nu
   data.writeUInt32LE(crc32(meta), 16);
   data.writeUInt32LE(crc32(data.subarray(0, 20)), 20);
   meta.copy(data, HEADER_LENGTH);
-  readAllSync(fd, data.subarray(bytesAt, bytesAt + sizeBytes), 0);
+  copyBytes(data.subarray(bytesAt, bytesAt + sizeBytes));
   data.fill(0, bytesAt + sizeBytes);
   return data;
 }

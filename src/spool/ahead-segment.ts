@@ -68,9 +68,9 @@ export class AheadSegment {
     return this.#end + draft.length <= this.#sizeBytes;
   }
 
-  /** @param fd holds the bytes. @returns when they, and all that was put before, are durable. @throws what the disk says */
-  put(draft: EntryDraft, fd: number): Promise<void> {
-    writeAllSync(this.#fd, encodeEntry(draft, this.#lap, fd), this.#end);
+  /** @param copyBytes as for `encodeEntry`. @returns when they, and all that was put before, are durable. @throws what the disk says */
+  put(draft: EntryDraft, copyBytes: (target: Uint8Array) => void): Promise<void> {
+    writeAllSync(this.#fd, encodeEntry(draft, this.#lap, copyBytes), this.#end);
     this.#copies.push({ seal: draft.seal, fd: this.#fd, position: this.#end + draft.bytesAt });
     this.#end += draft.length;
     return this.#group.request();

@@ -5,7 +5,7 @@
  *      └──set aside──► torn
  *
  * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
- * ORDER of a seal, the short way: rename into `sealed/`; bytes and record into the write-ahead log; sync of that; record; answer.
+ * ORDER of a seal, the short way: bytes and record into the write-ahead log; sync of that, and meanwhile the file in `sealed/`; record; answer.
  * The long way: rename; fsync of the file and of the directory (side by side: until the record nothing refers to them); record; sync of
  * the journal; answer. Either way a kill in between leaves a file that no record names, and nobody was told "done".
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
@@ -27,9 +27,11 @@ import type { MoveRecord, SealRecord, SpoolRecord, Unnumbered } from './records.
 import { encodeRecord } from './records.js';
 import { syncCopies } from './sealed-copies.js';
 import { SealsUnderWay } from './seals-under-way.js';
+import { SmallBytesRoom } from './small-bytes.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
+import type { StagingGround } from './staging-file.js';
 import { DiskStagingFile } from './staging-file.js';
 import type { TornFiles } from './torn-files.js';
 import type { AheadTicket } from './write-ahead.js';
@@ -59,7 +61,6 @@ interface SealAhead {
   readonly ticket: AheadTicket;
   /** Of the journal when the entry was written: a journal that was rewritten since may lack the record. */
   readonly generation: number;
-  readonly isDurable: boolean;
 }
 
 export class DiskSpool implements Spool {
@@ -73,7 +74,7 @@ export class DiskSpool implements Spool {
   readonly #sealedNames: GroupSync;
   readonly #ahead: WriteAhead;
   readonly #underWay = new SealsUnderWay();
-  readonly #nextStagingPath: () => string;
+  readonly #ground: StagingGround;
   #fileNumber: number;
   #stagingNumber = 0;
   /** Sealed files that no record names any more; removed once that is durable. */
@@ -101,7 +102,11 @@ export class DiskSpool implements Spool {
       settle: (copies) => this.#settle(copies),
       log: parts.log,
     });
-    this.#nextStagingPath = () => join(parts.layout.staging, String(++this.#stagingNumber));
+    this.#ground = {
+      nextPath: () => join(parts.layout.staging, String(++this.#stagingNumber)),
+      room: this.#room,
+      smallRoom: new SmallBytesRoom(),
+    };
   }
 
   get pending(): ReadonlyMap<string, Pending> {
@@ -149,15 +154,15 @@ export class DiskSpool implements Spool {
   }
 
   createStaging(): StagingFile {
-    return new DiskStagingFile(this.#nextStagingPath, this.#room);
+    return new DiskStagingFile(this.#ground);
   }
 
   async createStagingFrom(file: string): Promise<StagingFile> {
-    const path = this.#nextStagingPath();
+    const path = this.#ground.nextPath();
     try {
       this.#room.take((await stat(file)).size);
       await copyFile(file, path, constants.COPYFILE_FICLONE);
-      return new DiskStagingFile(this.#nextStagingPath, this.#room, { path, sizeBytes: statSync(path).size });
+      return new DiskStagingFile(this.#ground, { path, sizeBytes: statSync(path).size });
     } catch (error) {
       unlink(path, () => undefined);
       throw diskError(error, `cannot copy ${file} to write on it`);
@@ -177,16 +182,17 @@ export class DiskSpool implements Spool {
     const name = this.#fileName(digest);
     const { sha1, md5, sizeBytes } = digest;
     const seal = { type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() } as const;
-    file.moveTo(join(this.#layout.sealed, name));
-    const ahead = await this.#writeAhead(seal, file);
+    const ahead = this.#putAhead(seal, file);
     try {
-      if (ahead?.isDurable !== true) await this.#makeDurable(file, path);
+      file.moveTo(join(this.#layout.sealed, name));
+      const isAhead = ahead !== undefined && (await this.#isDurable(ahead));
+      if (!isAhead) await this.#makeDurable(file, path);
       assertWanted();
       const isCounted = ahead !== undefined && this.#underWay.end(path, ahead.ticket.sequence);
       const before = this.#state.pending.get(path);
       const pending = this.#recordPending(seal);
       file.markSealed();
-      if (ahead?.isDurable !== true || !isCounted || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
+      if (!isAhead || !isCounted || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
         await this.#syncOrUndo(() => this.#undo(pending, before));
       else if (this.#doomed.length > 0) this.#syncSoon();
       return pending;
@@ -319,21 +325,27 @@ export class DiskSpool implements Spool {
     }
   }
 
-  /** @returns undefined when the file has to go the long way; `isDurable` false when the entry may or may not be on the disk, and the file has to as well */
-  async #writeAhead(seal: Unnumbered<SealRecord>, file: DiskStagingFile): Promise<SealAhead | undefined> {
+  /** @returns undefined when the file has to go the long way */
+  #putAhead(seal: Unnumbered<SealRecord>, file: DiskStagingFile): SealAhead | undefined {
     if (!this.#ahead.takes(file.sizeBytes)) return undefined;
     const lines = this.#journal.takeLoose();
     if (lines === undefined) return undefined;
     const { generation } = this.#journal;
-    const ticket = this.#ahead.put({ seal: { ...seal, sequence: this.#state.nextSequence() }, lines }, file.fd);
+    const entry = { seal: { ...seal, sequence: this.#state.nextSequence() }, lines };
+    const ticket = this.#ahead.put(entry, (target) => file.copyTo(target, 0));
     if (ticket === undefined) return undefined;
     this.#underWay.begin(seal.path, ticket.sequence);
+    return { ticket, generation };
+  }
+
+  /** @returns false when the entry may or may not be on the disk, and the file has to go the long way as well */
+  async #isDurable({ ticket }: SealAhead): Promise<boolean> {
     try {
       await ticket.durable;
-      return { ticket, generation, isDurable: true };
+      return true;
     } catch {
       this.#syncSoon();
-      return { ticket, generation, isDurable: false };
+      return false;
     }
   }
 

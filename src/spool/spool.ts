@@ -7,12 +7,14 @@
  */
 import type { FileDigest } from '../base/file-digest.js';
 
-/** A file being written, under `staging/`. Not durable, private to its writer. */
+/** A file being written: in memory while it is small, else under `staging/`. Not durable, private to its writer. */
 export interface StagingFile {
-  readonly fd: number;
-  readonly path: string;
   readonly sizeBytes: number;
-  /** Synchronous: the disk's write cache takes it. @throws FilestoreError no-space */
+  /** Where it lies on the disk; what was in memory is put there first. @throws FilestoreError no-space, unavailable */
+  file(): { readonly fd: number; readonly path: string };
+  /** Fills `target` with the bytes from `position` on. @throws FilestoreError corrupt when there are fewer; what the disk says */
+  copyTo(target: Uint8Array, position: number): void;
+  /** Synchronous: memory, or the disk's write cache, takes it. @throws FilestoreError no-space */
   write(offset: number, data: Uint8Array): number;
   truncate(sizeBytes: number): void;
   /** SHA-1 and MD5 of what was written; free when it was written front to back, else the file is read once more. */

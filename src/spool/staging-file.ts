@@ -1,22 +1,34 @@
 /**
- * A file being written, under `staging/`. Private to its writer until it is sealed; what a crash leaves of it is removed at the next
- * start, for nobody was told "done".
+ * A file being written: in memory while it is small, then under `staging/`. Private to its writer until it is sealed; what a crash leaves of it is
+ * removed at the next start, for nobody was told "done".
  *
  * INVARIANT: sealed bytes never change. A write after the seal (a second close through a duplicated descriptor) goes to a copy.
  */
-import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
+import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
 import type { FileDigest } from '../base/file-digest.js';
-import { digestFile, RunningDigest } from '../base/file-digest.js';
+import { digestFile, digestOf, RunningDigest } from '../base/file-digest.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
-import { diskError, FILE_MODE, fsyncFile, writeAllSync } from './disk-calls.js';
+import { diskError, FILE_MODE, fsyncFile, readAllSync, writeAllSync } from './disk-calls.js';
 import type { DiskRoom } from './disk-room.js';
+import type { SmallBytesRoom } from './small-bytes.js';
+import { SmallBytes } from './small-bytes.js';
 import type { StagingFile } from './spool.js';
 
+/** What a staging file needs of its spool. */
+export interface StagingGround {
+  /** A path under `staging/` that nobody has. */
+  readonly nextPath: () => string;
+  /** What it may take of the disk. */
+  readonly room: DiskRoom;
+  readonly smallRoom: SmallBytesRoom;
+}
+
 export class DiskStagingFile implements StagingFile {
-  readonly #nextPath: () => string;
-  readonly #room: DiskRoom;
-  #path: string;
-  #fd: number;
+  readonly #ground: StagingGround;
+  /** Its bytes, while they are in memory; the disk has nothing of it then. */
+  #small: SmallBytes | undefined;
+  #path = '';
+  #fd = -1;
   #sizeBytes: number;
   /** Runs along as long as the bytes come front to back. */
   #running: RunningDigest | undefined;
@@ -29,39 +41,42 @@ export class DiskStagingFile implements StagingFile {
   #failure: FilestoreError | undefined;
 
   /**
-   * @param nextPath gives a path under `staging/` that nobody has
-   * @param room what it may take of the disk
-   * @param filled size of a file that is there already; undefined makes an empty one
+   * @param filled a file that is there already; undefined makes an empty one
    * @throws FilestoreError no-space, unavailable
    */
-  constructor(nextPath: () => string, room: DiskRoom, filled?: { path: string; sizeBytes: number }) {
-    this.#nextPath = nextPath;
-    this.#room = room;
-    this.#path = filled?.path ?? nextPath();
+  constructor(ground: StagingGround, filled?: { path: string; sizeBytes: number }) {
+    this.#ground = ground;
     this.#sizeBytes = filled?.sizeBytes ?? 0;
-    this.#running = filled === undefined ? new RunningDigest() : undefined;
-    try {
-      this.#fd = openSync(this.#path, filled === undefined ? 'wx+' : 'r+', FILE_MODE);
-    } catch (error) {
-      throw diskError(error, `cannot open ${this.#path}`);
-    }
-  }
-
-  get fd(): number {
-    return this.#fd;
-  }
-
-  get path(): string {
-    return this.#path;
+    if (filled === undefined) this.#small = new SmallBytes(ground.smallRoom);
+    else this.#open(filled.path, 'r+');
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#small?.bytes.length ?? this.#sizeBytes;
+  }
+
+  file(): { readonly fd: number; readonly path: string } {
+    if (this.#small !== undefined) this.#toDisk(this.#small);
+    return { fd: this.#fd, path: this.#path };
+  }
+
+  copyTo(target: Uint8Array, position: number): void {
+    if (this.#small === undefined) {
+      readAllSync(this.#fd, target, position);
+      return;
+    }
+    const end = position + target.length;
+    if (end > this.sizeBytes) throw new FilestoreError('corrupt', `a file of ${this.sizeBytes} bytes was read up to ${end}`);
+    target.set(this.#small.bytes.subarray(position, end));
   }
 
   write(offset: number, data: Uint8Array): number {
     this.#beforeChange();
-    this.#room.take(data.length);
+    this.#ground.room.take(data.length);
+    if (this.#small !== undefined) {
+      if (this.#small.write(offset, data)) return data.length;
+      this.#growOnDisk(this.#small);
+    }
     try {
       writeAllSync(this.#fd, data, offset);
     } catch (error) {
@@ -76,8 +91,12 @@ export class DiskStagingFile implements StagingFile {
   }
 
   truncate(sizeBytes: number): void {
-    if (sizeBytes === this.#sizeBytes) return;
+    if (sizeBytes === this.sizeBytes) return;
     this.#beforeChange();
+    if (this.#small !== undefined) {
+      if (this.#small.truncate(sizeBytes)) return;
+      this.#growOnDisk(this.#small);
+    }
     try {
       ftruncateSync(this.#fd, sizeBytes);
     } catch (error) {
@@ -90,6 +109,10 @@ export class DiskStagingFile implements StagingFile {
   async digest(): Promise<FileDigest> {
     if (this.#running !== undefined) return this.#running.peek();
     if (this.#read !== undefined) return this.#read;
+    if (this.#small !== undefined) {
+      this.#read = digestOf(this.#small.bytes);
+      return this.#read;
+    }
     for (;;) {
       const changesBefore = this.#changes;
       let digest: FileDigest;
@@ -108,6 +131,10 @@ export class DiskStagingFile implements StagingFile {
   async discard(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    if (this.#small !== undefined) {
+      this.#small.free();
+      return;
+    }
     closeSync(this.#fd);
     if (this.#isSealed) return;
     await new Promise<void>((resolve) => unlink(this.#path, () => resolve()));
@@ -117,6 +144,7 @@ export class DiskStagingFile implements StagingFile {
   moveTo(path: string): void {
     if (this.#isSealed) this.#detach();
     this.#assertGood();
+    if (this.#small !== undefined) this.#toDisk(this.#small);
     try {
       renameSync(this.#path, path);
     } catch (error) {
@@ -147,6 +175,39 @@ export class DiskStagingFile implements StagingFile {
     }
   }
 
+  #open(path: string, flags: 'wx+' | 'r+'): void {
+    try {
+      this.#fd = openSync(path, flags, FILE_MODE);
+      this.#path = path;
+    } catch (error) {
+      throw diskError(error, `cannot open ${path}`);
+    }
+  }
+
+  /** @throws FilestoreError no-space, unavailable; then the bytes are where they were */
+  #toDisk(small: SmallBytes): void {
+    const { bytes } = small;
+    this.#open(this.#ground.nextPath(), 'wx+');
+    try {
+      writeAllSync(this.#fd, bytes, 0);
+    } catch (error) {
+      closeSync(this.#fd);
+      removeQuietly(this.#path);
+      throw diskError(error, `cannot write ${this.#path}`);
+    }
+    this.#sizeBytes = bytes.length;
+    this.#small = undefined;
+    small.free();
+  }
+
+  /** It gets more than the memory has for it. */
+  #growOnDisk(small: SmallBytes): void {
+    const running = new RunningDigest();
+    running.update(small.bytes);
+    this.#toDisk(small);
+    this.#running = running;
+  }
+
   #assertGood(): void {
     if (!this.#isOpen) throw new FilestoreError('internal', `${this.#path} was discarded`);
     if (this.#failure !== undefined) throw this.#failure;
@@ -170,9 +231,9 @@ export class DiskStagingFile implements StagingFile {
 
   /** Goes on with a copy of the sealed bytes (a reflink where the disk can). */
   #detach(): void {
-    const copy = this.#nextPath();
+    const copy = this.#ground.nextPath();
     try {
-      this.#room.take(this.#sizeBytes);
+      this.#ground.room.take(this.#sizeBytes);
       copyFileSync(`/proc/self/fd/${this.#fd}`, copy, constants.COPYFILE_FICLONE);
       const fd = openSync(copy, 'r+');
       closeSync(this.#fd);
@@ -183,5 +244,13 @@ export class DiskStagingFile implements StagingFile {
     this.#path = copy;
     this.#isSealed = false;
     this.#failure = undefined;
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // A start removes what lies under `staging/`.
   }
 }

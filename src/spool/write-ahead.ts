@@ -70,16 +70,16 @@ export class WriteAhead {
   }
 
   /**
-   * @param fd the bytes of the file
+   * @param copyBytes fills what it is given with the file's bytes
    * @returns undefined when there is no room now; then the lines of the entry are not durable either
    */
-  put(entry: AheadEntry, fd: number): AheadTicket | undefined {
+  put(entry: AheadEntry, copyBytes: (target: Uint8Array) => void): AheadTicket | undefined {
     const draft = draftEntry(entry);
     const half = this.#halfFor(draft);
     if (half === undefined) return undefined;
     let durable: Promise<void>;
     try {
-      durable = half.segment.put(draft, fd).catch((error: unknown) => {
+      durable = half.segment.put(draft, copyBytes).catch((error: unknown) => {
         this.#fail(error);
         throw error;
       });
@@ -87,6 +87,8 @@ export class WriteAhead {
       this.#fail(error);
       return undefined;
     }
+    // Whoever gives up before it is known waits for it no more.
+    durable.catch(() => undefined);
     half.open++;
     let isOpen = true;
     const end = (): void => {

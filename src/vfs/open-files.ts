@@ -25,6 +25,12 @@ import type { Node } from './node.js';
 /** Below this a kept page cache is faster than passthrough, whose reads make every later stat a request. */
 export const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
 
+/**
+ * open(2) checks the rights of the file it has just made, and would ask for its attributes again. Nobody sees old ones for it: a write by the kernel ends them,
+ * and who comes by the name looks it up, for that was told to be valid for no time.
+ */
+const CREATED_VALID_MS = 100;
+
 /** fallocate(2): keep the size and only reserve room (linux/falloc.h). */
 const FALLOC_FL_KEEP_SIZE = 1;
 
@@ -60,7 +66,7 @@ export class OpenFiles {
           const node = isTaken ? table.displacing(parent, name, 'file') : table.at(parent, name, 'file');
           parent.version++;
           const opened = this.#opened(node, file, { ...flags, write: true }, caller, 0);
-          return { entry: entryAnswer(node, stat, owner), opened };
+          return { entry: { ...entryAnswer(node, stat, owner), attributesValidMs: CREATED_VALID_MS }, opened };
         }),
       ),
     );

@@ -89,19 +89,20 @@ function isFree(port: number): Promise<boolean> {
 }
 
 /**
- * Polls until the condition holds, for what has no event to wait for.
+ * Polls until the condition holds, for what has no event to wait for: every `everyMs`, 25 unless told.
  * @throws Error naming `what` when it does not hold within `limitMs` (default 60 s: the machine may be loaded)
  */
 export async function eventually<T>(
   what: string,
   condition: () => Promise<T | false | undefined> | T | false | undefined,
   limitMs = 60_000,
+  everyMs = 25,
 ): Promise<T> {
   const deadline = Date.now() + limitMs;
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
-    await sleep(25);
+    await sleep(everyMs);
   }
 }

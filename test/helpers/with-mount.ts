@@ -54,8 +54,8 @@ export interface Mount {
   /** A path below the mount. */
   file(...names: string[]): string;
   status(): Promise<MountStatus>;
-  /** Resolves when everything acknowledged is in Swift. */
-  drained(limitMs?: number): Promise<void>;
+  /** Resolves when everything acknowledged is in Swift. @param everyMs how often that is asked, which costs the daemon a little */
+  drained(limitMs?: number, everyMs?: number): Promise<void>;
   /** SIGKILL: the mount stays, dead, as after a crash. */
   kill9(): Promise<void>;
   /** SIGTERM and the orderly end, then a start with the same directories and flags (or others). Also after {@link kill9}. */
@@ -201,8 +201,8 @@ export async function startMount(initial: MountSettings): Promise<Mount> {
     log,
     file: (...names) => path.join(mountPoint, ...names),
     status,
-    drained: async (limitMs) => {
-      await eventually('everything written is in Swift', async () => (await status()).safeToLoseThisMachine, limitMs);
+    drained: async (limitMs, everyMs) => {
+      await eventually('everything written is in Swift', async () => (await status()).safeToLoseThisMachine, limitMs, everyMs);
     },
     kill9: async () => {
       log.expect(/^WARN dead-mount-cleared/);

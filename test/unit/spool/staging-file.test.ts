@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { SMALL_FILE_BYTES } from '../../../src/spool/small-bytes.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { tempDir } from '../../helpers/temp-dir.js';
-import { MTIME_MS, open, sealBlob } from './spools.js';
+import { MTIME_MS, open, rootOf, sealBlob } from './spools.js';
 
 test('The digest is that of the bytes, whatever the order they were written in.', async () => {
   const spool = await open(tempDir('spool'));
@@ -20,9 +22,65 @@ test('The digest is that of the bytes, whatever the order they were written in.'
   backward.truncate(0);
   backward.write(0, content);
   assert.deepEqual(await backward.digest(), expected);
+  const { path } = forward.file();
+  assert.ok(existsSync(path));
   await forward.discard();
   await backward.discard();
-  assert.ok(!existsSync(forward.path));
+  assert.ok(!existsSync(path));
+  await spool.close();
+});
+
+test('A small file is in memory until somebody asks for it on the disk, and a large one goes there by itself.', async () => {
+  const directory = tempDir('spool');
+  const spool = await open(directory);
+  const onDisk = (): number => readdirSync(join(rootOf(directory), 'staging')).length;
+  const small = spool.createStaging();
+  small.write(0, Buffer.from('small'));
+  const large = spool.createStaging();
+  const { content, sha1 } = makeBlob(4, SMALL_FILE_BYTES + 1);
+  large.write(0, content.subarray(0, 1000));
+  assert.equal(onDisk(), 0);
+  large.write(1000, content.subarray(1000));
+  assert.equal(onDisk(), 1);
+  assert.equal((await large.digest()).sha1, sha1);
+  assert.deepEqual(readFileSync(large.file().path), content);
+  assert.equal(readFileSync(small.file().path, 'utf8'), 'small');
+  small.write(5, Buffer.from('er'));
+  assert.equal(readFileSync(small.file().path, 'utf8'), 'smaller');
+  assert.equal((await small.digest()).sha1, blobOf('smaller').sha1);
+  await small.discard();
+  await large.discard();
+  await spool.close();
+});
+
+test('However many small files are being written, only so many bytes of them are in memory.', async () => {
+  const directory = tempDir('spool');
+  const spool = await open(directory);
+  const { content, sha1 } = makeBlob(5, SMALL_FILE_BYTES);
+  const files = Array.from({ length: 40 }, () => spool.createStaging());
+  for (const file of files) file.write(0, content);
+  const onDisk = readdirSync(join(rootOf(directory), 'staging')).length;
+  assert.equal(onDisk, 40 - (4 << 20) / SMALL_FILE_BYTES);
+  for (const file of files) assert.equal((await file.digest()).sha1, sha1);
+  for (const file of files) await file.discard();
+  const again = spool.createStaging();
+  again.write(0, content);
+  assert.equal(readdirSync(join(rootOf(directory), 'staging')).length, 0, 'what was discarded gave its room back');
+  await again.discard();
+  await spool.close();
+});
+
+test('A small file has zeros where nothing was written, also where there were other bytes before.', async () => {
+  const spool = await open(tempDir('spool'));
+  const staging = spool.createStaging();
+  staging.write(0, Buffer.from('abcdefgh'));
+  staging.truncate(2);
+  staging.write(6, Buffer.from('z'));
+  assert.equal((await staging.digest()).sha1, blobOf('ab\0\0\0\0z').sha1);
+  staging.truncate(1);
+  staging.truncate(4);
+  assert.equal((await staging.digest()).sha1, blobOf('a\0\0\0').sha1);
+  await staging.discard();
   await spool.close();
 });
 
