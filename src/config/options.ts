@@ -206,7 +206,7 @@ export const OPTIONS = {
     group: 'mount',
     takes: 'DURATION',
     fallback: '120s',
-    help: 'Every request of the kernel is answered within this time, if need be with EIO.',
+    help: 'Every request of the kernel is answered within this time, if need be with EIO. At least 5s longer than write_timeout.',
   }),
 
   logLevel: option(oneOf('debug', 'info', 'warn', 'error'), {

@@ -85,7 +85,22 @@ function settle(sources: readonly SourceTexts[], host: Host): Resolved {
     texts.set(key, set);
   }
   // Built row by row from the table that the type is made of: every row with a default has a value.
-  return { settings: values as unknown as Settings, texts };
+  const settings = values as unknown as Settings;
+  assertCloseInTime(settings, texts);
+  return { settings, texts };
+}
+
+/** What a close() needs beside its wait for Swift: the seal, and a slow disk. */
+const SEAL_TIME_MS = 5_000;
+
+/** A close() that the deadline cuts off is EIO and stores nothing, where the spool would have had the file; Odoo up to 18 does not notice. */
+function assertCloseInTime({ requestDeadlineMs, writeTimeoutMs }: Settings, texts: ReadonlyMap<OptionKey, SetText>): void {
+  if (requestDeadlineMs >= writeTimeoutMs + SEAL_TIME_MS) return;
+  const said = (key: OptionKey): string => `"${texts.get(key)?.text ?? ''}" (set by ${texts.get(key)?.where ?? 'default'})`;
+  throw new FilestoreError(
+    'bad-config',
+    `request_deadline must be at least ${SEAL_TIME_MS / 1000}s longer than write_timeout, which is ${said('writeTimeoutMs')}, not ${said('requestDeadlineMs')}: a write would fail instead of going to the spool`,
+  );
 }
 
 function defaultOf(spec: OptionSpec, host: Host): SetText | undefined {

@@ -167,8 +167,16 @@ export class Database {
     return this.spool.tombstones.has(path);
   }
 
-  /** Swift has this blob: we put it, or it said so. @param checkedAtMs when the question set out */
-  learnBlob(path: string, sizeBytes: number, checkedAtMs = Date.now()): void {
+  /**
+   * Swift has this blob: we put it, or it said so.
+   * @param askedAtMs when the question set out; undefined: we put it, and its writer is told once this returns, so a kill may not take the name
+   */
+  learnBlob(path: string, sizeBytes: number, askedAtMs?: number): void {
+    this.#learnBlob(path, sizeBytes, askedAtMs ?? Date.now());
+    if (askedAtMs === undefined) this.names.flush();
+  }
+
+  #learnBlob(path: string, sizeBytes: number, checkedAtMs: number): void {
     const shard = shardOfBlobPath(path);
     if (shard === undefined) {
       this.learnOther(path, { sizeBytes, mtimeMs: BLOB_MTIME_MS, md5: undefined, checkedAtMs });

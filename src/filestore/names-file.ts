@@ -7,7 +7,8 @@
  *
  *   record ──(200 ms, or 64 KiB)──► file: survives a kill ──(a second, one sync for all)──► disk: survives a power cut
  *
- * No write waits for either. What a power cut takes, some 1.2 s of names, the listing at the next start brings back, unless Swift is away then.
+ * What we put ourselves is in the file before its writer is told (`flush`): its record in the spool ends then, and after a kill no listing may
+ * come for long. Nothing waits for the disk. What a power cut takes, some 1.2 s of names, the next listing brings back, unless Swift is away.
  *
  * ORDER of a rewrite: new file from the catalog; what comes meanwhile goes to both; sync of the new file; its name; sync of the directory.
  * A file whose sync failed is not trusted again (see src/spool/journal.ts): it is rewritten.
@@ -94,6 +95,11 @@ export class NamesFile {
 
   removed(path: string): void {
     this.#append(shardOfBlobPath(path) === undefined ? jsonRecord(OTHER_GONE, { path }) : blobRecord(MINUS, path, 0));
+  }
+
+  /** What was added and removed before the call survives a kill of the daemon. Never throws: what a full disk refuses is written later. */
+  flush(): void {
+    this.#flush();
   }
 
   /** Rewrites the file, in the background, when it is mostly history. */

@@ -2,7 +2,7 @@
  * Why the spool of a database wants a human, in words with the remedy: part of what `status` calls degraded. Torn files are none of that: `status`
  * counts them, and one writer that was killed must not leave a mount degraded.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { messageOf } from '../base/errors.js';
 import { freeBytesOf } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
@@ -14,6 +14,8 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     accessSync(spoolDirectory, constants.W_OK);
     if (spool.isFailing) return `the disk of spool_dir (${spoolDirectory}) fails: writes and deletes are refused; check it`;
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
+    if (hasNoInode(spoolDirectory))
+      return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): writes are refused; remove files there`;
     if (freeBytesOf(spoolDirectory) < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
     const { unnamed } = spool.torn;
@@ -22,4 +24,10 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
   } catch (error) {
     return `spool_dir (${spoolDirectory}) cannot be written: ${messageOf(error)}; writes and deletes are refused; check its disk`;
   }
+}
+
+/** File systems that make inodes as they need them count none at all. */
+function hasNoInode(directory: string): boolean {
+  const { files, ffree } = statfsSync(directory);
+  return files > 0 && ffree === 0;
 }

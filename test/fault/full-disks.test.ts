@@ -173,6 +173,23 @@ describe('a disk that fails', () => {
       }),
     ));
 
+  it('A disk of `spool_dir` without an inode left is told by `status`.', () =>
+    withDisk(64 * MIB, (spool) =>
+      withMount({ database: 'inodes', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN request-failed/);
+        const known = makeBlob(830, SIZE_BYTES);
+        await write(mount, known);
+        assert.equal((await mount.status()).state, 'serving');
+        await runOk('mount', ['-o', `remount,nr_inodes=${nodeFs.statfsSync(spool).files - nodeFs.statfsSync(spool).ffree}`, spool]);
+        await assert.rejects(write(mount, makeBlob(831, SIZE_BYTES)), { code: 'ENOSPC' });
+        assert.equal((await mount.status()).state, 'degraded');
+        assert.match((await mount.status()).databases[0]?.reason ?? '', /spool_dir .* has no inode left/);
+        await runOk('mount', ['-o', 'remount,nr_inodes=1000', spool]);
+        await write(mount, makeBlob(831, SIZE_BYTES));
+        await eventually('the mount serves', async () => (await mount.status()).state === 'serving');
+      }),
+    ));
+
   it('Torn files make room, the oldest first, before a write is refused.', () =>
     withDisk(8 * MIB, (spool) =>
       withMount({ database: 'torn', spool, args: ['--spool-floor', '0'] }, async (mount) => {

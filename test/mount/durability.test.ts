@@ -174,6 +174,16 @@ describe('while Swift is away', () => {
     assert.equal((await fs.stat(mount.file(cold.name))).size, cold.content.length, 'the list survives a restart');
   });
 
+  it('What was stored right before a kill of the daemon is on that list.', async () => {
+    const blobs = makeBlobs(3, 8450, 3000);
+    for (const blob of blobs) await write(blob.name, blob.content);
+    await mount.kill9();
+    await down();
+    mount.log.expect(/^WARN dead-mount-cleared/, /^(WARN|ERROR) .*/);
+    await mount.restart();
+    for (const blob of blobs) assert.equal((await fs.stat(mount.file(blob.name))).size, blob.content.length, 'not ENOENT');
+  });
+
   it('A flipped bit in the cache is never served.', async () => {
     const blob = makeBlob(8500);
     await write(blob.name, blob.content);

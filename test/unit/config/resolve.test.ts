@@ -63,6 +63,15 @@ test('values of the file are taken as they are written: a mode is octal, a passw
   );
 });
 
+test('a request_deadline that would cut off a close() is refused, with both options and what it would do', () => {
+  assert.match(
+    refusal({ flags: { request_deadline: '12s' } }),
+    /^request_deadline .* write_timeout, which is "10s" \(set by default\), not "12s" \(set by --request-deadline\)/,
+  );
+  assert.match(refusal({ flags: { write_timeout: '2m' } }), /write_timeout, which is "2m" \(set by --write-timeout\), not "120s"/);
+  assert.equal(settingsOf({ flags: { request_deadline: '15s' } }).requestDeadlineMs, 15_000);
+});
+
 test('an unknown key is refused with its line and the key that was meant', () => {
   const file = configFile('# mine\nregion: a\ncache_szie: 1GiB\n');
   assert.equal(refusal({ configFile: file }), `${file}:3: unknown option cache_szie; did you mean cache_size?`);
