@@ -43,12 +43,21 @@ export const duration = textSchema(parseDurationMs, 'a duration with its unit, s
 export const size = textSchema(parseSizeBytes, 'a size with its unit, such as 64MiB, 10GB or 512KiB');
 
 /** @param least as a user would write it */
+export function durationFrom(least: string): TextSchema<number> {
+  return textSchema(atLeast(parseDurationMs, least), `a duration of at least ${least}, with its unit, such as 400ms or 10s`);
+}
+
+/** @param least as a user would write it */
 export function sizeFrom(least: string): TextSchema<number> {
-  const leastBytes = parseSizeBytes(least) ?? 0;
-  return textSchema((value) => {
-    const bytes = parseSizeBytes(value);
-    return bytes !== undefined && bytes >= leastBytes ? bytes : undefined;
-  }, `a size of at least ${least}, with its unit, such as 64MiB`);
+  return textSchema(atLeast(parseSizeBytes, least), `a size of at least ${least}, with its unit, such as 64MiB`);
+}
+
+function atLeast(parse: (text: string) => number | undefined, least: string): (text: string) => number | undefined {
+  const smallest = parse(least) ?? 0;
+  return (text) => {
+    const value = parse(text);
+    return value !== undefined && value >= smallest ? value : undefined;
+  };
 }
 
 export const mode = textSchema(parseMode, 'an octal mode, such as 022');

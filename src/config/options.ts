@@ -3,7 +3,22 @@
  * The key of a row is the name of the value in code (with its unit); `name` is what users write.
  */
 import { dataDirectory, isRoot } from './host.js';
-import { anyText, duration, flag, mode, oneOf, option, path, size, sizeFrom, text, url, wholeNumber, type OptionSpec } from './option.js';
+import {
+  anyText,
+  duration,
+  durationFrom,
+  flag,
+  mode,
+  oneOf,
+  option,
+  path,
+  size,
+  sizeFrom,
+  text,
+  url,
+  wholeNumber,
+  type OptionSpec,
+} from './option.js';
 
 const MAX_ID = 4_294_967_294;
 
@@ -80,7 +95,7 @@ export const OPTIONS = {
     fallback: '256MiB',
     help: 'Free space the spool leaves on its disk; past it a write gets ENOSPC.',
   }),
-  maxPendingBytes: option(size, {
+  maxPendingBytes: option(sizeFrom('1MiB'), {
     name: 'max_pending',
     group: 'local disk',
     takes: 'SIZE',
@@ -389,28 +404,28 @@ export const OPTIONS = {
     openstackVariables: ['OS_INSECURE'],
     help: 'Do not check certificates.',
   }),
-  connectTimeoutMs: option(duration, {
+  connectTimeoutMs: option(durationFrom('10ms'), {
     name: 'connect_timeout',
     group: 'connection to Swift',
     takes: 'DURATION',
     fallback: '5s',
     help: 'Time to reach a server.',
   }),
-  headersTimeoutMs: option(duration, {
+  headersTimeoutMs: option(durationFrom('10ms'), {
     name: 'headers_timeout',
     group: 'connection to Swift',
     takes: 'DURATION',
     fallback: '20s',
     help: "Time until an answer begins. Keep it above Swift's own 10 s.",
   }),
-  stallTimeoutMs: option(duration, {
+  stallTimeoutMs: option(durationFrom('10ms'), {
     name: 'stall_timeout',
     group: 'connection to Swift',
     takes: 'DURATION',
     fallback: '20s',
     help: 'Longest silence within a body.',
   }),
-  requestTimeoutMs: option(duration, {
+  requestTimeoutMs: option(durationFrom('10ms'), {
     name: 'request_timeout',
     group: 'connection to Swift',
     takes: 'DURATION',

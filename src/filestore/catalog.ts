@@ -29,10 +29,6 @@ export function isShardName(name: string): boolean {
   return name.length === 2 && SHARD.test(name);
 }
 
-function lastSeenMs(known: KnownObject): number {
-  return Math.max(known.checkedAtMs, known.seenAtMs ?? 0);
-}
-
 export class Catalog {
   readonly #shards = new Map<string, ShardTable>();
   readonly #others = new Map<string, KnownObject>();
@@ -41,6 +37,8 @@ export class Catalog {
   #blobs = 0;
   /** When the blob that {@link blobSize} was last asked for was checked, ms since the epoch. */
   foundCheckedAtMs = 0;
+  /** What an earlier life left, and nobody has checked since, was true then; ms since the epoch. */
+  loadedAtMs = 0;
   /** When a listing of the whole container was last complete, ms since the epoch; 0 for never. */
   completeAtMs = 0;
 
@@ -110,17 +108,23 @@ export class Catalog {
 
   /** Forgets what was checked before `beforeMs`: after a complete listing these are the names it did not show. */
   sweep(beforeMs: number): void {
-    for (const table of this.#shards.values()) this.#blobs -= table.sweep(Math.floor(beforeMs / 1000));
-    for (const [path, known] of [...this.#others]) if (lastSeenMs(known) < beforeMs) this.delete(path);
+    const sparesUnchecked = beforeMs <= this.loadedAtMs;
+    for (const table of this.#shards.values()) this.#blobs -= table.sweep(Math.floor(beforeMs / 1000), sparesUnchecked);
+    for (const [path, known] of [...this.#others]) if (this.#isBefore(known, beforeMs)) this.delete(path);
   }
 
   sweepShard(shard: string, beforeMs: number): void {
-    this.#blobs -= this.shard(shard).sweep(Math.floor(beforeMs / 1000));
+    this.#blobs -= this.shard(shard).sweep(Math.floor(beforeMs / 1000), beforeMs <= this.loadedAtMs);
     for (const name of [...(this.#children.get(shard)?.keys() ?? [])]) {
       const path = joinPath(shard, name);
       const known = this.#others.get(path);
-      if (known !== undefined && lastSeenMs(known) < beforeMs) this.delete(path);
+      if (known !== undefined && this.#isBefore(known, beforeMs)) this.delete(path);
     }
+  }
+
+  #isBefore({ checkedAtMs, seenAtMs = 0 }: KnownObject, beforeMs: number): boolean {
+    const seenMs = Math.max(checkedAtMs, seenAtMs);
+    return (seenMs === 0 ? this.loadedAtMs : seenMs) < beforeMs;
   }
 
   /** Whether anything is known at or below a directory. */

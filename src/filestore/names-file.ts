@@ -13,7 +13,7 @@
  * ORDER of a rewrite: new file from the catalog; what comes meanwhile goes to both; sync of the new file; its name; sync of the directory.
  * A file whose sync failed is not trusted again (see src/spool/journal.ts): it is rewritten.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
@@ -74,6 +74,7 @@ export class NamesFile {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
+      catalog.loadedAtMs = statSync(this.#path).mtimeMs;
     } catch {
       bytes = Buffer.alloc(0);
     }

@@ -284,7 +284,7 @@ export class Publisher {
       // Each of these is tried again by itself.
       for (const t of current) {
         const reason = failed.get(objectNameOf(t.path));
-        if (reason !== undefined) this.#retries.failed(`delete ${t.path}`, `DELETE ${displayName(t.path)}: ${reason}`);
+        if (reason !== undefined) this.#retries.failed(`delete ${t.path}`, `DELETE ${displayName(t.path)}: ${reason}`, false);
       }
     };
     await lockFrom(0);
@@ -370,7 +370,7 @@ export class Publisher {
     const message = messageOf(error);
     const before = this.#retries.problem;
     const isOutage = kind === 'unavailable' && !(error instanceof StoreAnswered);
-    this.#retries.failed(work, isOutage ? undefined : message);
+    this.#retries.failed(work, message, isOutage);
     const event = work.split(' ', 1)[0] ?? work;
     if (isOutage) this.#db.log.debug(`publisher.${event}`, { reason: message });
     else if (before === undefined)

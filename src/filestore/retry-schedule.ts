@@ -4,11 +4,15 @@
  */
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
+/** A hiccup, or an outage that is told elsewhere, is a problem of its own only when it has been tried again and again: after some 15 s. */
+const LASTING_MS = 8_000;
 
 interface Failure {
   readonly delayMs: number;
   readonly dueAtMs: number;
-  readonly problem: string | undefined;
+  readonly reason: string;
+  /** Swift did not refuse it: it could not be asked. */
+  readonly isOutage: boolean;
 }
 
 export class RetrySchedule {
@@ -18,14 +22,17 @@ export class RetrySchedule {
     return (this.#failures.get(work)?.dueAtMs ?? 0) <= Date.now();
   }
 
-  /** @param problem what to tell an administrator; undefined for an outage, which is told elsewhere */
-  failed(work: string, problem: string | undefined): void {
+  /** @param isOutage Swift did not refuse it: it could not be asked */
+  failed(work: string, reason: string, isOutage: boolean): void {
     const delayMs = Math.min(LONGEST_RETRY_MS, (this.#failures.get(work)?.delayMs ?? FIRST_RETRY_MS / 2) * 2);
-    this.#failures.set(work, { delayMs, dueAtMs: Date.now() + delayMs * (0.5 + Math.random()), problem });
+    this.#failures.set(work, { delayMs, dueAtMs: Date.now() + delayMs * (0.5 + Math.random()), reason, isOutage });
   }
 
+  /** What failed for the same outage need not wait any longer. */
   succeeded(work: string): void {
+    const before = this.#failures.get(work);
     this.#failures.delete(work);
+    if (before?.isOutage === true) for (const [other, { isOutage }] of this.#failures) if (isOutage) this.#failures.delete(other);
   }
 
   /** Swift is back: everything may be tried at once. */
@@ -40,8 +47,9 @@ export class RetrySchedule {
     return next;
   }
 
+  /** What to tell an administrator. */
   get problem(): string | undefined {
-    for (const { problem } of this.#failures.values()) if (problem !== undefined) return problem;
+    for (const { reason, isOutage, delayMs } of this.#failures.values()) if (!isOutage || delayMs >= LASTING_MS) return reason;
     return undefined;
   }
 }

@@ -2,11 +2,12 @@
  * The names of one shard: an open-addressing hash table in typed arrays, so that a million names cost tens of megabytes and no garbage
  * collector ever walks them. Key: the 20 bytes of the SHA-1. Value: size in bytes and when it was last known to be true.
  *
- * INVARIANT: `#checked[slot]` is 0 for a slot never used and 1 for one whose name was removed; else seconds since the epoch.
+ * INVARIANT: `#checked[slot]` is 0 for a slot never used, 1 for one whose name was removed, 2 for one nobody has checked; else seconds since the epoch.
  */
 const KEY_BYTES = 20;
 const FREE = 0;
 const REMOVED = 1;
+const UNCHECKED = 2;
 
 function nibble(code: number): number {
   return code < 58 ? code - 48 : code - 87;
@@ -67,7 +68,7 @@ export class ShardTable {
       this.#keys.set(this.#key, slot * KEY_BYTES);
     }
     this.#sizes[slot] = sizeBytes;
-    this.#checked[slot] = Math.max(2, checkedAtS);
+    this.#checked[slot] = Math.max(UNCHECKED, checkedAtS);
   }
 
   delete(sha1: string): boolean {
@@ -85,12 +86,13 @@ export class ShardTable {
     if (capacity > this.#capacity) this.#rebuild(capacity);
   }
 
-  /** Removes what was last checked before `beforeS`. @returns how many */
-  sweep(beforeS: number): number {
+  /** Removes what was last checked before `beforeS`, but for what never was where that is spared. @returns how many */
+  sweep(beforeS: number, sparesUnchecked = false): number {
+    const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;
     let swept = 0;
     for (let slot = 0; slot < this.#capacity; slot++) {
       const checked = this.#checked[slot] ?? 0;
-      if (checked > REMOVED && checked < beforeS) {
+      if (checked >= fromS && checked < beforeS) {
         this.#checked[slot] = REMOVED;
         swept++;
       }

@@ -19,6 +19,8 @@ const WATCH_MS = 100;
 const LATE_MS = 250;
 /** A silence shorter than this is not worth a line in the log. */
 const TELL_AFTER_MS = 5_000;
+/** A Swift that answers some requests and refuses others is back and away again every few seconds: so soon after a return it is told only if it lasts. */
+const CALM_MS = 60_000;
 const PROBE_MS = 1_000;
 const PROBE_TIMEOUT_MS = 15_000;
 
@@ -45,6 +47,8 @@ export class StoreHealth {
   /** This absence has been logged. */
   #told = false;
   #lastAnswerMs = 0;
+  /** When Swift was back last. */
+  #backAtMs = 0;
   #lookedAtMs = 0;
   #isProbing = false;
 
@@ -179,7 +183,7 @@ export class StoreHealth {
       for (const waiter of [...this.#waiters]) waiter.onAway(error);
       if (!this.#isProbing) void this.#probe();
     }
-    if (how === 'loud' && !this.#told) this.#tell();
+    if (how === 'loud' && !this.#told && Date.now() - this.#backAtMs >= CALM_MS) this.#tell();
     this.#keepWatch();
   }
 
@@ -193,8 +197,10 @@ export class StoreHealth {
 
   #up(): void {
     if (this.#awaySinceMs === undefined) return;
-    this.#log.info('swift.back', { afterMs: Date.now() - this.#awaySinceMs, reason: this.#reason });
+    // Only an absence that was told has an end to tell.
+    this.#log[this.#told ? 'info' : 'debug']('swift.back', { afterMs: Date.now() - this.#awaySinceMs, reason: this.#reason });
     this.#told = false;
+    this.#backAtMs = Date.now();
     this.#awaySinceMs = undefined;
     this.#reason = undefined;
     for (const listener of [...this.#returned]) listener();

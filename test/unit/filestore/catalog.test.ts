@@ -91,6 +91,21 @@ describe('the catalog', () => {
   });
 });
 
+describe('a sweep', () => {
+  it('leaves what an earlier life left shortly before: a listing lags behind what was put then', () => {
+    const catalog = new Catalog();
+    catalog.loadBlob(Buffer.from(sha1(1), 'hex'), 0, 5);
+    catalog.setOther('web/logo', { sizeBytes: 1, mtimeMs: 2, md5: undefined, checkedAtMs: 0 });
+    catalog.setBlob(sha1(2).slice(0, 2), blobPath(2), 5, 50_000);
+    catalog.loadedAtMs = 100_000;
+    catalog.sweepShard(sha1(1).slice(0, 2), 99_000);
+    catalog.sweep(99_000);
+    assert.deepEqual([catalog.sizeOf(blobPath(1)), catalog.sizeOf('web/logo'), catalog.sizeOf(blobPath(2))], [5, 1, undefined]);
+    catalog.sweep(101_000);
+    assert.equal(catalog.count, 0);
+  });
+});
+
 describe('the durable list of names', () => {
   const inTemp = async (work: (directory: string) => Promise<void>): Promise<void> => {
     const directory = mkdtempSync(join(tmpdir(), 'odoo-swiftfs-names-'));

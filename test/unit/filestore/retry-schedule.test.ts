@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RetrySchedule } from '../../../src/filestore/retry-schedule.js';
+
+test('What Swift refused is a problem at once; what could not be asked, when it has been tried for a while.', () => {
+  const retries = new RetrySchedule();
+  for (let tries = 0; tries < 4; tries++) retries.failed('publish a', '503', true);
+  assert.equal(retries.problem, undefined);
+  retries.failed('publish a', '503', true);
+  assert.equal(retries.problem, '503');
+  retries.succeeded('publish a');
+  assert.equal(retries.problem, undefined);
+  retries.failed('publish b', '403', false);
+  assert.equal(retries.problem, '403');
+});
+
+test('When one that failed in an outage succeeds, the others that did are due; what was refused goes on waiting.', () => {
+  const retries = new RetrySchedule();
+  for (const work of ['publish a', 'publish b']) for (let tries = 0; tries < 6; tries++) retries.failed(work, '503', true);
+  retries.failed('publish c', '403', false);
+  assert.deepEqual(
+    ['publish a', 'publish b', 'publish c'].map((work) => retries.isDue(work)),
+    [false, false, false],
+  );
+  retries.succeeded('publish a');
+  assert.ok(retries.isDue('publish b'));
+  assert.ok(!retries.isDue('publish c'));
+  assert.notEqual(retries.nextMs, Infinity);
+});
