@@ -34,6 +34,8 @@ const DRAIN_LOOK_MS = 25;
 const STOP_GRACE_MS = 1_000;
 /** How old a complete list of names may grow. */
 const REFRESH_MS = 600_000;
+/** When to look again whether there is a container to be listed. */
+const UNBOUND_MS = 5_000;
 
 export class Publisher {
   readonly #db: Database;
@@ -139,16 +141,51 @@ export class Publisher {
     await this.#deleteAll();
     await this.#updateTimes();
     await this.#touch();
+    this.#retries.keepOwed((work) => this.#isOwed(work));
     db.problem = this.#retries.problem;
     if (db.dropped) return;
-    if (Date.now() >= this.#renewAtMs) {
-      this.#renewAtMs = Date.now() + RENEW_MS;
-      await this.#attempt('renew', () => db.health.watch(db.binding.renew(this.#request)));
-    }
-    if (Date.now() >= this.#refreshAtMs) {
-      this.#refreshAtMs = Date.now() + REFRESH_MS;
-      if (!db.binding.isBound || !(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', this.#request)))))
-        this.#refreshAtMs = Date.now() + 5_000;
+    await this.#renew();
+    await this.#refresh();
+    db.problem = this.#retries.problem;
+  }
+
+  async #renew(): Promise<void> {
+    const db = this.#db;
+    if (Date.now() < this.#renewAtMs) return;
+    const isDone = await this.#attempt('renew', () => db.health.watch(db.binding.renew(this.#request)));
+    this.#renewAtMs = isDone ? Date.now() + RENEW_MS : this.#retries.dueAtMs('renew');
+  }
+
+  async #refresh(): Promise<void> {
+    const db = this.#db;
+    if (Date.now() < this.#refreshAtMs) return;
+    // Whoever finds names wrong meanwhile asks for another one.
+    this.#refreshAtMs = Date.now() + REFRESH_MS;
+    if (!db.binding.isBound) this.#refreshAtMs = Date.now() + UNBOUND_MS;
+    else if (!(await this.#attempt('refresh', () => db.health.watch(refreshBelow(db, '', this.#request)))))
+      this.#refreshAtMs = this.#retries.dueAtMs('refresh');
+  }
+
+  /** Whether a piece of work, named as for `#attempt`, is still to be done: what failed may have been deleted or overwritten since. */
+  #isOwed(work: string): boolean {
+    const { spool, owedTimes, touched, binding } = this.#db;
+    const at = work.indexOf(' ');
+    const path = work.slice(at + 1);
+    switch (at < 0 ? work : work.slice(0, at)) {
+      case 'publish':
+        return spool.pending.has(path);
+      case 'delete':
+        return spool.tombstones.has(path);
+      case 'deletes':
+        return owedDeletes(spool).next().done !== true;
+      case 'times':
+        return owedTimes.has(path);
+      case 'touch':
+        return touched.has(path);
+      case 'bind':
+        return !binding.isBound;
+      default:
+        return true;
     }
   }
 

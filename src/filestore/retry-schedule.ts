@@ -19,7 +19,12 @@ export class RetrySchedule {
   readonly #failures = new Map<string, Failure>();
 
   isDue(work: string): boolean {
-    return (this.#failures.get(work)?.dueAtMs ?? 0) <= Date.now();
+    return this.dueAtMs(work) <= Date.now();
+  }
+
+  /** In ms since the epoch; 0 when it has not failed. */
+  dueAtMs(work: string): number {
+    return this.#failures.get(work)?.dueAtMs ?? 0;
   }
 
   /** @param isOutage Swift did not refuse it: it could not be asked */
@@ -33,6 +38,11 @@ export class RetrySchedule {
     const before = this.#failures.get(work);
     this.#failures.delete(work);
     if (before?.isOutage === true) for (const [other, { isOutage }] of this.#failures) if (isOutage) this.#failures.delete(other);
+  }
+
+  /** Forgets what need not be done any more. @param isOwed of each piece of work that failed */
+  keepOwed(isOwed: (work: string) => boolean): void {
+    for (const work of this.#failures.keys()) if (!isOwed(work)) this.#failures.delete(work);
   }
 
   /** Swift is back: everything may be tried at once. */

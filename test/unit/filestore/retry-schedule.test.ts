@@ -27,3 +27,13 @@ test('When one that failed in an outage succeeds, the others that did are due; w
   assert.ok(!retries.isDue('publish c'));
   assert.notEqual(retries.nextMs, Infinity);
 });
+
+test('What need not be done any more is no problem any more.', () => {
+  const retries = new RetrySchedule();
+  retries.failed('publish a', '403', false);
+  retries.failed('renew', '403', false);
+  retries.keepOwed((work) => work === 'renew');
+  retries.succeeded('renew');
+  assert.equal(retries.problem, undefined);
+  assert.equal(retries.nextMs, Infinity);
+});
