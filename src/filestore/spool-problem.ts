@@ -15,7 +15,7 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     if (spool.isFailing) return `the disk of spool_dir (${spoolDirectory}) fails: writes and deletes are refused; check it`;
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
     if (hasNoInode(spoolDirectory))
-      return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): writes are refused; remove files there`;
+      return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): what Swift does not take at once is refused, and so are larger writes; remove files there`;
     if (freeBytesOf(spoolDirectory) < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
     const { unnamed } = spool.torn;

@@ -181,11 +181,15 @@ describe('a disk that fails', () => {
         await write(mount, known);
         assert.equal((await mount.status()).state, 'serving');
         await runOk('mount', ['-o', `remount,nr_inodes=${nodeFs.statfsSync(spool).files - nodeFs.statfsSync(spool).ffree}`, spool]);
-        await assert.rejects(write(mount, makeBlob(831, SIZE_BYTES)), { code: 'ENOSPC' });
+        const [small, large] = [makeBlob(831, 1000), makeBlob(832, MIB)];
+        // It needs nothing of the disk while Swift takes it.
+        await write(mount, small);
+        await assert.rejects(write(mount, large), { code: 'ENOSPC' });
         assert.equal((await mount.status()).state, 'degraded');
         assert.match((await mount.status()).databases[0]?.reason ?? '', /spool_dir .* has no inode left/);
         await runOk('mount', ['-o', 'remount,nr_inodes=1000', spool]);
-        await write(mount, makeBlob(831, SIZE_BYTES));
+        await write(mount, large);
+        await assertStored(mount, 'inodes', [known, small, large]);
         await eventually('the mount serves', async () => (await mount.status()).state === 'serving');
       }),
     ));
