@@ -30,6 +30,8 @@ const COMPLAINT_INTERVAL_MS = 60_000;
 /** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
 const LARGE_FILE_BYTES = 16 * 1024 * 1024;
 const QUARANTINE_MAX_FILES = 32;
+/** Downloads that go on although nobody reads them: more would keep those from coming that somebody waits for. */
+const UNREAD_DOWNLOADS_MAX = 4;
 
 export interface CacheOptions {
   /** `cache_dir`. */
@@ -142,11 +144,12 @@ class DiskCache implements OpenedCache {
 
   fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill {
     let download = this.#downloads.get(key);
-    if (download === undefined) {
+    if (download === undefined || download.isGivenUp) {
       download = new Download({
         key,
         sources,
         openExisting: () => this.#open(key),
+        onUnread: () => this.#giveUpUnread(),
         createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
         commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
         log: this.#log,
@@ -154,7 +157,8 @@ class DiskCache implements OpenedCache {
       });
       const started = download;
       const ended = (): void => {
-        if (this.#downloads.get(key) === started) this.#downloads.delete(key);
+        if (this.#downloads.get(key) !== started) return;
+        this.#downloads.delete(key);
         this.#unwanted.delete(key);
       };
       this.#downloads.set(key, started);
@@ -238,6 +242,14 @@ class DiskCache implements OpenedCache {
     } catch (error) {
       this.complain(error);
     }
+  }
+
+  /** Those that are least far on. */
+  #giveUpUnread(): void {
+    const unread = [...this.#downloads.values()].filter((download) => download.isUnread && !download.isGivenUp);
+    if (unread.length <= UNREAD_DOWNLOADS_MAX) return;
+    unread.sort((a, b) => b.receivedBytes - a.receivedBytes);
+    for (const download of unread.slice(UNREAD_DOWNLOADS_MAX)) download.cancel();
   }
 
   #counted(file: CachedFile | undefined): CachedFile | undefined {

@@ -43,6 +43,8 @@ export interface DownloadOptions {
   readonly createPartial: (expectedBytes: number) => PartialFile;
   /** Takes the whole, verified file in. @returns it, pinned */
   readonly commit: (partial: PartialFile, sizeBytes: number) => CachedFile;
+  /** Called when its last reader leaves before its end. */
+  readonly onUnread: () => void;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -85,6 +87,15 @@ export class Download {
     return this.#total.promise;
   }
 
+  /** It is running for nobody. */
+  get isUnread(): boolean {
+    return this.#readers === 0;
+  }
+
+  get isGivenUp(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
   get receivedBytes(): number {
     return this.#partial?.receivedBytes ?? 0;
   }
@@ -102,6 +113,7 @@ export class Download {
       if (--this.#readers > 0) return;
       if (this.#shared !== undefined) this.#shared.release();
       else if (isAborted) this.cancel();
+      else this.#options.onUnread();
     });
   }
 

@@ -107,6 +107,9 @@ export async function openSealed(db: Database, pending: Pending): Promise<Cached
   return { fd, sizeBytes: pending.sizeBytes, close };
 }
 
+/** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */
+const BULK_FROM_BYTES = 1 << 20;
+
 export interface SourceOptions {
   /** What Swift's copy must hash to, where the name does not say it. */
   readonly md5?: string;
@@ -117,13 +120,15 @@ export interface SourceOptions {
  * Where a path's bytes may come from, in order.
  * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
  */
-export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }: SourceOptions = {}): readonly FillSource[] {
+export function sourcesOf(db: Database, path: string, { md5, priority }: SourceOptions = {}): readonly FillSource[] {
+  const expectedBytes = db.catalog.sizeOf(path);
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
-    expectedBytes: db.catalog.sizeOf(path),
+    expectedBytes,
     open: async (start, signal) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
-      const options = { priority, signal, timeoutMs: db.settings.readTimeoutMs };
+      const isBulk = expectedBytes !== undefined && expectedBytes >= BULK_FROM_BYTES;
+      const options = { priority: priority ?? (isBulk ? 'bulk' : 'read'), signal, timeoutMs: db.settings.readTimeoutMs } as const;
       const get = (): Promise<ObjectRead | undefined> =>
         db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
           // The cache would take it for a full disk of this machine, and ask no other source.
