@@ -16,7 +16,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import { algorithmOf, CacheLayout, DIRECTORY_MODE, sumOf } from './cache-layout.js';
-import type { BlobCache, CachedFile, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
+import type { BlobCache, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
 import { findEntries, saveIndex } from './cache-index.js';
 import { Download } from './download.js';
 import { Evictor } from './evictor.js';
@@ -119,7 +119,7 @@ class DiskCache implements OpenedCache {
     };
   }
 
-  open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+  open(key: CacheKey): HeldFile | undefined | Promise<HeldFile | undefined> {
     const file = this.#open(key);
     if (!(file instanceof Promise)) return this.#counted(file);
     return file.then((opened) => this.#counted(opened));
@@ -127,10 +127,8 @@ class DiskCache implements OpenedCache {
 
   openHeld(key: CacheKey): HeldFile | undefined {
     const held = this.#held.pinUnseen(key);
-    if (held === undefined) return undefined;
-    this.#hits++;
-    this.#ledger.touch(key);
-    return held;
+    if (held !== undefined) this.#ledger.touch(key);
+    return this.#hit(held ?? this.#openKnown(key));
   }
 
   has(key: CacheKey): boolean {
@@ -149,9 +147,9 @@ class DiskCache implements OpenedCache {
         key,
         sources,
         openExisting: () => this.#open(key),
-        onUnread: () => this.#giveUpUnread(),
         createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
         commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
+        onUnread: () => this.#giveUpUnread(),
         log: this.#log,
         clock: this.#clock,
       });
@@ -252,13 +250,17 @@ class DiskCache implements OpenedCache {
     for (const download of unread.slice(UNREAD_DOWNLOADS_MAX)) download.cancel();
   }
 
-  #counted(file: CachedFile | undefined): CachedFile | undefined {
+  #counted(file: HeldFile | undefined): HeldFile | undefined {
     if (file === undefined) this.#misses++;
-    else this.#hits++;
+    return this.#hit(file);
+  }
+
+  #hit(file: HeldFile | undefined): HeldFile | undefined {
+    if (file !== undefined) this.#hits++;
     return file;
   }
 
-  #open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+  #open(key: CacheKey): HeldFile | undefined | Promise<HeldFile | undefined> {
     const verifying = this.#verifying.get(key);
     if (verifying !== undefined) return verifying.then(() => this.#open(key));
     const held = this.#held.pin(key);
@@ -267,31 +269,42 @@ class DiskCache implements OpenedCache {
       return held;
     }
     if (held === undefined && !this.#ledger.has(key) && this.#removedMeanwhile === undefined) return undefined;
+    const known = this.#openKnown(key);
+    if (known !== undefined) return known;
     const fd = this.#openFile(key);
-    if (fd === undefined) {
-      this.#dropLine(key);
-      return undefined;
-    }
+    if (fd === undefined) return undefined;
     const now = fingerprintOf(fd);
-    const verified = this.#verified.get(key);
-    if (verified !== undefined && isSameFile(verified, now)) {
-      this.#ledger.touch(key);
-      return this.#held.add(key, fd, now);
-    }
     return this.#verifying.run(key, () => this.#verify(key, fd, now)).then(() => this.#openVerified(key));
   }
 
+  /** What was verified in this life and is still that. */
+  #openKnown(key: CacheKey): HeldFile | undefined {
+    const verified = this.#verified.get(key);
+    if (verified === undefined || this.#verifying.get(key) !== undefined) return undefined;
+    const fd = this.#openFile(key);
+    if (fd === undefined) return undefined;
+    const now = fingerprintOf(fd);
+    if (!isSameFile(verified, now)) {
+      closeSync(fd);
+      return undefined;
+    }
+    this.#ledger.touch(key);
+    return this.#held.add(key, fd, now);
+  }
+
   /** After a verification: what is not verified now was wrong, or is being changed by somebody. */
-  #openVerified(key: CacheKey): CachedFile | undefined {
+  #openVerified(key: CacheKey): HeldFile | undefined {
     const file = this.#verified.has(key) ? this.#held.pin(key) : undefined;
     return file === 'changed' ? undefined : file;
   }
 
+  /** What is gone is forgotten; what only cannot be opened now (too many open files) still takes its room. */
   #openFile(key: CacheKey): number | undefined {
     try {
       return openSync(this.#layout.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
-      if (kindOf(error) !== 'not-found') this.complain(error);
+      if (kindOf(error) === 'not-found') this.#dropLine(key);
+      else this.complain(error);
       return undefined;
     }
   }
@@ -353,7 +366,7 @@ class DiskCache implements OpenedCache {
   }
 
   /** The last step of a fill: its name. What cannot get one is given to its readers all the same. */
-  #commit(key: CacheKey, partial: PartialFile, sizeBytes: number): CachedFile {
+  #commit(key: CacheKey, partial: PartialFile, sizeBytes: number): HeldFile {
     const temporary = partial.path;
     const fd = partial.take();
     if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);
