@@ -56,6 +56,14 @@ export class StoreAnswered extends FilestoreError {
   }
 }
 
+/** `unavailable`, and nothing is known of the store: it was not asked, because all our connections were at work until the time was over. */
+export class StoreNotAsked extends FilestoreError {
+  constructor(message: string) {
+    super('unavailable', message);
+    this.name = 'StoreNotAsked';
+  }
+}
+
 /** @returns the kind of any thrown value; what is not ours is `internal`. */
 export function kindOf(error: unknown): ErrorKind {
   if (error instanceof FilestoreError) return error.kind;

@@ -1,7 +1,11 @@
-/** A limit on what runs at once, given out by priority: who waits on a read goes before a write, a write before background work. */
+/**
+ * A limit on what runs at once, given out by priority: who waits on a read goes before a write, a write before background work. `bulk` is a read
+ * that may hold its place for minutes. The last places are for those who hold theirs briefly: however many large files come slowly, a small one
+ * is read and a new one is written.
+ */
 import { FilestoreError } from './errors.js';
 
-export const PRIORITIES = ['read', 'write', 'background'] as const;
+export const PRIORITIES = ['read', 'bulk', 'write', 'background'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
 interface Waiter {
@@ -10,18 +14,19 @@ interface Waiter {
 
 export class PriorityLimiter {
   readonly #limit: number;
-  readonly #backgroundLimit: number;
-  readonly #waiting: Record<Priority, Set<Waiter>> = { read: new Set(), write: new Set(), background: new Set() };
+  /** How many may be other than reads. */
+  readonly #writeLimit: number;
+  /** How many may be bulk reads and background work. */
+  readonly #longLimit: number;
+  readonly #waiting: Record<Priority, Set<Waiter>> = { read: new Set(), bulk: new Set(), write: new Set(), background: new Set() };
+  readonly #runs: Record<Priority, number> = { read: 0, bulk: 0, write: 0, background: 0 };
   #running = 0;
-  #background = 0;
 
-  /**
-   * @param limit how many run at once
-   * @param backgroundLimit how many of them may be background work, so that a reader never waits behind a queue of it
-   */
-  constructor(limit: number, backgroundLimit = Math.max(1, limit - Math.ceil(limit / 4))) {
+  /** @param limit how many run at once */
+  constructor(limit: number) {
     this.#limit = limit;
-    this.#backgroundLimit = backgroundLimit;
+    this.#writeLimit = limit - Math.floor(limit / 8);
+    this.#longLimit = Math.max(1, limit - Math.ceil(limit / 4));
   }
 
   get running(): number {
@@ -57,13 +62,16 @@ export class PriorityLimiter {
       if (given) return;
       given = true;
       this.#running--;
-      if (priority === 'background') this.#background--;
+      this.#runs[priority]--;
       this.#startWaiting();
     };
   }
 
   #hasRoom(priority: Priority): boolean {
-    return this.#running < this.#limit && (priority !== 'background' || this.#background < this.#backgroundLimit);
+    if (this.#running >= this.#limit) return false;
+    if (priority === 'read') return true;
+    const long = this.#runs.bulk + this.#runs.background;
+    return long + this.#runs.write < this.#writeLimit && (priority === 'write' || long < this.#longLimit);
   }
 
   #isBehind(priority: Priority): boolean {
@@ -76,7 +84,7 @@ export class PriorityLimiter {
 
   #take(priority: Priority): void {
     this.#running++;
-    if (priority === 'background') this.#background++;
+    this.#runs[priority]++;
   }
 
   #wait(priority: Priority, signal: AbortSignal | undefined): Promise<void> {

@@ -16,7 +16,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import { algorithmOf, CacheLayout, DIRECTORY_MODE, sumOf } from './cache-layout.js';
-import type { BlobCache, CachedFile, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
+import type { BlobCache, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
 import { findEntries, saveIndex } from './cache-index.js';
 import { Download } from './download.js';
 import { Evictor } from './evictor.js';
@@ -30,6 +30,8 @@ const COMPLAINT_INTERVAL_MS = 60_000;
 /** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
 const LARGE_FILE_BYTES = 16 * 1024 * 1024;
 const QUARANTINE_MAX_FILES = 32;
+/** Downloads that go on although nobody reads them: more would keep those from coming that somebody waits for. */
+const UNREAD_DOWNLOADS_MAX = 4;
 
 export interface CacheOptions {
   /** `cache_dir`. */
@@ -117,7 +119,7 @@ class DiskCache implements OpenedCache {
     };
   }
 
-  open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+  open(key: CacheKey): HeldFile | undefined | Promise<HeldFile | undefined> {
     const file = this.#open(key);
     if (!(file instanceof Promise)) return this.#counted(file);
     return file.then((opened) => this.#counted(opened));
@@ -125,10 +127,8 @@ class DiskCache implements OpenedCache {
 
   openHeld(key: CacheKey): HeldFile | undefined {
     const held = this.#held.pinUnseen(key);
-    if (held === undefined) return undefined;
-    this.#hits++;
-    this.#ledger.touch(key);
-    return held;
+    if (held !== undefined) this.#ledger.touch(key);
+    return this.#hit(held ?? this.#openKnown(key));
   }
 
   has(key: CacheKey): boolean {
@@ -142,19 +142,21 @@ class DiskCache implements OpenedCache {
 
   fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill {
     let download = this.#downloads.get(key);
-    if (download === undefined) {
+    if (download === undefined || download.isGivenUp) {
       download = new Download({
         key,
         sources,
         openExisting: () => this.#open(key),
         createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
         commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
+        onUnread: () => this.#giveUpUnread(),
         log: this.#log,
         clock: this.#clock,
       });
       const started = download;
       const ended = (): void => {
-        if (this.#downloads.get(key) === started) this.#downloads.delete(key);
+        if (this.#downloads.get(key) !== started) return;
+        this.#downloads.delete(key);
         this.#unwanted.delete(key);
       };
       this.#downloads.set(key, started);
@@ -240,13 +242,25 @@ class DiskCache implements OpenedCache {
     }
   }
 
-  #counted(file: CachedFile | undefined): CachedFile | undefined {
+  /** Those that are least far on. */
+  #giveUpUnread(): void {
+    const unread = [...this.#downloads.values()].filter((download) => download.isUnread && !download.isGivenUp);
+    if (unread.length <= UNREAD_DOWNLOADS_MAX) return;
+    unread.sort((a, b) => b.receivedBytes - a.receivedBytes);
+    for (const download of unread.slice(UNREAD_DOWNLOADS_MAX)) download.cancel();
+  }
+
+  #counted(file: HeldFile | undefined): HeldFile | undefined {
     if (file === undefined) this.#misses++;
-    else this.#hits++;
+    return this.#hit(file);
+  }
+
+  #hit(file: HeldFile | undefined): HeldFile | undefined {
+    if (file !== undefined) this.#hits++;
     return file;
   }
 
-  #open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined> {
+  #open(key: CacheKey): HeldFile | undefined | Promise<HeldFile | undefined> {
     const verifying = this.#verifying.get(key);
     if (verifying !== undefined) return verifying.then(() => this.#open(key));
     const held = this.#held.pin(key);
@@ -255,31 +269,42 @@ class DiskCache implements OpenedCache {
       return held;
     }
     if (held === undefined && !this.#ledger.has(key) && this.#removedMeanwhile === undefined) return undefined;
+    const known = this.#openKnown(key);
+    if (known !== undefined) return known;
     const fd = this.#openFile(key);
-    if (fd === undefined) {
-      this.#dropLine(key);
-      return undefined;
-    }
+    if (fd === undefined) return undefined;
     const now = fingerprintOf(fd);
-    const verified = this.#verified.get(key);
-    if (verified !== undefined && isSameFile(verified, now)) {
-      this.#ledger.touch(key);
-      return this.#held.add(key, fd, now);
-    }
     return this.#verifying.run(key, () => this.#verify(key, fd, now)).then(() => this.#openVerified(key));
   }
 
+  /** What was verified in this life and is still that. */
+  #openKnown(key: CacheKey): HeldFile | undefined {
+    const verified = this.#verified.get(key);
+    if (verified === undefined || this.#verifying.get(key) !== undefined) return undefined;
+    const fd = this.#openFile(key);
+    if (fd === undefined) return undefined;
+    const now = fingerprintOf(fd);
+    if (!isSameFile(verified, now)) {
+      closeSync(fd);
+      return undefined;
+    }
+    this.#ledger.touch(key);
+    return this.#held.add(key, fd, now);
+  }
+
   /** After a verification: what is not verified now was wrong, or is being changed by somebody. */
-  #openVerified(key: CacheKey): CachedFile | undefined {
+  #openVerified(key: CacheKey): HeldFile | undefined {
     const file = this.#verified.has(key) ? this.#held.pin(key) : undefined;
     return file === 'changed' ? undefined : file;
   }
 
+  /** What is gone is forgotten; what only cannot be opened now (too many open files) still takes its room. */
   #openFile(key: CacheKey): number | undefined {
     try {
       return openSync(this.#layout.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
-      if (kindOf(error) !== 'not-found') this.complain(error);
+      if (kindOf(error) === 'not-found') this.#dropLine(key);
+      else this.complain(error);
       return undefined;
     }
   }
@@ -341,7 +366,7 @@ class DiskCache implements OpenedCache {
   }
 
   /** The last step of a fill: its name. What cannot get one is given to its readers all the same. */
-  #commit(key: CacheKey, partial: PartialFile, sizeBytes: number): CachedFile {
+  #commit(key: CacheKey, partial: PartialFile, sizeBytes: number): HeldFile {
     const temporary = partial.path;
     const fd = partial.take();
     if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);

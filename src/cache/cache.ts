@@ -17,7 +17,7 @@ export interface CachedFile {
   close(): void;
 }
 
-/** A copy that was open already, so that taking it cost no system call: before each read its user asks whether it is still what was verified. */
+/** A copy of the cache's, which lies where others can change it: before each read its user asks whether it is still what was verified. */
 export interface HeldFile extends CachedFile {
   /** One fstat. After a `false` the copy is held no more: close this one, and `open` again. */
   isIntact(): boolean;
@@ -38,7 +38,7 @@ export interface Fill {
   /** Known once the source has answered. */
   readonly totalBytes: Promise<number>;
   /** The whole object, verified and pinned. @throws FilestoreError not-found (every source said no), unavailable, corrupt, no-space */
-  readonly whole: Promise<CachedFile>;
+  readonly whole: Promise<HeldFile>;
   /** The whole object's verified bytes, before its file is written, where they are few and were not here already; else undefined: take `whole`. */
   readonly verifiedBytes: Promise<Uint8Array | undefined>;
   /** So many have come, to see whether it moves; begins anew with another source. */
@@ -61,8 +61,8 @@ export interface CacheStatistics {
 
 export interface BlobCache {
   /** Synchronous when verified in this life; a promise for the first open after a start (it is hashed); undefined when not here. */
-  open(key: CacheKey): CachedFile | undefined | Promise<CachedFile | undefined>;
-  /** What `open` would hand out if a verified copy is held open at this moment; else undefined, which says nothing. */
+  open(key: CacheKey): HeldFile | undefined | Promise<HeldFile | undefined>;
+  /** What `open` would hand out if it was verified in this life; else undefined, which says nothing. Of what is held open without a look at it. */
   openHeld(key: CacheKey): HeldFile | undefined;
   /** Whether the ledger has it; costs no system call. */
   has(key: CacheKey): boolean;

@@ -1,7 +1,7 @@
 /** One reader's part in a download: it leaves when it says so, when its signal fires, or with the file it waited for. */
 import { FilestoreError } from '../base/errors.js';
 import { untilAborted } from '../base/until-aborted.js';
-import type { CachedFile, Fill } from './cache.js';
+import type { HeldFile, Fill } from './cache.js';
 import type { Download } from './download.js';
 
 export class DownloadReader implements Fill {
@@ -11,7 +11,7 @@ export class DownloadReader implements Fill {
   #hasLeft = false;
   /** Then parts can be read as long as that file is open. */
   #hasWhole = false;
-  #whole: Promise<CachedFile> | undefined;
+  #whole: Promise<HeldFile> | undefined;
   readonly #onAbort = (): void => {
     this.#end(true);
   };
@@ -29,7 +29,7 @@ export class DownloadReader implements Fill {
   }
 
   /** Asked for, it has to be closed: the file is pinned for who asks only. */
-  get whole(): Promise<CachedFile> {
+  get whole(): Promise<HeldFile> {
     this.#whole ??= this.#awaitWhole();
     return this.#whole;
   }
@@ -51,7 +51,7 @@ export class DownloadReader implements Fill {
     this.#end(false);
   }
 
-  async #awaitWhole(): Promise<CachedFile> {
+  async #awaitWhole(): Promise<HeldFile> {
     await this.#unlessAborted(this.#download.finished);
     const file = this.#download.share();
     this.#hasWhole = true;

@@ -14,7 +14,7 @@ import type { Clock } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { algorithmOf, sumOf } from './cache-layout.js';
-import type { CachedFile, CacheKey, Fill, FillSource } from './cache.js';
+import type { HeldFile, CacheKey, Fill, FillSource } from './cache.js';
 import { Deferred } from './deferred.js';
 import { DownloadReader } from './download-reader.js';
 import { readPartOf } from './fingerprint.js';
@@ -39,10 +39,12 @@ export interface DownloadOptions {
   readonly key: CacheKey;
   readonly sources: readonly FillSource[];
   /** A copy that came in since the caller looked. */
-  readonly openExisting: () => CachedFile | undefined | Promise<CachedFile | undefined>;
+  readonly openExisting: () => HeldFile | undefined | Promise<HeldFile | undefined>;
   readonly createPartial: (expectedBytes: number) => PartialFile;
   /** Takes the whole, verified file in. @returns it, pinned */
-  readonly commit: (partial: PartialFile, sizeBytes: number) => CachedFile;
+  readonly commit: (partial: PartialFile, sizeBytes: number) => HeldFile;
+  /** Called when its last reader leaves before its end. */
+  readonly onUnread: () => void;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -85,6 +87,15 @@ export class Download {
     return this.#total.promise;
   }
 
+  /** It is running for nobody. */
+  get isUnread(): boolean {
+    return this.#readers === 0;
+  }
+
+  get isGivenUp(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
   get receivedBytes(): number {
     return this.#partial?.receivedBytes ?? 0;
   }
@@ -102,6 +113,7 @@ export class Download {
       if (--this.#readers > 0) return;
       if (this.#shared !== undefined) this.#shared.release();
       else if (isAborted) this.cancel();
+      else this.#options.onUnread();
     });
   }
 
@@ -110,7 +122,7 @@ export class Download {
   }
 
   /** @returns the verified file, pinned once more. Call when `finished` has resolved and a reader is still joined. */
-  share(): CachedFile {
+  share(): HeldFile {
     if (this.#shared === undefined) throw new FilestoreError('internal', `${this.key}: not finished`);
     return this.#shared.share();
   }
@@ -329,7 +341,7 @@ export class Download {
     this.#totalBytes = undefined;
   }
 
-  #finish(file: CachedFile): void {
+  #finish(file: HeldFile): void {
     this.#shared = new SharedFile(file);
     this.#total.resolve(file.sizeBytes);
     this.#verifiedBytes.resolve(undefined);
@@ -351,7 +363,7 @@ function discardBody(body: Readable): void {
   body.on('error', () => undefined).destroy();
 }
 
-async function readShared(file: CachedFile, offset: number, length: number): Promise<Uint8Array> {
+async function readShared(file: HeldFile, offset: number, length: number): Promise<Uint8Array> {
   try {
     return await readPartOf(file.fd, offset, Math.max(0, Math.min(length, file.sizeBytes - offset)));
   } finally {

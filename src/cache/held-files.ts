@@ -6,7 +6,7 @@
  */
 import { closeSync } from 'node:fs';
 import { openFileLimit } from '../base/open-file-limit.js';
-import type { CachedFile, CacheKey, HeldFile } from './cache.js';
+import type { CacheKey, HeldFile } from './cache.js';
 import type { Fingerprint } from './fingerprint.js';
 import { fingerprintOf, isSameFile } from './fingerprint.js';
 
@@ -49,7 +49,7 @@ export class HeldFiles {
   }
 
   /** @returns undefined when none is held; 'changed' when the file behind it is not what was verified (it is held no more then) */
-  pin(key: CacheKey): CachedFile | undefined | 'changed' {
+  pin(key: CacheKey): HeldFile | undefined | 'changed' {
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
     if (held.pins === 0) {
@@ -71,7 +71,7 @@ export class HeldFiles {
   }
 
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
-  add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): CachedFile {
+  add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): HeldFile {
     this.drop(key);
     const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false, isUnlinked: false };
     this.#held.set(key, held);

@@ -1,23 +1,24 @@
 /** One pin of a cached file, shared by several: it ends with the last of them, the first owner among them. */
 import { FilestoreError } from '../base/errors.js';
-import type { CachedFile } from './cache.js';
+import type { HeldFile } from './cache.js';
 
 export class SharedFile {
-  readonly #file: CachedFile;
+  readonly #file: HeldFile;
   #users = 1;
   #isReleased = false;
 
-  constructor(file: CachedFile) {
+  constructor(file: HeldFile) {
     this.#file = file;
   }
 
-  share(): CachedFile {
+  share(): HeldFile {
     if (this.#users === 0) throw new FilestoreError('internal', 'a file was shared after its last close');
     this.#users++;
     let isOpen = true;
     return {
       fd: this.#file.fd,
       sizeBytes: this.#file.sizeBytes,
+      isIntact: () => this.#file.isIntact(),
       close: () => {
         if (!isOpen) return;
         isOpen = false;

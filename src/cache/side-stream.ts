@@ -1,6 +1,7 @@
 /**
  * A reader that jumps far ahead of a running download does not wait for it: it gets a request of its own from where it looks, and goes on
- * reading there. The kernel's read-ahead asks a little out of order, so what has just come is kept for a moment.
+ * reading there. The kernel's read-ahead asks a little out of order, so what has just come is kept for a moment. A stream that nobody reads
+ * holds a connection, so it ends soon.
  */
 import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
@@ -10,6 +11,7 @@ import type { FillSource } from './cache.js';
 /** Bytes kept behind the newest, and the gap ahead that is read through rather than asked for anew. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const STREAMS_MAX = 4;
+const IDLE_MS = 2_000;
 
 class SideStream {
   readonly #body: Readable;
@@ -19,9 +21,14 @@ class SideStream {
   #end: number;
   /** Reads run one after the other. */
   #last: Promise<unknown> = Promise.resolve();
+  #reads = 0;
+  #idle: NodeJS.Timeout | undefined;
+  readonly #onIdle: () => void;
 
-  constructor(body: Readable, start: number) {
+  /** @param onIdle called when nobody has read from it for a while */
+  constructor(body: Readable, start: number, onIdle: () => void) {
     this.#body = body;
+    this.#onIdle = onIdle;
     this.#chunks = body[Symbol.asyncIterator]();
     this.#start = start;
     this.#end = start;
@@ -31,13 +38,20 @@ class SideStream {
     return offset >= this.#start && offset <= this.#end + WINDOW_BYTES;
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    clearTimeout(this.#idle);
+    this.#reads++;
     const read = this.#last.then(() => this.#read(offset, length));
     this.#last = read.catch(() => undefined);
-    return read;
+    try {
+      return await read;
+    } finally {
+      if (--this.#reads === 0) this.#idle = setTimeout(this.#onIdle, IDLE_MS).unref();
+    }
   }
 
   close(): void {
+    clearTimeout(this.#idle);
     this.#body.on('error', () => undefined).destroy();
   }
 
@@ -112,7 +126,7 @@ export class SideStreams {
   async #open(source: FillSource, offset: number): Promise<SideStream> {
     const opened = await source.open(offset, this.#signal);
     if (opened === undefined) throw new FilestoreError('not-found', `${source.description} does not have it any more`);
-    const stream = new SideStream(addAbortSignal(this.#signal, opened.body), offset);
+    const stream: SideStream = new SideStream(addAbortSignal(this.#signal, opened.body), offset, () => this.#end(stream));
     this.#use(stream);
     return stream;
   }

@@ -47,19 +47,18 @@ abstract class ReadOnlyFile {
 }
 
 /**
- * A blob whose verified copy was held open already. It is looked at when bytes are read, not when it is opened: the kernel has the pages of
- * a popular blob and reads nothing. A copy that was changed meanwhile is replaced by a verified one.
+ * A blob with a verified copy in the cache. It is looked at when bytes are read, not when it is opened: the kernel has the pages of a popular
+ * blob and reads nothing. A copy that was changed meanwhile is replaced by a verified one: what is read once stays in the kernel's pages.
  */
 export class HeldBlob extends ReadOnlyFile implements OpenFile {
   readonly immutable = true;
   readonly streaming = false;
   readonly wholeBytes: number;
-  readonly #reopen: (signal: AbortSignal) => Promise<CachedFile>;
-  #held: HeldFile | undefined;
-  #replacement: CachedFile | undefined;
+  readonly #reopen: (signal: AbortSignal) => Promise<HeldFile>;
+  #held: HeldFile;
   #isReleased = false;
 
-  constructor(held: HeldFile, stat: Stat, reopen: (signal: AbortSignal) => Promise<CachedFile>) {
+  constructor(held: HeldFile, stat: Stat, reopen: (signal: AbortSignal) => Promise<HeldFile>) {
     super(stat);
     this.wholeBytes = held.sizeBytes;
     this.#held = held;
@@ -68,32 +67,29 @@ export class HeldBlob extends ReadOnlyFile implements OpenFile {
 
   /** The kernel reads from it without asking again, so it is looked at here. */
   get passthroughFd(): number | undefined {
-    return this.#held?.isIntact() === true ? this.#held.fd : undefined;
+    return this.#held.isIntact() ? this.#held.fd : undefined;
   }
 
   readNow(offset: number, length: number): ReadResult | undefined {
-    const file = this.#replacement ?? (this.#held?.isIntact() === true ? this.#held : undefined);
-    return file === undefined ? undefined : sliceOf(file, offset, length);
+    return this.#held.isIntact() ? sliceOf(this.#held, offset, length) : undefined;
   }
 
   async read(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
     const now = this.readNow(offset, length);
     if (now !== undefined) return now;
+    const spoilt = this.#held;
     const file = await this.#reopen(signal);
-    if (this.#isReleased || this.#replacement !== undefined)
-      file.close(); // released, or another read was first
+    if (this.#isReleased || this.#held !== spoilt) file.close();
     else {
-      this.#held?.close();
-      this.#held = undefined;
-      this.#replacement = file;
+      this.#held = file;
+      spoilt.close();
     }
-    return this.readNow(offset, length) ?? NOTHING;
+    return this.#isReleased ? NOTHING : sliceOf(this.#held, offset, length);
   }
 
   release(): void {
     this.#isReleased = true;
-    this.#held?.close();
-    this.#replacement?.close();
+    this.#held.close();
   }
 }
 
@@ -124,7 +120,7 @@ export class FreshBlob extends ReadOnlyFile implements OpenFile {
   }
 }
 
-/** Verified bytes on this disk: the cache's, or a sealed file of the spool. */
+/** Bytes on this disk that were verified when they were opened, among them a sealed file of the spool. */
 export class WholeFile extends ReadOnlyFile implements OpenFile {
   readonly streaming = false;
   readonly immutable: boolean;
@@ -165,6 +161,8 @@ export interface StreamOptions {
   readonly isDoubted: boolean;
   /** Told once of a download that failed. */
   readonly onFailure: (error: unknown) => void;
+  /** What is read from once all bytes are here. */
+  readonly whole: (file: HeldFile) => HeldBlob;
 }
 
 /**
@@ -179,7 +177,7 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
   readonly #sizeBytes: number;
   readonly #options: StreamOptions;
   readonly #arrived: Promise<void>;
-  #whole: CachedFile | undefined;
+  #whole: HeldBlob | undefined;
   #released = false;
 
   constructor(fill: Fill, stat: Stat, options: StreamOptions) {
@@ -189,7 +187,7 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     this.#options = options;
     this.#arrived = fill.whole.then((file) => {
       if (this.#released) file.close();
-      else this.#whole = file;
+      else this.#whole = options.whole(file);
     });
     this.#arrived.catch(options.onFailure);
   }
@@ -198,13 +196,13 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     const left = this.#sizeBytes - offset;
     if (left <= 0) return NOTHING;
     const wanted = Math.min(length, left);
-    if (this.#whole !== undefined) return { fd: this.#whole.fd, position: offset, length: wanted };
+    if (this.#whole !== undefined) return this.#whole.readNow(offset, wanted) ?? this.#whole.read(offset, wanted, signal);
     return this.#part(offset, wanted, signal);
   }
 
   release(): void {
     this.#released = true;
-    this.#whole?.close();
+    this.#whole?.release();
     this.#fill.leave();
   }
 

@@ -12,7 +12,7 @@ import { displayName, objectNameOf } from '../base/names.js';
 import { Patience } from '../base/patience.js';
 import type { Priority } from '../base/priority-limiter.js';
 import { untilAborted } from '../base/until-aborted.js';
-import type { CachedFile, CacheKey, Fill, FillSource } from '../cache/cache.js';
+import type { CachedFile, CacheKey, Fill, FillSource, HeldFile } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
 import type { ObjectRead } from '../store/object-store.js';
 import { assertContainer, callAbsent, headOf } from './ask-swift.js';
@@ -31,23 +31,22 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
   if (known !== undefined && pending === undefined) {
     const key = cacheKeyOf(blob, '');
     const held = db.cache.openHeld(key);
-    const cached = held ?? db.cache.open(key);
-    if (cached !== undefined && !(cached instanceof Promise)) {
+    if (held !== undefined) {
       if (db.walk.isWalking) db.walk.opened(blob, false);
-      const stat = known.sizeBytes === cached.sizeBytes ? known : { ...known, sizeBytes: cached.sizeBytes };
-      return held === undefined ? new WholeFile(cached, stat, true) : new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
+      return heldBlob(db, blob, held, known);
     }
-    // It is being hashed, and is opened again below: this hold on it would keep it from eviction for ever.
-    cached?.then(
-      (file) => file?.close(),
-      () => undefined, // told to who opens it below
-    );
   }
   return openVerified(db, path, requester);
 }
 
+/** A copy in the cache, and a verified one in its place when it is changed while it is open. */
+function heldBlob(db: Database, blob: string, held: HeldFile, stat: Stat): HeldBlob {
+  const { sizeBytes } = held;
+  return new HeldBlob(held, stat.sizeBytes === sizeBytes ? stat : { ...stat, sizeBytes }, (signal) => openCached(db, blob, signal));
+}
+
 /** A verified copy, filled when there is none. @throws not-found, unavailable, corrupt */
-async function openCached(db: Database, blob: string, signal: AbortSignal): Promise<CachedFile> {
+async function openCached(db: Database, blob: string, signal: AbortSignal): Promise<HeldFile> {
   const key = cacheKeyOf(blob, '');
   return (await db.cache.open(key)) ?? (await fillWhole(db, blob, key, signal));
 }
@@ -61,18 +60,19 @@ export async function openVerified(db: Database, path: string, requester: Reques
   if (pending !== undefined) return new WholeFile(await openSealed(db, pending), stat, true);
   const key = cacheKeyOf(blob, '');
   const cached = await db.cache.open(key);
-  if (cached !== undefined) return new WholeFile(cached, { ...stat, sizeBytes: cached.sizeBytes }, true);
+  if (cached !== undefined) return heldBlob(db, blob, cached, stat);
   if (stat.sizeBytes > db.settings.streamAboveBytes) {
     const fill = db.cache.fill(key, sourcesOf(db, blob), new AbortController().signal);
     const onFailure = (error: unknown): void => {
       if (kindOf(error) === 'corrupt') db.noteDamaged(blob, messageOf(error));
     };
-    return new StreamedFile(fill, stat, { timeoutMs: db.settings.readTimeoutMs, isDoubted: db.damaged.has(blob), onFailure });
+    const whole = (held: HeldFile): HeldBlob => heldBlob(db, blob, held, stat);
+    return new StreamedFile(fill, stat, { timeoutMs: db.settings.readTimeoutMs, isDoubted: db.damaged.has(blob), onFailure, whole });
   }
   db.walk.opened(blob, true);
   const filled = await fillToRead(db, blob, key, requester.signal);
   if (filled instanceof Uint8Array) return new FreshBlob(filled, { ...stat, sizeBytes: filled.length });
-  return new WholeFile(filled, { ...stat, sizeBytes: filled.sizeBytes }, true);
+  return heldBlob(db, blob, filled, stat);
 }
 
 /** A sealed file is ours; after a restart its bytes are hashed once before they are served. */
@@ -107,6 +107,9 @@ export async function openSealed(db: Database, pending: Pending): Promise<Cached
   return { fd, sizeBytes: pending.sizeBytes, close };
 }
 
+/** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */
+const BULK_FROM_BYTES = 1 << 20;
+
 export interface SourceOptions {
   /** What Swift's copy must hash to, where the name does not say it. */
   readonly md5?: string;
@@ -117,13 +120,15 @@ export interface SourceOptions {
  * Where a path's bytes may come from, in order.
  * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
  */
-export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }: SourceOptions = {}): readonly FillSource[] {
+export function sourcesOf(db: Database, path: string, { md5, priority }: SourceOptions = {}): readonly FillSource[] {
+  const expectedBytes = db.catalog.sizeOf(path);
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
-    expectedBytes: db.catalog.sizeOf(path),
+    expectedBytes,
     open: async (start, signal) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
-      const options = { priority, signal, timeoutMs: db.settings.readTimeoutMs };
+      const isBulk = expectedBytes !== undefined && expectedBytes >= BULK_FROM_BYTES;
+      const options = { priority: priority ?? (isBulk ? 'bulk' : 'read'), signal, timeoutMs: db.settings.readTimeoutMs } as const;
       const get = (): Promise<ObjectRead | undefined> =>
         db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
           // The cache would take it for a full disk of this machine, and ask no other source.
@@ -157,12 +162,12 @@ export function sourcesOf(db: Database, path: string, { md5, priority = 'read' }
 const WORTH_A_SECOND_TRY = new Set(['corrupt', 'not-found', 'interrupted']);
 
 /** @throws not-found, corrupt, unavailable after `read_timeout` */
-export function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile> {
+export function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<HeldFile> {
   return fillPatiently(db, path, key, signal, { take: (fill) => fill.whole, close: (file) => file.close() });
 }
 
 /** The same for who only reads: few bytes are there before their file is. */
-function fillToRead(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<CachedFile | Uint8Array> {
+function fillToRead(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<HeldFile | Uint8Array> {
   return fillPatiently(db, path, key, signal, {
     take: async (fill) => (await fill.verifiedBytes) ?? fill.whole,
     close: (filled) => (filled instanceof Uint8Array ? undefined : filled.close()),

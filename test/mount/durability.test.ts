@@ -201,6 +201,22 @@ describe('while Swift is away', () => {
     await mount.log.waitFor(/^WARN cache\.quarantined/);
   });
 
+  it('What is damaged under an open blob below 1 MiB is neither served nor kept by the kernel, also by its first reader.', async () => {
+    for (const [at, sizeBytes] of [5_000, 300_000, 900_000].entries()) {
+      const blob = makeBlob(8510 + at, sizeBytes);
+      await write(blob.name, blob.content);
+      await mount.drained();
+      await mount.restart();
+      const first = await fs.open(mount.file(blob.name));
+      const copies = (await fs.readdir(mount.cacheDir, { recursive: true })).filter((name) => name.endsWith(blob.sha1));
+      mount.log.expect(/^WARN cache\.quarantined/);
+      await fs.writeFile(path.join(mount.cacheDir, copies[0] ?? ''), Buffer.alloc(sizeBytes));
+      assert.ok((await first.readFile()).equals(blob.content));
+      await first.close();
+      assert.ok((await fs.readFile(mount.file(blob.name))).equals(blob.content));
+    }
+  });
+
   it('Who opens a blob whose copy was damaged gets the right bytes, also while somebody reads the damaged copy past the daemon.', async () => {
     const blob = makeBlob(8501, 3 << 20);
     await write(blob.name, blob.content);

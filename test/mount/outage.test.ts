@@ -1,8 +1,11 @@
 /** Swift goes away and comes back, while Odoo works on: what is acknowledged, served, delayed and refused meanwhile. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { blobOf, makeBlob } from '../helpers/blobs.js';
+import { setTimeout } from 'node:timers/promises';
+import { blobOf, makeBlob, makeBlobs } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
@@ -80,6 +83,38 @@ describe('while Swift is gone', () => {
         assert.deepEqual(await fs.readFile(mount.file(remote.name)), remote.content);
       });
       assert.ok(takenMs > 4_000, `well above read_timeout: ${takenMs} ms`);
+    }));
+
+  it('However many large files come slowly, a small one is read, a new one is written, and Swift is not said to be away.', () =>
+    withMount('crowd', async (mount) => {
+      const client = await swift.client();
+      const small = makeBlob(5);
+      await write(mount, makeBlob(6));
+      const large = makeBlobs(20, 2 << 20, 7_000);
+      for (const blob of [small, ...large]) await client.put('odoo-crowd', blob.name, blob.content);
+      await mount.restart();
+      for (const { sha1 } of large) proxy.add({ do: 'slow', method: 'GET', path: new RegExp(sha1), bytesPerSecond: 50_000 });
+      // Without a test's own threads waiting for them.
+      const readers = spawn('sh', [
+        '-c',
+        'for name; do cat "$name" > /dev/null & done; wait',
+        'sh',
+        ...large.map(({ name }) => mount.file(name)),
+      ]);
+      try {
+        await eventually('connections are busy', () => proxy.running >= 12);
+        // Longer than `read_timeout`: those that wait for a connection give up.
+        await setTimeout(3_000);
+        assert.deepEqual(await fs.readFile(mount.file(small.name)), small.content);
+        await write(mount, makeBlob(8));
+        const [database] = (await mount.status()).databases;
+        assert.deepEqual([database?.state, database?.pendingWrites], ['serving', 0]);
+      } finally {
+        proxy.clear();
+        await proxy.down();
+        await once(readers, 'exit');
+        await proxy.up();
+      }
     }));
 
   it('a write is acknowledged from the spool at once, survives SIGKILL, and reaches Swift when that is back', () =>

@@ -111,12 +111,19 @@ describe('a mount over a real Swift', () => {
       await mount.restart({ dirs: {} });
       await fs.rm(mount.cacheDir, { recursive: true, force: true });
       proxy.resetCounts();
+      const before = (await mount.status()).cache;
       const ofOther = (): Record<string, number> => proxy.counts(new RegExp(other.sha1));
       assert.deepEqual(await fs.readFile(mount.file(other.name)), other.content);
       assert.ok((ofOther()['GET'] ?? 0) <= 1 && (ofOther()['HEAD'] ?? 0) <= 1, JSON.stringify(ofOther()));
       proxy.resetCounts();
       assert.deepEqual(await fs.readFile(mount.file(other.name)), other.content);
       assert.deepEqual(ofOther(), {});
+      const { hits, misses } = (await mount.status()).cache;
+      assert.deepEqual(
+        { hits: hits - before.hits, misses: misses - before.misses },
+        { hits: 1, misses: 1 },
+        'one cold read and one warm one',
+      );
     } finally {
       await mount.stop();
     }

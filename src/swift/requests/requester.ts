@@ -9,7 +9,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
-import { FilestoreError, messageOf } from '../../base/errors.js';
+import { FilestoreError, messageOf, StoreNotAsked } from '../../base/errors.js';
 import type { Priority, PriorityLimiter } from '../../base/priority-limiter.js';
 import type { RequestOptions } from '../../store/object-store.js';
 import type { SessionKeeper } from '../login/session-keeper.js';
@@ -208,7 +208,8 @@ export class Requester {
     try {
       return await limiter.enter(priority, deadline.signal);
     } catch {
-      throw deadline.error(this.#what(call), last ?? 'every connection was in use');
+      const error = deadline.error(this.#what(call), last ?? 'every connection was in use');
+      throw error.kind === 'unavailable' && last === undefined ? new StoreNotAsked(error.message) : error;
     }
   }
 

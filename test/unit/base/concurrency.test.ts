@@ -34,6 +34,19 @@ describe('the limit by priority', () => {
     assert.equal(limiter.running, 0);
   });
 
+  it('bulk reads and background work leave places for writes, and all of them for reads', () => {
+    const limiter = new PriorityLimiter(16);
+    const enter = (...wanted: ('read' | 'bulk' | 'write' | 'background')[]): number[] =>
+      wanted.map((priority) => {
+        for (let entered = 0; ; entered++) if (limiter.enterNow(priority) === undefined) return entered;
+      });
+    assert.deepEqual(enter('bulk', 'background', 'write', 'read'), [12, 0, 2, 2]);
+    for (const priority of ['read', 'bulk', 'write', 'background'] as const) {
+      const one = new PriorityLimiter(1);
+      assert.notEqual(one.enterNow(priority), undefined, 'one connection is for everybody');
+    }
+  });
+
   it('who gives up waiting gets `interrupted` and takes no place', async () => {
     const limiter = new PriorityLimiter(1);
     const done = await limiter.enter('read');

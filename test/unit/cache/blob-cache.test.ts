@@ -5,6 +5,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   unlinkSync,
   utimesSync,
@@ -163,6 +164,26 @@ test('A cache whose disk takes nothing serves from elsewhere, says so once, and 
   }
   assert.equal(log.lines.filter((line) => line.includes('cache.unwritable')).length, 1);
   log.assertQuiet();
+  await cache.close();
+});
+
+test('A copy that cannot be opened now is filled again and counted all the while; one that is gone is not.', async () => {
+  const log = new LogGuard();
+  log.expect(/^WARN cache\.unwritable/);
+  const directory = tempDir('cache');
+  const cache = await open(directory, { log: log.log() });
+  const blob = makeBlob(1);
+  await cache.found;
+  await put(cache, blob);
+  unlinkSync(pathOf(directory, blob));
+  symlinkSync('/dev/null', pathOf(directory, blob));
+  assert.equal(await cache.open(keyOf(blob)), undefined);
+  assert.equal(cache.statistics.files, 1);
+  await put(cache, blob);
+  assert.equal(statSync(pathOf(directory, blob)).size, blob.content.length);
+  unlinkSync(pathOf(directory, blob));
+  assert.equal(await cache.open(keyOf(blob)), undefined);
+  assert.equal(cache.statistics.files, 0);
   await cache.close();
 });
 

@@ -160,6 +160,26 @@ test('A reader that jumps far ahead gets a request of its own, and reads on ther
   await cache.close();
 });
 
+test('A request of a reader far ahead ends when nobody has read from it for a while, and is made anew when somebody does.', async () => {
+  const cache = await open(tempDir('cache'));
+  const blob = makeBlob(1, 12 * MIB);
+  const source = new GatedSource(blob.content);
+  const fill = cache.fill(keyOf(blob), [source], PATIENT);
+  await fill.totalBytes;
+  const far = 10 * MIB;
+  for (const opening of [1, 2]) {
+    const part = fill.readPart(far, 1000, PATIENT);
+    await until(() => source.asked.length === opening + 1);
+    source.give(opening, far, 11 * MIB);
+    assert.deepEqual(Buffer.from(await part), blob.content.subarray(far, far + 1000));
+    assert.equal(source.bodies[opening]?.destroyed, false);
+    await until(() => source.bodies[opening]?.destroyed === true);
+  }
+  assert.equal(source.bodies[0]?.destroyed, false);
+  fill.leave();
+  await cache.close();
+});
+
 test('A stream whose end shows a wrong hash fails every later read and is not kept.', async () => {
   const log = new LogGuard();
   log.expect(/cache\.fill-wrong-hash/);
@@ -207,6 +227,35 @@ test('A stream that its last reader leaves ends in the background.', async () =>
   await assert.rejects(fill.readPart(0, 1, PATIENT), { kind: 'interrupted' });
   source.give(0, 0, MIB);
   await until(() => cache.has(keyOf(blob)));
+  await cache.close();
+});
+
+test('Of streams that nobody reads any more four go on, those that are furthest; one that was given up is begun anew.', async () => {
+  const cache = await open(tempDir('cache'));
+  const streams = [5, 1, 4, 2, 6, 3].map((chunks, at) => {
+    const blob = makeBlob(at + 1, MIB);
+    const source = new GatedSource(blob.content);
+    return { blob, source, chunks, fill: cache.fill(keyOf(blob), [source], PATIENT) };
+  });
+  for (const { source, chunks, fill } of streams) {
+    await fill.totalBytes;
+    source.give(0, 0, chunks * 64 * 1024);
+    await until(() => fill.receivedBytes === chunks * 64 * 1024);
+  }
+  const [first] = streams;
+  const reader = cache.fill(keyOf(first?.blob ?? assert.fail()), [first?.source ?? assert.fail()], PATIENT);
+  for (const { fill } of streams) fill.leave();
+  const goOn = (): number[] => streams.filter(({ source }) => source.bodies.at(-1)?.destroyed === false).map(({ chunks }) => chunks);
+  await until(() => goOn().length === 5);
+  assert.deepEqual(goOn(), [5, 4, 2, 6, 3], 'one of them is read still');
+  reader.leave();
+  await until(() => goOn().length === 4);
+  assert.deepEqual(goOn(), [5, 4, 6, 3]);
+  const { blob, source } = streams[1] ?? assert.fail();
+  const again = cache.fill(keyOf(blob), [source], PATIENT);
+  await until(() => source.bodies.length === 2);
+  source.give(1, 0, MIB);
+  (await again.whole).close();
   await cache.close();
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
-import { FilestoreError, StoreAnswered } from '../../../src/base/errors.js';
+import { FilestoreError, StoreAnswered, StoreNotAsked } from '../../../src/base/errors.js';
 import { SILENT_LOG } from '../../../src/base/log.js';
 import { StoreHealth } from '../../../src/filestore/store-health.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
@@ -31,6 +31,19 @@ void describe('health of the store', () => {
       await assert.rejects(health.watch(Promise.reject(new FilestoreError('unavailable', 'a reset'))));
       await assert.rejects(health.watch(Promise.reject(new StoreAnswered('answered 429'))));
       assert.equal(health.isAway, false);
+    } finally {
+      health.close();
+    }
+  });
+
+  void test('a question that found no free connection says nothing, neither of an outage nor of its end', async () => {
+    const health = new StoreHealth(new MemoryStore(), 60_000, SILENT_LOG);
+    try {
+      await assert.rejects(health.watch(Promise.reject(new StoreNotAsked('all at work'))), { kind: 'unavailable' });
+      assert.equal(health.isAway, false);
+      await assert.rejects(health.watch(Promise.reject(new FilestoreError('unavailable', 'a reset'))));
+      await assert.rejects(health.watch(Promise.reject(new StoreNotAsked('all at work'))));
+      assert.equal(health.isAway, true);
     } finally {
       health.close();
     }
