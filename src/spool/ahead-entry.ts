@@ -11,6 +11,7 @@ import { decodeLines } from './replay.js';
 export const PAGE = 4096;
 const MAGIC = 0x4f534641;
 const HEADER_LENGTH = 24;
+const PADDING = Buffer.alloc(PAGE);
 
 export interface AheadEntry {
   /** Numbered when the entry was written; the record in the journal has a later number, or there is none. */
@@ -44,24 +45,21 @@ export function draftEntry(entry: AheadEntry): EntryDraft {
 }
 
 /**
- * The whole entry, to be written at a multiple of the page.
+ * The whole entry in pieces, to be written at a multiple of the page. None of them is a copy of the bytes: a fresh buffer for each file would cost more than
+ * its write.
  * @param lap tells the entries of one use of a segment from what an earlier use left behind them
- * @param copyBytes fills what it is given with the file's bytes
- * @throws what `copyBytes` throws
+ * @param bytes the file's; as many as the seal says
  */
-export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, copyBytes: (target: Uint8Array) => void): Buffer {
-  const { sizeBytes } = seal;
-  const data = Buffer.allocUnsafe(length);
-  data.writeUInt32LE(MAGIC, 0);
-  data.writeUInt32LE(lap, 4);
-  data.writeUInt32LE(meta.length, 8);
-  data.writeUInt32LE(sizeBytes, 12);
-  data.writeUInt32LE(crc32(meta), 16);
-  data.writeUInt32LE(crc32(data.subarray(0, 20)), 20);
-  meta.copy(data, HEADER_LENGTH);
-  copyBytes(data.subarray(bytesAt, bytesAt + sizeBytes));
-  data.fill(0, bytesAt + sizeBytes);
-  return data;
+export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, bytes: Uint8Array): Uint8Array[] {
+  const head = Buffer.allocUnsafe(bytesAt);
+  head.writeUInt32LE(MAGIC, 0);
+  head.writeUInt32LE(lap, 4);
+  head.writeUInt32LE(meta.length, 8);
+  head.writeUInt32LE(seal.sizeBytes, 12);
+  head.writeUInt32LE(crc32(meta), 16);
+  head.writeUInt32LE(crc32(head.subarray(0, 20)), 20);
+  meta.copy(head, HEADER_LENGTH);
+  return [head, bytes, PADDING.subarray(0, length - bytesAt - seal.sizeBytes)];
 }
 
 /**

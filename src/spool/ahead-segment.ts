@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto';
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import type { EntryDraft } from './ahead-entry.js';
 import { encodeEntry, PAGE } from './ahead-entry.js';
-import { fdatasyncFile, FILE_MODE, fsyncFile, writeAllSync, writeFile } from './disk-calls.js';
+import { fdatasyncFile, FILE_MODE, fsyncFile, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
 import type { SealRecord } from './records.js';
 
@@ -68,9 +68,9 @@ export class AheadSegment {
     return this.#end + draft.length <= this.#sizeBytes;
   }
 
-  /** @param copyBytes as for `encodeEntry`. @returns when they, and all that was put before, are durable. @throws what the disk says */
-  put(draft: EntryDraft, copyBytes: (target: Uint8Array) => void): Promise<void> {
-    writeAllSync(this.#fd, encodeEntry(draft, this.#lap, copyBytes), this.#end);
+  /** @param bytes the file's. @returns when they, and all that was put before, are durable. @throws what the disk says */
+  put(draft: EntryDraft, bytes: Uint8Array): Promise<void> {
+    writePiecesSync(this.#fd, encodeEntry(draft, this.#lap, bytes), this.#end);
     this.#copies.push({ seal: draft.seal, fd: this.#fd, position: this.#end + draft.bytesAt });
     this.#end += draft.length;
     return this.#group.request();

@@ -1,5 +1,5 @@
 /** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
-import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, readSync, statfsSync, write, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, readSync, statfsSync, write, writeSync, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ErrorKind } from '../base/errors.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -25,6 +25,19 @@ export function writeAllSync(fd: number, data: Uint8Array, position: number | nu
   let done = 0;
   while (done < data.length) {
     done += writeSync(fd, data, done, data.length - done, position === null ? null : position + done);
+  }
+}
+
+/** Writes all of them, one behind the other, from the position on. */
+export function writePiecesSync(fd: number, pieces: readonly Uint8Array[], position: number): void {
+  let done = writevSync(fd, pieces, position);
+  let at = position;
+  // A disk that is nearly full takes part of it.
+  for (const piece of pieces) {
+    const written = Math.min(done, piece.length);
+    if (written < piece.length) writeAllSync(fd, piece.subarray(written), at + written);
+    done -= written;
+    at += piece.length;
   }
 }
 

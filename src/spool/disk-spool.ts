@@ -332,7 +332,7 @@ export class DiskSpool implements Spool {
     if (lines === undefined) return undefined;
     const { generation } = this.#journal;
     const entry = { seal: { ...seal, sequence: this.#state.nextSequence() }, lines };
-    const ticket = this.#ahead.put(entry, (target) => file.copyTo(target, 0));
+    const ticket = this.#ahead.put(entry, () => file.bytes());
     if (ticket === undefined) return undefined;
     this.#underWay.begin(seal.path, ticket.sequence);
     return { ticket, generation };

@@ -7,25 +7,35 @@
 export const SMALL_FILE_BYTES = 256 << 10;
 const ALL_BYTES = 4 << 20;
 
-/** What all files of a spool that are being written may take of the memory together. */
+/** Files of up to this many bytes use buffers that were used before: the pages of a fresh one cost more than the bytes. */
+const BUFFER_BYTES = 64 << 10;
+const SPARE_BUFFERS = 8;
+
+/** The memory of all files of a spool that are being written. */
 export class SmallBytesRoom {
   #leftBytes = ALL_BYTES;
+  readonly #spare: Buffer[] = [];
 
-  /** @returns false: there is none for so many more */
-  take(bytes: number): boolean {
-    if (bytes > this.#leftBytes) return false;
-    this.#leftBytes -= bytes;
-    return true;
+  /** @returns a buffer of at least so many bytes, with anything in it; undefined when there is no room */
+  take(bytes: number): Buffer | undefined {
+    const length = Math.max(bytes, BUFFER_BYTES);
+    if (length > this.#leftBytes) return undefined;
+    this.#leftBytes -= length;
+    return (length === BUFFER_BYTES ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(length);
   }
 
-  give(bytes: number): void {
-    this.#leftBytes += bytes;
+  /** Nobody reads it any more. */
+  give(buffer: Buffer): void {
+    this.#leftBytes += buffer.length;
+    if (buffer.length === BUFFER_BYTES && this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer);
   }
 }
 
+const NOTHING = Buffer.alloc(0);
+
 export class SmallBytes {
   readonly #room: SmallBytesRoom;
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = NOTHING;
   #sizeBytes = 0;
 
   constructor(room: SmallBytesRoom) {
@@ -57,8 +67,7 @@ export class SmallBytes {
 
   /** They are not needed any more. */
   free(): void {
-    this.#room.give(this.#buffer.length);
-    this.#buffer = Buffer.alloc(0);
+    this.#use(NOTHING);
     this.#sizeBytes = 0;
   }
 
@@ -66,12 +75,16 @@ export class SmallBytes {
     const had = this.#buffer.length;
     if (sizeBytes <= had) return true;
     if (sizeBytes > SMALL_FILE_BYTES) return false;
-    // Most come in one piece: those get what they need, the others twice as much each time.
-    const wanted = had === 0 ? sizeBytes : Math.min(SMALL_FILE_BYTES, Math.max(sizeBytes, 2 * had));
-    if (!this.#room.take(wanted - had)) return false;
-    const larger = Buffer.allocUnsafeSlow(wanted);
+    // Most come in one piece; the others get twice as much each time.
+    const larger = this.#room.take(Math.min(SMALL_FILE_BYTES, Math.max(sizeBytes, 2 * had)));
+    if (larger === undefined) return false;
     this.#buffer.copy(larger, 0, 0, this.#sizeBytes);
-    this.#buffer = larger;
+    this.#use(larger);
     return true;
+  }
+
+  #use(buffer: Buffer): void {
+    if (this.#buffer.length > 0) this.#room.give(this.#buffer);
+    this.#buffer = buffer;
   }
 }

@@ -70,6 +70,14 @@ export class DiskStagingFile implements StagingFile {
     target.set(this.#small.bytes.subarray(position, end));
   }
 
+  /** For the spool: all of them, of a file that is not large. Not to be kept over a change. @throws what the disk says */
+  bytes(): Uint8Array {
+    if (this.#small !== undefined) return this.#small.bytes;
+    const bytes = Buffer.allocUnsafe(this.#sizeBytes);
+    readAllSync(this.#fd, bytes, 0);
+    return bytes;
+  }
+
   write(offset: number, data: Uint8Array): number {
     this.#beforeChange();
     this.#ground.room.take(data.length);

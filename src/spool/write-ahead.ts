@@ -70,16 +70,16 @@ export class WriteAhead {
   }
 
   /**
-   * @param copyBytes fills what it is given with the file's bytes
+   * @param bytesOf the file's bytes, asked for when there is room
    * @returns undefined when there is no room now; then the lines of the entry are not durable either
    */
-  put(entry: AheadEntry, copyBytes: (target: Uint8Array) => void): AheadTicket | undefined {
+  put(entry: AheadEntry, bytesOf: () => Uint8Array): AheadTicket | undefined {
     const draft = draftEntry(entry);
     const half = this.#halfFor(draft);
     if (half === undefined) return undefined;
     let durable: Promise<void>;
     try {
-      durable = half.segment.put(draft, copyBytes).catch((error: unknown) => {
+      durable = half.segment.put(draft, bytesOf()).catch((error: unknown) => {
         this.#fail(error);
         throw error;
       });
