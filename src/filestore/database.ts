@@ -10,6 +10,7 @@ import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import { joinPath, splitPath } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
+import type { Fingerprint } from '../cache/fingerprint.js';
 import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
 import type { Spool } from '../spool/spool.js';
@@ -93,8 +94,8 @@ export class Database {
   readonly aliased = new Set<string>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */
   lastSealMs = -Infinity;
-  /** Sealed files whose bytes were hashed in this life of the daemon, by sequence. */
-  readonly verifiedSeals = new Set<number>();
+  /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */
+  readonly verifiedSeals = new Map<number, Fingerprint>();
   /** Names of which damaged bytes came, with the reason: an answer "not there" that follows is no word for their absence. */
   readonly damaged = new Map<string, string>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */

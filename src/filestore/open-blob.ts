@@ -47,7 +47,7 @@ abstract class ReadOnlyFile {
 }
 
 /**
- * A blob with a verified copy in the cache. It is looked at when bytes are read, not when it is opened: the kernel has the pages of a popular
+ * A blob with a verified copy on this disk, the cache's or a sealed file. It is looked at when bytes are read, not when it is opened: the kernel has the pages of a popular
  * blob and reads nothing. A copy that was changed meanwhile is replaced by a verified one: what is read once stays in the kernel's pages.
  */
 export class HeldBlob extends ReadOnlyFile implements OpenFile {
@@ -117,39 +117,6 @@ export class FreshBlob extends ReadOnlyFile implements OpenFile {
 
   release(): void {
     // The cache has it by now, or had no room.
-  }
-}
-
-/** Bytes on this disk that were verified when they were opened, among them a sealed file of the spool. */
-export class WholeFile extends ReadOnlyFile implements OpenFile {
-  readonly streaming = false;
-  readonly immutable: boolean;
-  readonly #file: CachedFile;
-
-  constructor(file: CachedFile, stat: Stat, immutable: boolean) {
-    super(stat);
-    this.#file = file;
-    this.immutable = immutable;
-  }
-
-  get passthroughFd(): number {
-    return this.#file.fd;
-  }
-
-  get wholeBytes(): number {
-    return this.#file.sizeBytes;
-  }
-
-  read(offset: number, length: number): ReadResult {
-    return this.readNow(offset, length);
-  }
-
-  readNow(offset: number, length: number): ReadResult {
-    return sliceOf(this.#file, offset, length);
-  }
-
-  release(): void {
-    this.#file.close();
   }
 }
 

@@ -13,6 +13,7 @@ import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
+import { fingerprintOf } from '../cache/fingerprint.js';
 import { freeBytesOf, readAllSync } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
@@ -184,7 +185,7 @@ export async function seal(db: Database, { path, staging, digest, mtimeMs, isWan
   const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
   // Renamed away while it was being sealed: this write ends later, so it is what counts.
   if (endAlias(db, path)) await db.spool.sync();
-  db.verifiedSeals.add(pending.sequence);
+  db.verifiedSeals.set(pending.sequence, fingerprintOf(staging.file().fd));
   db.lastSealMs = performance.now();
   db.absence.end(path);
   db.owedTimes.delete(path);

@@ -17,7 +17,7 @@ import { owedDeletes, owedWrites, owesNothing } from './owed.js';
 import { kindOfPath } from './path-kind.js';
 import { RetrySchedule } from './retry-schedule.js';
 import { bodyOfFile, cacheKeyOf, learn, metadataOf, putObject } from './publish.js';
-import { openSealed } from './read-path.js';
+import { openSealed } from './sealed-file.js';
 
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
 const PUBLISH_AT_ONCE = 12;
@@ -223,11 +223,11 @@ export class Publisher {
       if (db.spool.pending.get(path) !== pending || (await this.#isOvertaken(pending))) return;
       const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
       // After a restart its bytes are hashed once: what changed on this disk is not sent.
-      const { fd, close } = await openSealed(db, pending);
+      const sealed = await openSealed(db, pending);
       try {
-        await db.health.watch(putObject(db, path, bodyOfFile(fd, pending), metadataOf(path, pending, mtimeMs), this.#request));
+        await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(path, pending, mtimeMs), this.#request));
       } finally {
-        close();
+        sealed.close();
       }
       if (db.spool.pending.get(path) !== pending) return;
       learn(db, path, pending, mtimeMs);

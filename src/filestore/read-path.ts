@@ -3,10 +3,8 @@
  * `stream_above` it is opened at once and followed while it downloads.
  * An OPEN of what is in the cache is answered in the same turn of the loop.
  */
-import { closeSync, openSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from '../base/errors.js';
-import { digestFile } from '../base/file-digest.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import { Patience } from '../base/patience.js';
@@ -19,9 +17,10 @@ import { assertContainer, callAbsent, headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
 import { knownBlob, lookup } from './lookup-path.js';
-import { FreshBlob, HeldBlob, RangedFile, StreamedFile, WholeFile } from './open-blob.js';
+import { FreshBlob, HeldBlob, RangedFile, StreamedFile } from './open-blob.js';
 import { blobOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
+import { openSealed } from './sealed-file.js';
 
 /** @param path a blob or an alias of one. @throws not-found, unavailable, corrupt */
 export function openBlob(db: Database, path: string, requester: Requester): Answer<OpenFile> {
@@ -51,13 +50,31 @@ async function openCached(db: Database, blob: string, signal: AbortSignal): Prom
   return (await db.cache.open(key)) ?? (await fillWhole(db, blob, key, signal));
 }
 
+/** A blob that Swift does not have from us yet. Where its sealed copy is damaged, the same bytes may lie elsewhere. @throws corrupt */
+async function openPending(db: Database, blob: string, pending: Pending, stat: Stat, signal: AbortSignal): Promise<OpenFile> {
+  try {
+    return new HeldBlob(await openSealed(db, pending), stat, (again) => openAgain(db, blob, again));
+  } catch (error) {
+    if (kindOf(error) !== 'corrupt') throw error;
+    const elsewhere = await openCached(db, blob, signal).catch(() => undefined);
+    if (elsewhere === undefined) throw error;
+    return heldBlob(db, blob, elsewhere, stat);
+  }
+}
+
+/** What was sealed when it was opened may be the cache's by now. */
+async function openAgain(db: Database, blob: string, signal: AbortSignal): Promise<HeldFile> {
+  const pending = db.spool.pending.get(blob);
+  return pending === undefined ? openCached(db, blob, signal) : openSealed(db, pending);
+}
+
 /** The same as {@link openBlob}, with a copy that was looked at just now. */
 export async function openVerified(db: Database, path: string, requester: Requester): Promise<OpenFile> {
   const blob = blobOfPath(path);
   const stat = await lookup(db, path, requester);
   if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   const pending = db.spool.pending.get(blob);
-  if (pending !== undefined) return new WholeFile(await openSealed(db, pending), stat, true);
+  if (pending !== undefined) return openPending(db, blob, pending, stat, requester.signal);
   const key = cacheKeyOf(blob, '');
   const cached = await db.cache.open(key);
   if (cached !== undefined) return heldBlob(db, blob, cached, stat);
@@ -73,38 +90,6 @@ export async function openVerified(db: Database, path: string, requester: Reques
   const filled = await fillToRead(db, blob, key, requester.signal);
   if (filled instanceof Uint8Array) return new FreshBlob(filled, { ...stat, sizeBytes: filled.length });
   return heldBlob(db, blob, filled, stat);
-}
-
-/** A sealed file is ours; after a restart its bytes are hashed once before they are served. */
-export async function openSealed(db: Database, pending: Pending): Promise<CachedFile> {
-  const fd = openSync(pending.file, 'r');
-  try {
-    if (!db.verifiedSeals.has(pending.sequence)) {
-      const digest = await digestFile(pending.file, fd);
-      if (digest.sha1 !== pending.sha1) {
-        db.log.error('spool.corrupt', {
-          database: displayName(db.name),
-          path: displayName(pending.path),
-          file: pending.file,
-          meaning: 'the sealed bytes changed on this disk; Swift never had them',
-        });
-        throw new FilestoreError(
-          'corrupt',
-          `${displayName(pending.path)}: its sealed copy ${pending.file} no longer hashes to what was written`,
-        );
-      }
-      db.verifiedSeals.add(pending.sequence);
-    }
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  let open = true;
-  const close = (): void => {
-    if (open) closeSync(fd);
-    open = false;
-  };
-  return { fd, sizeBytes: pending.sizeBytes, close };
 }
 
 /** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */

@@ -106,7 +106,8 @@ async function renamePending(db: Database, from: string, to: string): Promise<vo
   await db.spool.renamePending(from, to, { bury: kindOfPath(from) !== 'temporary' });
   moveLive(db, from, to);
   const renamed = db.spool.pending.get(to);
-  if (pending !== undefined && renamed !== undefined && db.verifiedSeals.has(pending.sequence)) db.verifiedSeals.add(renamed.sequence);
+  const verified = pending === undefined ? undefined : db.verifiedSeals.get(pending.sequence);
+  if (renamed !== undefined && verified !== undefined) db.verifiedSeals.set(renamed.sequence, verified);
   moveTimes(db, from, to);
   const tombstone = db.spool.tombstones.get(from);
   if (tombstone !== undefined) await forgetBuried(db, tombstone);

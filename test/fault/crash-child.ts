@@ -111,14 +111,8 @@ function wrapDisk(fuse: Fuse): void {
   const isAhead = (target: unknown): boolean => path.basename(pathOf(target)).startsWith('ahead.');
   const stepOf: Record<string, (args: unknown[]) => Step | undefined> = {
     openSync: ([file]) => (isIn(file, 'staging') ? 'make the staging file' : undefined),
-    writeSync: ([fd]) =>
-      isNamed(fd, 'journal')
-        ? 'append to the journal'
-        : isIn(fd, 'staging')
-          ? 'write the staging file'
-          : isAhead(fd)
-            ? 'write to the write-ahead log'
-            : undefined,
+    writeSync: ([fd]) => (isNamed(fd, 'journal') ? 'append to the journal' : isIn(fd, 'staging') ? 'write the staging file' : undefined),
+    writevSync: ([fd]) => (isAhead(fd) ? 'write to the write-ahead log' : undefined),
     renameSync: ([, to]) =>
       isIn(to, 'sealed') ? 'rename to the sealed name' : String(to).includes('/cache/') ? 'adopt into the cache' : undefined,
     fsync: ([fd]) =>

@@ -272,6 +272,36 @@ describe('a disk that fails', () => {
       await assertStored(mount, 'flipped', [known, bad, good]);
     }));
 
+  it('What is damaged in the spool under a running mount is served from elsewhere or refused, never as it is and never as "no such file".', () =>
+    withMount({ database: 'damaged' }, async (mount) => {
+      mount.log.expect(
+        /^WARN (swift\.away|login-failed|mount\.degraded|request-failed|publisher\.publish-refused)/,
+        /^ERROR spool\.corrupt/,
+      );
+      const [known, flipped, short, gone] = [makeBlob(520), makeBlob(521), makeBlob(522), makeBlob(523)] as const;
+      await write(mount, known);
+      assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
+      await proxy.down();
+      for (const blob of [known, flipped, short, gone]) await write(mount, blob);
+      const directory = path.join(mount.spoolDir, 'v1/damaged/sealed');
+      const names = await fs.readdir(directory);
+      const sealed = ({ sha1 }: Blob): string =>
+        path.join(directory, names.find((name) => name.endsWith(sha1)) ?? assert.fail(`${sha1} is not sealed`));
+      for (const blob of [known, flipped]) {
+        const handle = await fs.open(sealed(blob), 'r+');
+        await handle.write(Buffer.from([(blob.content[100] ?? 0) ^ 1]), 0, 1, 100);
+        await handle.close();
+      }
+      await fs.truncate(sealed(short), 100);
+      await fs.unlink(sealed(gone));
+      assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content, 'the cache has it');
+      for (const blob of [flipped, short, gone]) await assert.rejects(fs.readFile(mount.file(blob.name)), { code: 'EIO' }, blob.name);
+      await proxy.up();
+      const blobs = [known, flipped, short, gone];
+      for (const blob of blobs) await write(mount, blob);
+      await assertStored(mount, 'damaged', blobs);
+    }));
+
   it('A cache without room and a cache that turned read-only cost speed, not documents.', () =>
     withDisk(2 * MIB, (cache) =>
       withMount({ database: 'cache', cache }, async (mount) => {

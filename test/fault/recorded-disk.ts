@@ -180,6 +180,9 @@ export class RecordedDisk {
     this.#wrap(table, 'openSync', (args, result) => this.#opened(args[0], args[1], result as number));
     this.#wrap(table, 'closeSync', (args) => void this.#open.delete(args[0] as number));
     for (const name of ['writeSync', 'write']) this.#wrap(table, name, (args, result) => this.#written(args, result as number));
+    this.#wrap(table, 'writevSync', ([fd, pieces, position], result) =>
+      this.#written([fd, Buffer.concat(pieces as Uint8Array[]), 0, undefined, position], result as number),
+    );
     for (const name of ['ftruncateSync', 'truncateSync'])
       this.#wrap(table, name, (args) => this.#truncated(args[0], (args[1] as number | undefined) ?? 0));
     this.#wrap(promises, 'truncate', (args) => this.#truncated(args[0], (args[1] as number | undefined) ?? 0));

@@ -12,10 +12,11 @@ const CONTENT = Buffer.from('the bytes of a blob');
 const SHA1 = createHash('sha1').update(CONTENT).digest('hex');
 const SHARD = SHA1.slice(0, 2);
 
-test('a created file is told with no lifetimes and seen growing through its inode', async () => {
+test('a created file is told with no lifetime of its name, and seen growing through its inode', async () => {
   const { vfs, me } = harness();
   const { entry, opened } = await vfs.create(me, ROOT_INO, 'x', 0o640, WRITE);
-  assert.deepEqual([entry.entryValidMs, entry.attributesValidMs, entry.attributes.mode], [0, 0, 0o640]);
+  // Its attributes are asked for by the open(2) that has made it.
+  assert.deepEqual([entry.entryValidMs, entry.attributesValidMs, entry.attributes.mode], [0, 100, 0o640]);
   assert.deepEqual([entry.attributes.uid, entry.attributes.gid], [33, 34]);
   await vfs.write(me, entry.attributes.ino, opened.handle, 0, Buffer.from('12345'));
   const grown = await vfs.getattr(me, entry.attributes.ino, undefined);
