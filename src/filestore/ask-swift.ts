@@ -174,6 +174,8 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
     if (directory === '') {
+      // What an earlier life left and the listing did not show: it lags, or a power cut took the news of a delete.
+      if (sweepBeforeMs <= db.catalog.loadedAtMs) await askForEach(db, firstOf(db.catalog.unchecked(), MOST_ASKED));
       db.catalog.sweep(sweepBeforeMs);
       db.catalog.completeAtMs = startedMs;
       for (const shard of db.catalog.shards()) shard.listedAtMs = startedMs;
@@ -201,7 +203,20 @@ async function askForUnshown(db: Database, directory: string, shown: ReadonlySet
     shard !== undefined && shardOfBlobPath(path) === shard
       ? db.catalog.blobSize(shard, path, sinceMs) >= 0
       : (db.catalog.other(path)?.checkedAtMs ?? 0) > sinceMs;
-  const queue = unshown.filter((path) => !isTrusted(path)).slice(0, MOST_ASKED);
+  await askForEach(db, unshown.filter((path) => !isTrusted(path)).slice(0, MOST_ASKED));
+}
+
+function firstOf<T>(items: Iterable<T>, most: number): T[] {
+  const first: T[] = [];
+  for (const item of items) {
+    if (first.length >= most) break;
+    first.push(item);
+  }
+  return first;
+}
+
+async function askForEach(db: Database, paths: readonly string[]): Promise<void> {
+  const queue = [...paths];
   const worker = async (): Promise<void> => {
     for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
       try {

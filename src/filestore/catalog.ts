@@ -148,6 +148,11 @@ export class Catalog {
     for (const table of this.#shards.values()) yield* table.entries();
   }
 
+  /** Blobs of an earlier life that nobody has checked or seen since. */
+  *unchecked(): Generator<string> {
+    for (const [shard, table] of this.#shards) for (const sha1 of table.unchecked()) yield joinPath(shard, sha1);
+  }
+
   others(): ReadonlyMap<string, KnownObject> {
     return this.#others;
   }

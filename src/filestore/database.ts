@@ -210,11 +210,12 @@ export class Database {
     this.damaged.set(path, reason);
   }
 
-  /** Swift does not have it any more. */
+  /** Swift does not have it any more, or is not to. No kill of the daemon brings it back. */
   unlearn(path: string): void {
     if (this.catalog.sizeOf(path) === undefined) return;
     this.catalog.delete(path);
     this.names.removed(path);
+    this.names.flush();
   }
 
   /** Runs a request that changes the container. */

@@ -127,6 +127,8 @@ export async function settleDeleted(db: Database, path: string, sequence: number
   const inOrigin = (await db.origin?.stat(path)) !== undefined;
   const tombstone = db.spool.tombstones.get(path);
   if (tombstone?.sequence !== sequence) return;
+  // A list of names that a power cut took back may have it still.
+  db.unlearn(path);
   db.spool.markDeleted(tombstone, { keep: inOrigin });
   if (!inOrigin) db.absence.said(path);
 }

@@ -170,5 +170,7 @@ export async function openDatabase(
     changed: (path) => shared.changes.listener(database, path),
   });
   db.dropped = !record.current.exists;
+  // A list of names that lags behind the spool may have them still.
+  for (const path of spool.tombstones.keys()) db.unlearn(path);
   return new OpenDatabase(db, new Publisher(db), record);
 }

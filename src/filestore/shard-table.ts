@@ -109,6 +109,11 @@ export class ShardTable {
     }
   }
 
+  /** The names nobody has checked. The table must not be changed while this runs. */
+  *unchecked(): Generator<string> {
+    for (let slot = 0; slot < this.#capacity; slot++) if (this.#checked[slot] === UNCHECKED) yield this.#name(slot);
+  }
+
   #name(slot: number): string {
     return this.#keys.toString('hex', slot * KEY_BYTES, (slot + 1) * KEY_BYTES);
   }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
+import { eventually } from '../helpers/processes.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { isMounted, runCli, startMount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
@@ -115,6 +116,8 @@ describe('a mount over a real Swift', () => {
       const ofOther = (): Record<string, number> => proxy.counts(new RegExp(other.sha1));
       assert.deepEqual(await fs.readFile(mount.file(other.name)), other.content);
       assert.ok((ofOther()['GET'] ?? 0) <= 1 && (ofOther()['HEAD'] ?? 0) <= 1, JSON.stringify(ofOther()));
+      // Its bytes are served some milliseconds before their file has its name.
+      await eventually('its copy is in the cache', async () => (await mount.status()).cache.files > before.files);
       proxy.resetCounts();
       assert.deepEqual(await fs.readFile(mount.file(other.name)), other.content);
       assert.deepEqual(ofOther(), {});

@@ -98,6 +98,7 @@ describe('a sweep', () => {
     catalog.setOther('web/logo', { sizeBytes: 1, mtimeMs: 2, md5: undefined, checkedAtMs: 0 });
     catalog.setBlob(sha1(2).slice(0, 2), blobPath(2), 5, 50_000);
     catalog.loadedAtMs = 100_000;
+    assert.deepEqual([...catalog.unchecked()], [blobPath(1)]);
     catalog.sweepShard(sha1(1).slice(0, 2), 99_000);
     catalog.sweep(99_000);
     assert.deepEqual([catalog.sizeOf(blobPath(1)), catalog.sizeOf('web/logo'), catalog.sizeOf(blobPath(2))], [5, 1, undefined]);
