@@ -65,6 +65,7 @@ export class Download {
   #hash = createHash('sha1');
   #totalBytes: number | undefined;
   #wasSeen = false;
+  #isVerified = false;
   #failure: Error | undefined;
   #shared: SharedFile | undefined;
   #readers = 0;
@@ -87,9 +88,9 @@ export class Download {
     return this.#total.promise;
   }
 
-  /** It is running for nobody. */
+  /** It is running for nobody, and holds a connection: what is verified has only its file to write. */
   get isUnread(): boolean {
-    return this.#readers === 0;
+    return this.#readers === 0 && !this.#isVerified;
   }
 
   get isGivenUp(): boolean {
@@ -313,6 +314,7 @@ export class Download {
   async #verify(partial: PartialFile, source: FillSource): Promise<void> {
     const found = this.#hash.digest('hex');
     if (found === sumOf(this.key)) {
+      this.#isVerified = true;
       await this.#giveBytes(partial.inMemory);
       await partial.finish();
       return this.#finish(this.#options.commit(partial, partial.receivedBytes));

@@ -327,3 +327,28 @@ test('A small object is given to its readers before its file is written, a wrong
   file?.close();
   await cache.close();
 });
+
+test('However many small blobs have been read and wait for their file, each is asked for once.', async () => {
+  let goOn = (): void => undefined;
+  const held = new Promise<void>((resolve) => (goOn = resolve));
+  const sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
+    Promise.race([held, new Promise<void>((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('given up'))))]);
+  const cache = await open(tempDir('cache'), { clock: { nowMs: () => Date.now(), sleep } });
+  const reads = Array.from({ length: 8 }, (_, at) => ({
+    blob: makeBlob(at + 1, 1000),
+    source: new GoodSource(makeBlob(at + 1, 1000).content),
+  }));
+  for (const again of [1, 2])
+    for (const { blob, source } of reads) {
+      const fill = cache.fill(keyOf(blob), [source], PATIENT);
+      assert.deepEqual(Buffer.from((await fill.verifiedBytes) ?? assert.fail()), blob.content, `read ${again}`);
+      fill.leave();
+    }
+  goOn();
+  await until(() => cache.statistics.files === reads.length);
+  assert.deepEqual(
+    reads.map(({ source }) => source.asked),
+    reads.map(() => [0]),
+  );
+  await cache.close();
+});
