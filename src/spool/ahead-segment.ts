@@ -5,10 +5,10 @@
  *   empty ──put…──► filling ──(the other one takes over)──► settling ──► empty
  */
 import { randomInt } from 'node:crypto';
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { EntryDraft } from './ahead-entry.js';
 import { encodeEntry, PAGE } from './ahead-entry.js';
-import { fdatasyncFile, FILE_MODE, fsyncFile, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
+import { fdatasyncFile, FILE_MODE, fsyncFile, unlinkQuietly, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
 import type { SealRecord } from './records.js';
 
@@ -51,7 +51,7 @@ export class AheadSegment {
       return new AheadSegment(path, fd, sizeBytes);
     } catch (error) {
       closeSync(fd);
-      removeEmpty(path);
+      unlinkQuietly(path);
       throw error;
     }
   }
@@ -96,15 +96,8 @@ export class AheadSegment {
   /** @param keep what it holds is durable nowhere else */
   close(keep: boolean): void {
     closeSync(this.#fd);
-    if (!keep) removeEmpty(this.#path);
-  }
-}
-
-function removeEmpty(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // The disk turned read-only: a start takes nothing from it, and removes it.
+    // On a disk that turned read-only it stays: a start takes nothing from it, and removes it.
+    if (!keep) unlinkQuietly(this.#path);
   }
 }
 

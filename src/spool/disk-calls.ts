@@ -1,5 +1,18 @@
 /** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
-import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, readSync, statfsSync, write, writeSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fsync,
+  fsyncSync,
+  openSync,
+  readSync,
+  statfsSync,
+  unlinkSync,
+  write,
+  writeSync,
+  writevSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import type { ErrorKind } from '../base/errors.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -47,6 +60,15 @@ export function readAllSync(fd: number, data: Uint8Array, position: number): voi
     const got = readSync(fd, data, done, data.length - done, position + done);
     if (got === 0) throw new FilestoreError('corrupt', `a file that should go on to ${position + data.length} ends at ${position + done}`);
     done += got;
+  }
+}
+
+/** For what is not missed when it stays. */
+export function unlinkQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // The caller says who removes it then.
   }
 }
 

@@ -4,11 +4,11 @@
  *
  * INVARIANT: sealed bytes never change. A write after the seal (a second close through a duplicated descriptor) goes to a copy.
  */
-import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
 import type { FileDigest } from '../base/file-digest.js';
 import { digestFile, digestOf, RunningDigest } from '../base/file-digest.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
-import { diskError, FILE_MODE, fsyncFile, readAllSync, writeAllSync } from './disk-calls.js';
+import { diskError, FILE_MODE, fsyncFile, readAllSync, unlinkQuietly, writeAllSync } from './disk-calls.js';
 import type { DiskRoom } from './disk-room.js';
 import type { SmallBytesRoom } from './small-bytes.js';
 import { SmallBytes } from './small-bytes.js';
@@ -74,7 +74,7 @@ export class DiskStagingFile implements StagingFile {
   bytes(): Uint8Array {
     if (this.#small !== undefined) return this.#small.bytes;
     const bytes = Buffer.allocUnsafe(this.#sizeBytes);
-    readAllSync(this.#fd, bytes, 0);
+    this.copyTo(bytes, 0);
     return bytes;
   }
 
@@ -200,7 +200,8 @@ export class DiskStagingFile implements StagingFile {
       writeAllSync(this.#fd, bytes, 0);
     } catch (error) {
       closeSync(this.#fd);
-      removeQuietly(this.#path);
+      // What is left there a start removes.
+      unlinkQuietly(this.#path);
       throw diskError(error, `cannot write ${this.#path}`);
     }
     this.#sizeBytes = bytes.length;
@@ -252,13 +253,5 @@ export class DiskStagingFile implements StagingFile {
     this.#path = copy;
     this.#isSealed = false;
     this.#failure = undefined;
-  }
-}
-
-function removeQuietly(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // A start removes what lies under `staging/`.
   }
 }
