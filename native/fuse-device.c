@@ -37,7 +37,7 @@ struct backing_map {
 
 #define OUT_HEADER_BYTES 16
 #define PATH_BYTES 4096
-#define MAX_ARGS 5
+#define MAX_ARGS 6
 
 struct args {
   size_t count;
@@ -206,32 +206,32 @@ static napi_value reply(napi_env env, napi_callback_info info) {
   return result_of(env, write_whole(to_int(env, a.at[0]), bytes, (size_t)length));
 }
 
-/* replyFromFile(device, buffer, file, length, position): `buffer` holds the header's `unique`; length and error are filled in here. */
+/* replyFromFile(device, buffer, file, length, position, isWhole): `buffer` holds the header, whose length is filled in here. Returns 0, and has written
+ * nothing, when the file cannot be read, or has fewer bytes where `isWhole` says that all must be there. */
 static napi_value reply_from_file(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
   void *bytes;
   size_t capacity;
   int64_t position = 0;
-  if (a.count < 5 || napi_get_buffer_info(env, a.at[1], &bytes, &capacity) != napi_ok) return number(env, -EINVAL);
+  bool is_whole = false;
+  if (a.count < 6 || napi_get_buffer_info(env, a.at[1], &bytes, &capacity) != napi_ok) return number(env, -EINVAL);
   int32_t length = to_int(env, a.at[3]);
   napi_get_value_int64(env, a.at[4], &position);
+  napi_get_value_bool(env, a.at[5], &is_whole);
   if (length < 0 || (size_t)length + OUT_HEADER_BYTES > capacity) return number(env, -EINVAL);
   int file = to_int(env, a.at[2]);
   size_t filled = 0;
-  int32_t error = 0;
   while (filled < (size_t)length) {
     ssize_t got = pread(file, (char *)bytes + OUT_HEADER_BYTES + filled, (size_t)length - filled, position + (int64_t)filled);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) error = -EIO; /* whatever ails the local disk: "don't know", never ENOENT */
-    if (got <= 0) break;
+    if (got < 0) return number(env, 0);
+    if (got == 0) break;
     filled += (size_t)got;
   }
+  if (is_whole && filled < (size_t)length) return number(env, 0);
   uint32_t *header = bytes;
-  header[0] = OUT_HEADER_BYTES + (error == 0 ? (uint32_t)filled : 0);
-  header[1] = (uint32_t)error;
-  ssize_t written = write_whole(to_int(env, a.at[0]), bytes, header[0]);
-  if (written < 0) return number(env, -errno);
-  return number(env, error == 0 ? written : 0);
+  header[0] = OUT_HEADER_BYTES + (uint32_t)filled;
+  return result_of(env, write_whole(to_int(env, a.at[0]), bytes, header[0]));
 }
 
 struct reader {

@@ -95,7 +95,10 @@ class DiskCache implements OpenedCache {
     this.#log = options.log;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#budgetBytes = options.budgetBytes;
-    this.#held = new HeldFiles(() => this.#evictor.evictSoon());
+    this.#held = new HeldFiles(
+      () => this.#evictor.evictSoon(),
+      (key) => this.#putInQuarantine(key, 'its disk did not give its bytes'),
+    );
     this.#evictor = new Evictor({
       ledger: this.#ledger,
       directory: layout.root,

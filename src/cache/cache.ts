@@ -21,6 +21,8 @@ export interface CachedFile {
 export interface HeldFile extends CachedFile {
   /** One fstat. After a `false` the copy is held no more: close this one, and `open` again. */
   isIntact(): boolean;
+  /** Its disk did not give the bytes: it is intact no more, for nobody, and is not handed out again unless it hashes to its key. */
+  reject(): void;
 }
 
 /** Where bytes come from. Called again, from the offset reached, when a body breaks off. */

@@ -30,6 +30,8 @@ interface Held {
   isClosed: boolean;
   /** We have taken its name away, which changes what an fstat shows although not a byte. */
   isUnlinked: boolean;
+  /** Its disk did not give its bytes. */
+  isRejected: boolean;
 }
 
 export class HeldFiles {
@@ -37,11 +39,16 @@ export class HeldFiles {
   /** In the order of their last use, oldest first. */
   readonly #idle = new Map<CacheKey, Held>();
   readonly #onUnpinned: () => void;
+  readonly #onRejected: (key: CacheKey) => void;
   readonly #idleMax = mostIdleFiles(openFileLimit());
 
-  /** @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it */
-  constructor(onUnpinned: () => void) {
+  /**
+   * @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it
+   * @param onRejected called when the disk did not give the bytes of a copy that is still under its name
+   */
+  constructor(onUnpinned: () => void, onRejected: (key: CacheKey) => void) {
     this.#onUnpinned = onUnpinned;
+    this.#onRejected = onRejected;
   }
 
   isPinned(key: CacheKey): boolean {
@@ -73,7 +80,7 @@ export class HeldFiles {
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
   add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): HeldFile {
     this.drop(key);
-    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false, isUnlinked: false };
+    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false, isUnlinked: false, isRejected: false };
     this.#held.set(key, held);
     return this.#handOut(held);
   }
@@ -115,6 +122,14 @@ export class HeldFiles {
     return false;
   }
 
+  /** For {@link Pin}: its disk did not give the bytes. */
+  reject(held: Held): void {
+    held.isRejected = true;
+    if (this.#held.get(held.key) !== held) return;
+    this.drop(held.key);
+    if (!held.isAnonymous) this.#onRejected(held.key);
+  }
+
   #rest(held: Held): void {
     if (this.#held.get(held.key) !== held) closeHeld(held);
     else if (held.isAnonymous) this.drop(held.key);
@@ -146,6 +161,10 @@ class Pin implements HeldFile {
     return this.#files.check(this.#held);
   }
 
+  reject(): void {
+    this.#files.reject(this.#held);
+  }
+
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -154,6 +173,7 @@ class Pin implements HeldFile {
 }
 
 function isAsVerified(held: Held): boolean {
+  if (held.isRejected) return false;
   if (held.isAnonymous) return true;
   const now = fingerprintOf(held.fd);
   if (held.isUnlinked) return now.sizeBytes === held.verified.sizeBytes && now.mtimeMs === held.verified.mtimeMs;

@@ -2,16 +2,16 @@
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { Patience } from '../base/patience.js';
-import type { ReadResult } from '../base/read-result.js';
+import type { ReadResult, SliceHolder } from '../base/read-result.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { CachedFile, Fill, HeldFile } from '../cache/cache.js';
 import type { OpenFile, Stat } from './filestore.js';
 
 const NOTHING = new Uint8Array(0);
 
-function sliceOf(file: CachedFile, offset: number, length: number): ReadResult {
+function sliceOf(file: CachedFile, offset: number, length: number, holder: SliceHolder): ReadResult {
   const left = file.sizeBytes - offset;
-  return left <= 0 ? NOTHING : { fd: file.fd, position: offset, length: Math.min(length, left) };
+  return left <= 0 ? NOTHING : { fd: file.fd, position: offset, length: Math.min(length, left), holder };
 }
 
 abstract class ReadOnlyFile {
@@ -50,7 +50,7 @@ abstract class ReadOnlyFile {
  * A blob with a verified copy on this disk, the cache's or a sealed file. It is looked at when bytes are read, not when it is opened: the kernel has the pages of a popular
  * blob and reads nothing. A copy that was changed meanwhile is replaced by a verified one: what is read once stays in the kernel's pages.
  */
-export class HeldBlob extends ReadOnlyFile implements OpenFile {
+export class HeldBlob extends ReadOnlyFile implements OpenFile, SliceHolder {
   readonly immutable = true;
   readonly streaming = false;
   readonly wholeBytes: number;
@@ -71,7 +71,7 @@ export class HeldBlob extends ReadOnlyFile implements OpenFile {
   }
 
   readNow(offset: number, length: number): ReadResult | undefined {
-    return this.#held.isIntact() ? sliceOf(this.#held, offset, length) : undefined;
+    return this.#held.isIntact() ? sliceOf(this.#held, offset, length, this) : undefined;
   }
 
   async read(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
@@ -84,7 +84,13 @@ export class HeldBlob extends ReadOnlyFile implements OpenFile {
       this.#held = file;
       spoilt.close();
     }
-    return this.#isReleased ? NOTHING : sliceOf(this.#held, offset, length);
+    return this.#isReleased ? NOTHING : sliceOf(this.#held, offset, length, this);
+  }
+
+  /** A bad sector, or a file cut short in this moment. */
+  readElsewhere(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
+    this.#held.reject();
+    return this.read(offset, length, signal);
   }
 
   release(): void {

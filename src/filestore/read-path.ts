@@ -52,20 +52,24 @@ async function openCached(db: Database, blob: string, signal: AbortSignal): Prom
 
 /** A blob that Swift does not have from us yet. Where its sealed copy is damaged, the same bytes may lie elsewhere. @throws corrupt */
 async function openPending(db: Database, blob: string, pending: Pending, stat: Stat, signal: AbortSignal): Promise<OpenFile> {
+  const held = await openSealedOrElsewhere(db, blob, pending, signal);
+  // What was sealed when it was opened may be the cache's by now.
+  const reopen = (again: AbortSignal): Promise<HeldFile> => {
+    const now = db.spool.pending.get(blob);
+    return now === undefined ? openCached(db, blob, again) : openSealedOrElsewhere(db, blob, now, again);
+  };
+  return new HeldBlob(held, stat, reopen);
+}
+
+async function openSealedOrElsewhere(db: Database, blob: string, pending: Pending, signal: AbortSignal): Promise<HeldFile> {
   try {
-    return new HeldBlob(await openSealed(db, pending), stat, (again) => openAgain(db, blob, again));
+    return await openSealed(db, pending);
   } catch (error) {
     if (kindOf(error) !== 'corrupt') throw error;
     const elsewhere = await openCached(db, blob, signal).catch(() => undefined);
     if (elsewhere === undefined) throw error;
-    return heldBlob(db, blob, elsewhere, stat);
+    return elsewhere;
   }
-}
-
-/** What was sealed when it was opened may be the cache's by now. */
-async function openAgain(db: Database, blob: string, signal: AbortSignal): Promise<HeldFile> {
-  const pending = db.spool.pending.get(blob);
-  return pending === undefined ? openCached(db, blob, signal) : openSealed(db, pending);
 }
 
 /** The same as {@link openBlob}, with a copy that was looked at just now. */

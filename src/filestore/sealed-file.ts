@@ -1,7 +1,7 @@
 /** Sealed files of the spool as what readers and the publisher read from: hashed once in a life of the daemon, and looked at before each read. */
 import { closeSync, openSync } from 'node:fs';
 import { digestFile } from '../base/file-digest.js';
-import { FilestoreError, kindOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { HeldFile } from '../cache/cache.js';
 import type { Fingerprint } from '../cache/fingerprint.js';
@@ -13,16 +13,24 @@ class SealedFile implements HeldFile {
   readonly fd: number;
   readonly sizeBytes: number;
   readonly #verified: Fingerprint;
+  readonly #onReject: () => void;
   #isOpen = true;
+  #isRejected = false;
 
-  constructor(fd: number, verified: Fingerprint) {
+  constructor(fd: number, verified: Fingerprint, onReject: () => void) {
     this.fd = fd;
     this.sizeBytes = verified.sizeBytes;
     this.#verified = verified;
+    this.#onReject = onReject;
   }
 
   isIntact(): boolean {
-    return this.#isOpen && isSameFile(this.#verified, fingerprintOf(this.fd));
+    return this.#isOpen && !this.#isRejected && isSameFile(this.#verified, fingerprintOf(this.fd));
+  }
+
+  reject(): void {
+    this.#isRejected = true;
+    this.#onReject();
   }
 
   close(): void {
@@ -31,18 +39,20 @@ class SealedFile implements HeldFile {
   }
 }
 
-/** @throws FilestoreError corrupt: the file is gone, or not what was sealed; what the disk says */
+/** @throws FilestoreError corrupt: the file is gone, cannot be read, or is not what was sealed; what the disk says of its opening */
 export async function openSealed(db: Database, pending: Pending): Promise<HeldFile> {
   const fd = openFile(db, pending);
   try {
     const now = fingerprintOf(fd);
     const verified = db.verifiedSeals.get(pending.sequence);
     if (verified === undefined || !isSameFile(verified, now)) {
-      const { sha1 } = await digestFile(pending.file, fd);
-      if (sha1 !== pending.sha1) throw damaged(db, pending, 'no longer hashes to what was written');
+      const found = await digestFile(pending.file, fd).catch((error: unknown) => {
+        throw damaged(db, pending, `cannot be read (${messageOf(error)})`);
+      });
+      if (found.sha1 !== pending.sha1) throw damaged(db, pending, 'no longer hashes to what was written');
       db.verifiedSeals.set(pending.sequence, now);
     }
-    return new SealedFile(fd, now);
+    return new SealedFile(fd, now, () => db.verifiedSeals.delete(pending.sequence));
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -64,7 +74,7 @@ function damaged(db: Database, { path, file }: Pending, what: string): Filestore
     database,
     path: displayName(path),
     file,
-    meaning: `the sealed file ${what}: it was changed on this disk; Swift never had it`,
+    meaning: `the sealed file ${what}: it was changed on this disk, or the disk fails; Swift never had it`,
   });
   return new FilestoreError('corrupt', `${displayName(path)}: its sealed copy ${file} ${what}`);
 }

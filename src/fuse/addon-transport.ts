@@ -5,6 +5,7 @@ import type { DeviceReader, FuseDevice } from './device.js';
 import { REQUEST_BUFFER_BYTES } from './protocol.js';
 import { RequestView } from './request.js';
 import type { Transport } from './transport.js';
+import { UNREADABLE } from './transport.js';
 
 /** Requests answered before other work of the loop gets its turn. */
 const BATCH = 64;
@@ -55,7 +56,9 @@ export class AddonTransport implements Transport {
   }
 
   replyFromFile(bytes: Buffer, slice: FileSlice): number {
-    const result = this.#device.replyFromFile(this.#fd, bytes, slice.fd, slice.length, slice.position);
+    const { fd, length, position, holder } = slice;
+    const result = this.#device.replyFromFile(this.#fd, bytes, fd, length, position, holder !== undefined);
+    if (result === 0) return UNREADABLE;
     return result < 0 ? result : 0;
   }
 

@@ -14,6 +14,8 @@ export class Call implements Caller {
   sizeBytes = 0;
   /** The kernel has its reply, or no longer wants one. */
   isAnswered = false;
+  /** A local copy was unreadable once, and another one was asked for. */
+  hasAskedElsewhere = false;
   /** A signal is pending at the client. */
   isInterrupted = false;
   /** When EIO goes out instead, in ms of `performance.now()`. */

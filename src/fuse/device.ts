@@ -18,7 +18,8 @@ export interface FuseDevice {
   socketPair(into: Int32Array): number;
   receiveDescriptor(socket: number): number;
   reply(device: number, bytes: Buffer, length: number): number;
-  replyFromFile(device: number, bytes: Buffer, fd: number, length: number, position: number): number;
+  /** @returns 0 when nothing was written, because the file did not give its bytes; `isWhole`: fewer than `length` are too few */
+  replyFromFile(device: number, bytes: Buffer, fd: number, length: number, position: number, isWhole: boolean): number;
   /** @returns the reader, or a negative errno */
   start(
     device: number,

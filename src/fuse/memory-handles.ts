@@ -1,7 +1,7 @@
 /** Open files and directories of the in-memory client. */
-import { readSync } from 'node:fs';
 import { FilestoreError } from '../base/errors.js';
 import type { ReadResult } from '../base/read-result.js';
+import { copyResult, readElsewhere, unreadable } from '../base/read-result.js';
 import type { Attributes, DirectoryEntry, Opened, OpenFlags, SetAttributes } from './file-system.js';
 import type { Identity, RequestRunner } from './memory-requests.js';
 
@@ -33,7 +33,7 @@ export class MemoryFile {
     // The bytes are taken in the turn of the loop that answers: a slice's descriptor is promised for no longer.
     return this.#runner.ask('read', this.#who, (fs, caller) => {
       const answer = fs.read(caller, this.ino, this.opened.handle, offset, length);
-      return answer instanceof Promise ? answer.then(takeBytes) : takeBytes(answer);
+      return answer instanceof Promise ? answer.then((result) => takeBytes(result, caller.signal)) : takeBytes(answer, caller.signal);
     });
   }
 
@@ -116,15 +116,10 @@ export class MemoryFile {
   }
 }
 
-function takeBytes(result: ReadResult): Buffer {
-  if (result instanceof Uint8Array) return Buffer.from(result);
+async function takeBytes(result: ReadResult, signal: AbortSignal): Promise<Buffer> {
   const bytes = Buffer.alloc(result.length);
-  let filled = 0;
-  while (filled < result.length) {
-    const got = readSync(result.fd, bytes, filled, result.length - filled, result.position + filled);
-    if (got === 0) break;
-    filled += got;
-  }
+  const filled = copyResult(result, bytes) ?? copyResult(await readElsewhere(result, signal), bytes);
+  if (filled === undefined) throw unreadable();
   return bytes.subarray(0, filled);
 }
 

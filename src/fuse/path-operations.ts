@@ -5,10 +5,9 @@
  * A file that is being written is hidden from strangers by the file system, and here nobody knows who asks. So the path of a created file
  * leads to its handle until that is released: INVARIANT: `#created` holds only handles that are in `#open`.
  */
-import { readSync } from 'node:fs';
 import { FilestoreError } from '../base/errors.js';
 import { fromUtf8, splitPath } from '../base/names.js';
-import type { ReadResult } from '../base/read-result.js';
+import { copyResult, readElsewhere, unreadable } from '../base/read-result.js';
 import type { Attributes, Caller, FileSystem, SetAttributes } from './file-system.js';
 import { opendir, ROOT_INO } from './file-system.js';
 import type { NativeStat, NativeStatfs } from './fuse-native-module.js';
@@ -117,7 +116,15 @@ export class PathOperations {
   /** @param into filled in the turn of the loop that answers, and only while `isWanted` says that it still exists */
   async read(caller: Caller, fd: number, into: Buffer, position: number, isWanted: () => boolean): Promise<number> {
     const answer = this.#fs.read(caller, this.#file(fd).ino, fd, position, into.length);
-    return answer instanceof Promise ? answer.then((result) => (isWanted() ? copyInto(into, result) : 0)) : copyInto(into, answer);
+    const result = answer instanceof Promise ? await answer : answer;
+    if (!isWanted()) return 0;
+    const copied = copyResult(result, into);
+    if (copied !== undefined) return copied;
+    const other = await readElsewhere(result, caller.signal);
+    if (!isWanted()) return 0;
+    const filled = copyResult(other, into);
+    if (filled === undefined) throw unreadable();
+    return filled;
   }
 
   async write(caller: Caller, fd: number, data: Buffer, position: number): Promise<number> {
@@ -219,22 +226,6 @@ export class PathOperations {
     const { directory, name } = splitPath(path);
     return this.#at(caller, directory, (parent) => work(parent, name));
   }
-}
-
-function copyInto(into: Buffer, result: ReadResult): number {
-  if (result instanceof Uint8Array) {
-    const part = result.subarray(0, into.length);
-    into.set(part);
-    return part.length;
-  }
-  const wanted = Math.min(result.length, into.length);
-  let filled = 0;
-  while (filled < wanted) {
-    const got = readSync(result.fd, into, filled, wanted - filled, result.position + filled);
-    if (got === 0) break;
-    filled += got;
-  }
-  return filled;
 }
 
 function statOf(a: Attributes): NativeStat {

@@ -5,13 +5,15 @@
  * process is best started with UV_THREADPOOL_SIZE=8 in its environment (a program cannot enlarge its own pool once it has started).
  * Node waits for its pool when it exits, so the mount must end first: see the exit hook in `kernel-driver.ts`.
  */
-import { closeSync, read, readSync, writeSync } from 'node:fs';
+import { closeSync, read, writeSync } from 'node:fs';
 import type { FileSlice } from '../base/read-result.js';
+import { readSlice } from '../base/read-result.js';
 import { writeOnPoolThread } from './addon-transport.js';
 import { EIO, ENODEV, ENOSYS } from './errno.js';
 import { OUT_HEADER_BYTES, REQUEST_BUFFER_BYTES } from './protocol.js';
 import { RequestView } from './request.js';
 import type { Transport } from './transport.js';
+import { UNREADABLE } from './transport.js';
 
 const OUTSTANDING_READS = 2;
 const RETRIED = new Set(['EINTR', 'EAGAIN', 'ENOENT']);
@@ -71,21 +73,10 @@ export class PureTransport implements Transport {
   }
 
   replyFromFile(bytes: Buffer, slice: FileSlice): number {
-    let filled = 0;
-    let errno = 0;
-    try {
-      while (filled < slice.length) {
-        const got = readSync(slice.fd, bytes, OUT_HEADER_BYTES + filled, slice.length - filled, slice.position + filled);
-        if (got === 0) break;
-        filled += got;
-      }
-    } catch {
-      errno = EIO;
-    }
-    const length = OUT_HEADER_BYTES + (errno === 0 ? filled : 0);
-    bytes.writeUInt32LE(length, 0);
-    bytes.writeInt32LE(-errno, 4);
-    return this.reply(bytes, length);
+    const filled = readSlice(slice, bytes, OUT_HEADER_BYTES);
+    if (filled === undefined) return UNREADABLE;
+    bytes.writeUInt32LE(OUT_HEADER_BYTES + filled, 0);
+    return this.reply(bytes, OUT_HEADER_BYTES + filled);
   }
 
   notify(bytes: Buffer): Promise<void> {

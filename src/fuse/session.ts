@@ -13,6 +13,7 @@ import { FilestoreError, kindOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Answer } from '../base/maybe-promise.js';
 import type { FileSlice } from '../base/read-result.js';
+import { readElsewhere, unreadable } from '../base/read-result.js';
 import { Call } from './call.js';
 import type { Urgency } from './client-signals.js';
 import { urgencyOf } from './client-signals.js';
@@ -25,9 +26,11 @@ import { malformed, MUTATING, operationOf } from './operations.js';
 import { Passthrough } from './passthrough.js';
 import { IN_HEADER_BYTES, OP, operationName } from './protocol.js';
 import type { ReplyShape } from './replies.js';
+import { BYTES } from './replies.js';
 import { ReplyBuffer } from './reply-buffer.js';
 import type { RequestView } from './request.js';
 import type { Transport } from './transport.js';
+import { UNREADABLE } from './transport.js';
 
 export interface SessionOptions {
   readonly requestDeadlineMs: number;
@@ -163,10 +166,18 @@ export class Session {
     return this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, 0, payloadBytes));
   }
 
+  /** Where the disk does not give the bytes, they come from another copy, later. @returns as `sendPayload` */
   sendFromFile(call: Call, slice: FileSlice): number {
-    call.isAnswered = true;
     this.out.header(call.uniqueLow, call.uniqueHigh, 0, slice.length);
-    return this.#transport.replyFromFile(this.out.bytes, slice);
+    const result = this.#transport.replyFromFile(this.out.bytes, slice);
+    if (result === UNREADABLE) {
+      if (call.hasAskedElsewhere) throw unreadable();
+      call.hasAskedElsewhere = true;
+      this.answer(call, readElsewhere(slice, call.signal), BYTES);
+      return 0;
+    }
+    call.isAnswered = true;
+    return result;
   }
 
   /** @param errno positive @returns 0: an error leaves nothing to take back */

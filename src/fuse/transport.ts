@@ -2,6 +2,9 @@
 import type { FileSlice } from '../base/read-result.js';
 import type { RequestView } from './request.js';
 
+/** Of `replyFromFile`: the file did not give its bytes, and nothing was written. No errno, which are negative. */
+export const UNREADABLE = 1;
+
 export interface Transport {
   /** `addon` or `pure Node`. */
   readonly name: string;
@@ -12,7 +15,7 @@ export interface Transport {
   start(onRequest: (request: RequestView) => void, onEnd: (errno: number) => void): void;
   /** Writes a whole reply. @returns 0, or a negative errno: -ENOENT when the kernel no longer waits for it */
   reply(bytes: Buffer, length: number): number;
-  /** Writes a reply whose payload is a local file's bytes; the header's `unique` stands in `bytes`. @returns as `reply` */
+  /** Writes a reply whose payload is a local file's bytes; its header stands in `bytes`. @returns as `reply`, or `UNREADABLE` */
   replyFromFile(bytes: Buffer, slice: FileSlice): number;
   /** Writes a notification on a pool thread: the kernel may make it wait for a request of ours. Its failure is harmless. */
   notify(bytes: Buffer): Promise<void>;

@@ -18,6 +18,12 @@ const MIB = 1 << 20;
 const SIZE_BYTES = 200_000;
 const ARGS = '--write-timeout 1s --lookup-wait 200ms --read-timeout 4s --drain-timeout 2s --cache-floor 0'.split(' ');
 
+/** What of a file is in memory is read from its disk again. */
+async function forgetPages(file: string): Promise<void> {
+  const program = 'import os,sys; f=os.open(sys.argv[1],os.O_RDONLY); os.fsync(f); os.posix_fadvise(f,0,0,os.POSIX_FADV_DONTNEED)';
+  await runOk('python3', ['-c', program, file]);
+}
+
 describe('a disk that fails', () => {
   let swift: Swift;
   let proxy: FaultProxy;
@@ -36,6 +42,27 @@ describe('a disk that fails', () => {
     await runOk('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory]);
     try {
       await work(directory);
+    } finally {
+      await runOk('umount', ['-l', directory]);
+    }
+  };
+  /** An ext4 of its own, whose disk loses everything from the first byte of a file on, pages in memory included. */
+  const withBadDisk = async (work: (directory: string, spoil: (file: string) => Promise<void>) => Promise<void>): Promise<void> => {
+    const image = path.join(tempDir('image'), 'disk');
+    await fs.writeFile(image, '');
+    await fs.truncate(image, 64 * MIB);
+    await runOk('mkfs.ext4', ['-q', '-b', '4096', '-O', '^has_journal', image]);
+    const directory = tempDir('disk');
+    await runOk('mount', ['-o', 'loop', image, directory]);
+    const spoil = async (file: string): Promise<void> => {
+      await forgetPages(file);
+      const extents = await runOk('filefrag', ['-b4096', '-v', file]);
+      const firstBlock = /^ +0: +0\.\. +\d+: +(\d+)\.\./m.exec(extents)?.[1];
+      assert.ok(firstBlock !== undefined, extents);
+      await fs.truncate(image, Number(firstBlock) * 4096);
+    };
+    try {
+      await work(directory, spoil);
     } finally {
       await runOk('umount', ['-l', directory]);
     }
@@ -89,6 +116,23 @@ describe('a disk that fails', () => {
       assert.deepEqual(await client.get(`odoo-${database}`, name), content);
     }
   };
+
+  it('A cached copy that its disk does not give is put aside in the same read, and Swift gives the bytes.', () =>
+    withBadDisk((cache, spoil) =>
+      withMount({ database: 'sectors', cache }, async (mount) => {
+        mount.log.expect(/^WARN cache\.quarantined .*its disk did not give its bytes/);
+        const blob = makeBlob(701, SIZE_BYTES);
+        await write(mount, blob);
+        await mount.drained();
+        await mount.restart();
+        assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+        await forgetPages(mount.file(blob.name));
+        await spoil(path.join(cache, 'v1', blob.sha1.slice(0, 2), `sha1-${blob.sha1}`));
+        assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+        await forgetPages(mount.file(blob.name));
+        assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+      }),
+    ));
 
   it('A full spool refuses with ENOSPC, publishes nothing half, and works again when there is room.', () =>
     withDisk(4 * MIB, (spool) =>

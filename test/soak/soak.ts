@@ -196,6 +196,10 @@ async function main(): Promise<void> {
     const [middle = 0, last = 0] = residentMib;
     assert.ok(last <= middle * 1.3 + 20, `the daemon grows: ${middle.toFixed(0)} MiB, then ${last.toFixed(0)} MiB`);
     console.log('soak: passed');
+  } catch (error) {
+    // Before the servers are stopped, whose own failure would take its place.
+    console.error('soak: failed:', error);
+    throw error;
   } finally {
     for (const { child } of writers) child.kill('SIGKILL');
     proxy.clear();

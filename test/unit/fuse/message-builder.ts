@@ -1,8 +1,9 @@
 /** Builds requests as the kernel sends them, and a transport that keeps the replies. */
-import { readSync } from 'node:fs';
 import type { FileSlice } from '../../../src/base/read-result.js';
+import { readSlice } from '../../../src/base/read-result.js';
 import { RequestView } from '../../../src/fuse/request.js';
 import type { Transport } from '../../../src/fuse/transport.js';
+import { UNREADABLE } from '../../../src/fuse/transport.js';
 
 let lastUnique = 0;
 
@@ -107,9 +108,10 @@ export class FakeTransport implements Transport {
   }
 
   replyFromFile(bytes: Buffer, slice: FileSlice): number {
-    const got = readSync(slice.fd, bytes, 16, slice.length, slice.position);
-    bytes.writeUInt32LE(16 + got, 0);
-    return this.reply(bytes, 16 + got);
+    const filled = readSlice(slice, bytes, 16);
+    if (filled === undefined) return UNREADABLE;
+    bytes.writeUInt32LE(16 + filled, 0);
+    return this.reply(bytes, 16 + filled);
   }
 
   notify(): Promise<void> {

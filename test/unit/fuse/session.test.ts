@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog, SILENT_LOG } from '../../../src/base/log.js';
+import type { ReadResult, SliceHolder } from '../../../src/base/read-result.js';
 import type { Urgency } from '../../../src/fuse/client-signals.js';
 import { LEAST_BYTES, OP } from '../../../src/fuse/protocol.js';
 import { Session } from '../../../src/fuse/session.js';
@@ -183,6 +184,39 @@ test('a handler that throws is EIO, and the next request is served', async (t) =
   const request = message(OP.STATFS, 1);
   transport.send(request);
   assert.equal(transport.replyTo(request)?.errno, 0);
+});
+
+test('bytes that a disk does not give come from another copy, and are EIO when that does not give them either', async (t) => {
+  const { tree, transport, session, errors } = begin(t);
+  tree.addFile('file', '');
+  const open = message(OP.OPEN, 2, fields().u32(0, 0));
+  transport.send(open);
+  const handle = transport.replyTo(open)?.payload.readUInt32LE(0) ?? assert.fail('not opened');
+  const short = openSync('/dev/null', 'r');
+  t.after(() => closeSync(short));
+  const bad = { fd: short, position: 100, length: 5 };
+  const answers: ReadResult[] = [Buffer.from('right'), { ...bad, holder: { readElsewhere: () => Promise.resolve(Buffer.from('never')) } }];
+  const asked: number[] = [];
+  const holder: SliceHolder = {
+    readElsewhere(position, length) {
+      asked.push(position, length);
+      return Promise.resolve(answers.shift() ?? Buffer.alloc(0));
+    },
+  };
+  const read = async (slice: ReadResult): Promise<[number, string]> => {
+    tree.read = () => slice;
+    const request = message(OP.READ, 2, fields().u64(handle, 100).u32(5, 0).u64(0).u32(0, 0));
+    transport.send(request);
+    const { errno, payload } = await transport.waitForReply(request);
+    return [errno, payload.toString()];
+  };
+  assert.deepEqual(await read({ ...bad, holder }), [0, 'right']);
+  assert.deepEqual(asked, [100, 5]);
+  assert.deepEqual(await read({ ...bad, holder }), [5, ''], 'once, not again and again');
+  assert.deepEqual(await read(bad), [0, ''], 'of a file that nobody holds it is the end');
+  assert.deepEqual(await read({ ...bad, fd: -1 }), [5, '']);
+  assert.deepEqual(errors, ['read unavailable', 'read unavailable']);
+  assert.equal(session.activeRequests, 0);
 });
 
 function throwing(): never {
