@@ -8,8 +8,14 @@ import { FilestoreError } from './errors.js';
 export const PRIORITIES = ['read', 'bulk', 'write', 'background'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
+/** Work that nobody waits for yet: it waits as this priority from the moment on in which somebody does. */
+export interface Raise {
+  readonly on: AbortSignal;
+  readonly to: Priority;
+}
+
 interface Waiter {
-  readonly start: () => void;
+  readonly start: (priority: Priority) => void;
 }
 
 export class PriorityLimiter {
@@ -39,14 +45,13 @@ export class PriorityLimiter {
 
   /**
    * Waits for a place.
+   * @param raise moves it to another queue, should it still wait then
    * @returns the function that gives the place back; call it exactly once
    * @throws FilestoreError interrupted when the signal fires first
    */
-  async enter(priority: Priority, signal?: AbortSignal): Promise<() => void> {
-    const now = this.enterNow(priority);
-    if (now !== undefined) return now;
-    await this.#wait(priority, signal);
-    return this.#leaving(priority);
+  async enter(priority: Priority, signal?: AbortSignal, raise?: Raise): Promise<() => void> {
+    const first = raise?.on.aborted === true ? raise.to : priority;
+    return this.enterNow(first) ?? this.#leaving(await this.#wait(first, signal, raise));
   }
 
   /** @returns as {@link enter}, when a place is free and nobody waits for it; else undefined */
@@ -87,17 +92,30 @@ export class PriorityLimiter {
     this.#runs[priority]++;
   }
 
-  #wait(priority: Priority, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const queue = this.#waiting[priority];
+  /** @returns as what it got its place */
+  #wait(priority: Priority, signal: AbortSignal | undefined, raise: Raise | undefined): Promise<Priority> {
+    return new Promise<Priority>((resolve, reject) => {
+      let queue = this.#waiting[priority];
+      const over = (): void => {
+        signal?.removeEventListener('abort', onAbort);
+        raise?.on.removeEventListener('abort', onRaise);
+      };
       const onAbort = (): void => {
+        over();
         queue.delete(waiter);
         reject(new FilestoreError('interrupted', 'given up while waiting for a free connection'));
       };
+      const onRaise = (): void => {
+        if (raise === undefined) return;
+        queue.delete(waiter);
+        queue = this.#waiting[raise.to];
+        queue.add(waiter);
+        this.#startWaiting();
+      };
       const waiter: Waiter = {
-        start: () => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
+        start: (taken) => {
+          over();
+          resolve(taken);
         },
       };
       if (signal?.aborted) {
@@ -105,6 +123,7 @@ export class PriorityLimiter {
         return;
       }
       signal?.addEventListener('abort', onAbort, { once: true });
+      raise?.on.addEventListener('abort', onRaise, { once: true });
       queue.add(waiter);
     });
   }
@@ -115,7 +134,7 @@ export class PriorityLimiter {
         if (!this.#hasRoom(priority)) break;
         this.#waiting[priority].delete(waiter);
         this.#take(priority);
-        waiter.start();
+        waiter.start(priority);
       }
     }
   }

@@ -143,12 +143,13 @@ class DiskCache implements OpenedCache {
     return true;
   }
 
-  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill {
+  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal, asker?: 'ahead'): Fill {
     let download = this.#downloads.get(key);
     if (download === undefined || download.isGivenUp) {
       download = new Download({
         key,
         sources,
+        isAhead: asker === 'ahead',
         openExisting: () => this.#open(key),
         createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
         commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
@@ -165,6 +166,7 @@ class DiskCache implements OpenedCache {
       this.#downloads.set(key, started);
       started.finished.then(ended, ended);
     }
+    if (asker === undefined) download.want();
     return download.join(signal);
   }
 

@@ -31,8 +31,15 @@ export interface FillSource {
   readonly description: string;
   /** How long it is believed to be: then the file for it is made while the source is being asked. */
   readonly expectedBytes?: number | undefined;
-  /** @returns undefined when this source does not have it (it said so) */
-  open(startByte: number, signal: AbortSignal): Promise<{ readonly body: Readable; readonly totalBytes: number } | undefined>;
+  /**
+   * @param wanted fires when somebody begins to wait for it; undefined: somebody does
+   * @returns undefined when this source does not have it (it said so)
+   */
+  open(
+    startByte: number,
+    signal: AbortSignal,
+    wanted?: AbortSignal,
+  ): Promise<{ readonly body: Readable; readonly totalBytes: number } | undefined>;
 }
 
 /** A download that can be read while it runs. */
@@ -68,8 +75,11 @@ export interface BlobCache {
   openHeld(key: CacheKey): HeldFile | undefined;
   /** Whether the ledger has it; costs no system call. */
   has(key: CacheKey): boolean;
-  /** One fill for a key however many ask. The sources are asked in order; a wrong hash from one goes on to the next. */
-  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal): Fill;
+  /**
+   * One fill for a key however many ask. The sources are asked in order; a wrong hash from one goes on to the next.
+   * @param asker `ahead`: nobody waits for it yet
+   */
+  fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal, asker?: 'ahead'): Fill;
   /** Takes a verified file in by rename (by copy across file systems). The caller vouches that it hashes to the key. */
   adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void>;
   /** Deleted everywhere: the space is freed now (open descriptors go on). */

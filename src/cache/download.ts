@@ -38,6 +38,8 @@ const FAR_AHEAD_BYTES = 8 * 1024 * 1024;
 export interface DownloadOptions {
   readonly key: CacheKey;
   readonly sources: readonly FillSource[];
+  /** Nobody waits for it, until `want` says so. */
+  readonly isAhead: boolean;
   /** A copy that came in since the caller looked. */
   readonly openExisting: () => HeldFile | undefined | Promise<HeldFile | undefined>;
   readonly createPartial: (expectedBytes: number) => PartialFile;
@@ -52,6 +54,7 @@ export interface DownloadOptions {
 export class Download {
   readonly #options: DownloadOptions;
   readonly #abort = new AbortController();
+  readonly #wanted: AbortController | undefined;
   readonly #waiters = new ProgressWaiters();
   readonly #sides = new SideStreams(this.#abort.signal);
   readonly #total = new Deferred<number>();
@@ -73,6 +76,7 @@ export class Download {
 
   constructor(options: DownloadOptions) {
     this.#options = options;
+    this.#wanted = options.isAhead ? new AbortController() : undefined;
     this.finished = this.#run();
     // Whoever waits hears of a failure; that nobody does is no fault.
     this.finished.catch(() => undefined);
@@ -116,6 +120,11 @@ export class Download {
       else if (isAborted) this.cancel();
       else this.#options.onUnread();
     });
+  }
+
+  /** Somebody waits for it from now on. */
+  want(): void {
+    this.#wanted?.abort();
   }
 
   cancel(): void {
@@ -226,8 +235,8 @@ export class Download {
   async #open(source: FillSource, start: number): ReturnType<FillSource['open']> {
     const { expectedBytes } = source;
     if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined)
-      return source.open(start, this.#abort.signal);
-    const opening = source.open(start, this.#abort.signal);
+      return source.open(start, this.#abort.signal, this.#wanted?.signal);
+    const opening = source.open(start, this.#abort.signal, this.#wanted?.signal);
     // After this turn of the loop, in which the question goes out.
     const preparing = setImmediate(() => {
       try {

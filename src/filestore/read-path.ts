@@ -8,7 +8,7 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import { Patience } from '../base/patience.js';
-import type { Priority } from '../base/priority-limiter.js';
+import type { Priority, Raise } from '../base/priority-limiter.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { CachedFile, CacheKey, Fill, FillSource, HeldFile } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
@@ -99,25 +99,19 @@ export async function openVerified(db: Database, path: string, requester: Reques
 /** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */
 const BULK_FROM_BYTES = 1 << 20;
 
-export interface SourceOptions {
-  /** What Swift's copy must hash to, where the name does not say it. */
-  readonly md5?: string;
-  readonly priority?: Priority;
-}
-
 /**
  * Where a path's bytes may come from, in order.
  * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
  */
-export function sourcesOf(db: Database, path: string, { md5, priority }: SourceOptions = {}): readonly FillSource[] {
+export function sourcesOf(db: Database, path: string, md5?: string): readonly FillSource[] {
   const expectedBytes = db.catalog.sizeOf(path);
   const swift: FillSource = {
     description: `swift ${db.container}/${displayName(path)}`,
     expectedBytes,
-    open: async (start, signal) => {
+    open: async (start, signal, wanted) => {
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
-      const isBulk = expectedBytes !== undefined && expectedBytes >= BULK_FROM_BYTES;
-      const options = { priority: priority ?? (isBulk ? 'bulk' : 'read'), signal, timeoutMs: db.settings.readTimeoutMs } as const;
+      const urgency = urgencyOf(expectedBytes, wanted);
+      const options = { ...urgency, signal, timeoutMs: db.settings.readTimeoutMs };
       const get = (): Promise<ObjectRead | undefined> =>
         db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
           // The cache would take it for a full disk of this machine, and ask no other source.
@@ -145,6 +139,11 @@ export function sourcesOf(db: Database, path: string, { md5, priority }: SourceO
   // A complete list that lacks the name makes the origin the likelier place; the hash decides in either order.
   const likelyInOrigin = db.catalog.completeAtMs > 0 && db.catalog.sizeOf(path) === undefined;
   return likelyInOrigin ? [db.origin.source(path), swift] : [swift, db.origin.source(path)];
+}
+
+function urgencyOf(expectedBytes: number | undefined, wanted: AbortSignal | undefined): { priority: Priority; raise?: Raise } {
+  const priority = expectedBytes !== undefined && expectedBytes >= BULK_FROM_BYTES ? 'bulk' : 'read';
+  return wanted === undefined ? { priority } : { priority: 'background', raise: { on: wanted, to: priority } };
 }
 
 /** Another reader's download may end in these without our own sources having been asked. */
@@ -177,7 +176,7 @@ async function fillPatiently<T>(db: Database, path: string, key: CacheKey, calle
   try {
     for (;;) {
       const giveUp = new AbortController();
-      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? { md5: key.slice(4) } : {}), giveUp.signal);
+      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? key.slice(4) : undefined), giveUp.signal);
       running = fill;
       try {
         const taken = await takeInTime(fill, patience.signal, taking);

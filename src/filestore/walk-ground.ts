@@ -22,8 +22,7 @@ export function walkGround(db: Database): WalkGround {
       const given = new AbortController();
       const timer = setTimeout(() => given.abort(), db.settings.readTimeoutMs);
       try {
-        const file = await db.cache.fill(`sha1-${contentSha1(path) ?? ''}`, sourcesOf(db, path, { priority: 'background' }), given.signal)
-          .whole;
+        const file = await db.cache.fill(`sha1-${contentSha1(path) ?? ''}`, sourcesOf(db, path), given.signal, 'ahead').whole;
         file.close();
       } catch (error) {
         db.log.debug('walk.not-fetched', { path: displayName(path), reason: messageOf(error) });

@@ -7,11 +7,13 @@
  * `forbidden`, `no-space` (quota, 507), `too-large`, `corrupt` (what was stored is not what was sent), `invalid-name`.
  */
 import type { Readable } from 'node:stream';
-import type { Priority } from '../base/priority-limiter.js';
+import type { Priority, Raise } from '../base/priority-limiter.js';
 
 export interface RequestOptions {
   /** Who waits for the answer; the default is `read` for GET and HEAD, `write` for the rest. */
   readonly priority?: Priority;
+  /** When somebody begins to wait for it: it goes among those of that priority then, unless it is under way. */
+  readonly raise?: Raise;
   readonly signal?: AbortSignal;
   /** The whole time the call may take with all its retries. Default: the store's `request_timeout`. */
   readonly timeoutMs?: number;

@@ -117,6 +117,34 @@ describe('while Swift is gone', () => {
       }
     }));
 
+  it('A walk that has asked for small files ahead reads them at once, however many large files come slowly.', () =>
+    withMount('overtaken', async (mount) => {
+      const client = await swift.client();
+      await write(mount, makeBlob(6));
+      const large = makeBlobs(14, 2 << 20, 7_100);
+      const small: Blob[] = [];
+      // In one directory, so that reading them in order is a walk.
+      for (let seed = 20_000; small.length < 12; seed += 1) {
+        const blob = makeBlob(seed, 2048);
+        if (blob.sha1.startsWith('5a')) small.push(blob);
+      }
+      small.sort((a, b) => (a.name < b.name ? -1 : 1));
+      for (const blob of [...small, ...large]) await client.put('odoo-overtaken', blob.name, blob.content);
+      await mount.restart();
+      for (const { sha1 } of large) proxy.add({ do: 'slow', method: 'GET', path: new RegExp(sha1), bytesPerSecond: 50_000 });
+      const names = large.map(({ name }) => mount.file(name));
+      const readers = spawn('sh', ['-c', 'for name; do cat "$name" > /dev/null & done; wait', 'sh', ...names]);
+      try {
+        await eventually('connections are busy', () => proxy.running >= 12);
+        for (const { name, content } of small) assert.deepEqual(await fs.readFile(mount.file(name)), content);
+      } finally {
+        proxy.clear();
+        await proxy.down();
+        await once(readers, 'exit');
+        await proxy.up();
+      }
+    }));
+
   it('a write is acknowledged from the spool at once, survives SIGKILL, and reaches Swift when that is back', () =>
     withMount('writes', async (mount) => {
       await write(mount, makeBlob(10));

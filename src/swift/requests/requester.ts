@@ -206,7 +206,7 @@ export class Requester {
     const now = deadline.aborted ? undefined : limiter.enterNow(priority);
     if (now !== undefined) return now;
     try {
-      return await limiter.enter(priority, deadline.signal);
+      return await limiter.enter(priority, deadline.signal, call.options.raise);
     } catch {
       const error = deadline.error(this.#what(call), last ?? 'every connection was in use');
       throw error.kind === 'unavailable' && last === undefined ? new StoreNotAsked(error.message) : error;

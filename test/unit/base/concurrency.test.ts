@@ -47,6 +47,41 @@ describe('the limit by priority', () => {
     }
   });
 
+  it('work that nobody waited for goes among the reads when somebody does, and gives back the place it got', async () => {
+    const limiter = new PriorityLimiter(4);
+    const leave = [limiter.enterNow('bulk'), limiter.enterNow('bulk'), limiter.enterNow('bulk')];
+    const [wanted, never] = [new AbortController(), new AbortController()];
+    const order: string[] = [];
+    const enter = async (name: string, { signal: on }: AbortController, given?: AbortSignal): Promise<() => void> => {
+      const done = await limiter.enter('background', given, { on, to: 'read' });
+      order.push(name);
+      return done;
+    };
+    const other = enter('other', never);
+    const raised = enter('raised', wanted);
+    const given = new AbortController();
+    const givenUp = enter('given up', wanted, given.signal);
+    await turn();
+    assert.deepEqual(order, []);
+    wanted.abort();
+    const done = await raised;
+    assert.deepEqual(order, ['raised']);
+    given.abort();
+    await assert.rejects(givenUp);
+    done();
+    (await enter('late', wanted))();
+    assert.deepEqual(order, ['raised', 'late']);
+    leave.pop()?.();
+    (await other)();
+    for (const each of leave) each?.();
+    assert.deepEqual([limiter.running, limiter.waiting], [0, 0]);
+    assert.equal(
+      [1, 2, 3, 4, 5].filter(() => limiter.enterNow('bulk') !== undefined).length,
+      3,
+      'every place was given back as what it was',
+    );
+  });
+
   it('who gives up waiting gets `interrupted` and takes no place', async () => {
     const limiter = new PriorityLimiter(1);
     const done = await limiter.enter('read');
