@@ -5,7 +5,7 @@
 import { FilestoreError } from '../base/errors.js';
 import { andThen } from '../base/maybe-promise.js';
 import type { Call } from './call.js';
-import { EINVAL, ENOSYS, ENOTTY, ENXIO, EOPNOTSUPP, EPERM } from './errno.js';
+import { EINVAL, ENOSYS, ENOTTY, ENXIO, EPERM } from './errno.js';
 import type { OpenFlags, SetAttributes } from './file-system.js';
 import {
   FATTR,
@@ -24,7 +24,7 @@ import * as reply from './replies.js';
 import type { RequestView } from './request.js';
 import type { Session } from './session.js';
 
-export type Operation = (session: Session, call: Call, request: RequestView) => void;
+type Operation = (session: Session, call: Call, request: RequestView) => void;
 
 /** Operations that change something: they are not given up for a signal that does not kill, since half done is worse than late. */
 export const MUTATING: ReadonlySet<number> = new Set([
@@ -187,12 +187,7 @@ function rename(s: Session, call: Call, r: RequestView, namesAt: number, flags: 
 }
 
 function fallocate(s: Session, call: Call, r: RequestView): void {
-  const mode = r.word(16);
-  if (mode !== 0) {
-    s.sendErrno(call, EOPNOTSUPP);
-    return;
-  }
-  s.answer(call, s.fileSystem.fallocate(call, call.ino, r.u64(10), mode, r.u64(12), r.u64(14)), reply.NOTHING);
+  s.answer(call, s.fileSystem.fallocate(call, call.ino, r.u64(10), r.word(16), r.u64(12), r.u64(14)), reply.NOTHING);
 }
 
 /** Files here have no holes: data from the start, one hole at the end (lseek(2)). */

@@ -23,16 +23,13 @@ import { FileHandle } from './file-handle.js';
 import type { Node } from './node.js';
 
 /** Below this a kept page cache is faster than passthrough, whose reads make every later stat a request. */
-export const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
+const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
 
 /**
  * open(2) checks the rights of the file it has just made, and would ask for its attributes again. Nobody sees old ones for it: a write by the kernel ends them,
  * and who comes by the name looks it up, for that was told to be valid for no time.
  */
 const CREATED_VALID_MS = 100;
-
-/** fallocate(2): keep the size and only reserve room (linux/falloc.h). */
-const FALLOC_FL_KEEP_SIZE = 1;
 
 export class OpenFiles {
   readonly #context: VfsContext;
@@ -129,8 +126,7 @@ export class OpenFiles {
   /** Only what can be kept: a file as long as asked for. Room is not reserved, the spool's own limits answer a write without room. */
   fallocate(handle: number, mode: number, offset: number, length: number): Answer<void> {
     const { file } = this.#writer(handle);
-    if (mode === FALLOC_FL_KEEP_SIZE) return;
-    if (mode !== 0) throw new FilestoreError('unsupported', `fallocate mode ${mode}: holes and shifts are not served`);
+    if (mode !== 0) throw new FilestoreError('unsupported', `fallocate mode ${mode}: a file can only be made longer`);
     return andThen(file.stat(), (stat) => (offset + length > stat.sizeBytes ? file.truncate(offset + length) : undefined));
   }
 

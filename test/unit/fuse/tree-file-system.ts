@@ -16,7 +16,7 @@ import type {
   SetAttributes,
 } from '../../../src/fuse/file-system.js';
 
-export interface TreeNode {
+interface TreeNode {
   readonly ino: number;
   readonly children: Map<string, TreeNode> | undefined;
   data: Buffer;
@@ -149,8 +149,9 @@ export class TreeFileSystem implements FileSystem {
     });
   }
 
-  fallocate(caller: Caller, _ino: number, handle: number, _mode: number, offset: number, length: number): Answer<void> {
+  fallocate(caller: Caller, _ino: number, handle: number, mode: number, offset: number, length: number): Answer<void> {
     return this.#do('fallocate', caller, undefined, () => {
+      if (mode !== 0) throw new FilestoreError('unsupported', `fallocate mode ${mode}`);
       const node = this.#handleNode(handle);
       if (node.data.length < offset + length) resize(node, offset + length);
     });
