@@ -2,14 +2,14 @@
 import { openCache } from '../cache/blob-cache.js';
 import { packageVersion } from '../config/version.js';
 import { openFilestore } from '../filestore/open-filestore.js';
-import { openOriginNow } from '../origins/directory-origin.js';
+import { openOrigin } from '../origins/directory-origin.js';
 import { createSwiftStore } from '../swift/swift-store.js';
 import { createVfs } from '../vfs/vfs.js';
 import { createDriver } from './create-driver.js';
 import type { PartMakers } from './start-mount.js';
 
 export const partMakers: PartMakers = {
-  openOrigin: openOriginNow,
+  openOrigin,
   createStore: (settings, log) => {
     const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
     return { store, counts: () => store.requestCounts };

@@ -20,15 +20,11 @@ import { TreeWalk } from './tree-walk.js';
 const READ_CHUNK_BYTES = 256 * 1024;
 
 /**
+ * Without a turn of the loop, for the moment between two mounts.
  * @param directory path of the directory, as text
  * @throws FilestoreError not-found, not-directory, forbidden, unavailable; the message names the directory
  */
-export async function openOrigin(directory: string): Promise<Origin> {
-  return openOriginNow(directory);
-}
-
-/** The same without a turn of the loop, for the moment between two mounts. */
-export function openOriginNow(directory: string): Origin {
+export function openOrigin(directory: string): Origin {
   const path = resolve(directory);
   let fd: number;
   try {
