@@ -10,9 +10,9 @@ import { setImmediate } from 'node:timers/promises';
 import { SILENT_LOG } from '../../src/base/log.js';
 import type { Spool } from '../../src/spool/spool.js';
 import { blobOf, makeBlob } from '../helpers/blobs.js';
+import { randomOf } from '../helpers/random.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { LEAVINGS, RecordedDisk, type Leaving } from './recorded-disk.js';
-import { randomOf } from './random.js';
 
 const CUTS = Number(process.env['OSF_CUTS'] ?? 60);
 const SEED = Number(process.env['OSF_SEED'] ?? 7);

@@ -15,9 +15,9 @@ import type { FilestoreSettings } from '../../src/filestore/filestore-options.js
 import type { ObjectStore } from '../../src/store/object-store.js';
 import { blobOf, makeBlob } from '../helpers/blobs.js';
 import { MemoryStore } from '../helpers/memory-store.js';
+import { randomOf } from '../helpers/random.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import type { Machine } from '../model/machine.js';
-import { randomOf } from './random.js';
 import { LEAVINGS, RecordedDisk, type Leaving } from './recorded-disk.js';
 
 const CUTS = Number(process.env['OSF_CUTS'] ?? 50);

@@ -15,6 +15,7 @@ import type { Rule } from '../helpers/fault-proxy.js';
 import { differences, readManifest, readOrAbsent } from '../helpers/manifest.js';
 import { eventually } from '../helpers/processes.js';
 import { projectRoot } from '../helpers/project.js';
+import { randomOf } from '../helpers/random.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
@@ -50,17 +51,6 @@ const TROUBLES: readonly (Rule | 'down')[] = [
   'down',
 ];
 
-/** Mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 interface Sample {
   readonly residentMib: number;
   readonly descriptors: number;
@@ -90,7 +80,7 @@ function startWriter(mount: Mount, manifest: string, index: number): { child: Ch
 async function main(): Promise<void> {
   const seed = Number(process.env['OSF_SEED'] ?? Date.now() % 1_000_000);
   console.log(`soak: ${MINUTES} minutes, seed ${seed}`);
-  const random = randomFrom(seed);
+  const random = randomOf(seed);
   const swift = await withSwift();
   const proxy = await FaultProxy.start(swift.url);
   const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'soak', args: ARGS });
