@@ -4,10 +4,10 @@
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync, writev, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { cut } from '../base/buffer-list.js';
 import { kindOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { openAnonymousFile } from './anonymous-file.js';
+import { cut } from './buffer-list.js';
 import { FILE_MODE } from './cache-layout.js';
 import { readPartOf } from './fingerprint.js';
 
@@ -21,7 +21,7 @@ const SYNCHRONOUS_MAX_BYTES = 1024 * 1024;
  */
 const WRITE_BYTES = 1024 * 1024;
 
-export interface PartialFileOptions {
+interface PartialFileOptions {
   /** A free name under `tmp/`; undefined when the disk has no room for the whole. */
   readonly path: string | undefined;
   readonly expectedBytes: number;
