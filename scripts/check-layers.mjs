@@ -18,13 +18,11 @@ const MAY_IMPORT = {
   spool: ['base', 'store'],
   origins: ['base', 'store', 'cache'],
   filestore: ['base', 'store', 'cache', 'spool', 'origins'],
-  odoo: ['base', 'store', 'filestore'],
   fuse: ['base'],
   vfs: ['base', 'fuse', 'filestore', 'store'],
-  jobs: ['base', 'config', 'store', 'swift', 'filestore', 'spool', 'origins', 'cache', 'odoo'],
   control: ['base', 'config', 'filestore'],
   daemon: '*',
-  cli: ['base', 'config', 'control', 'daemon', 'jobs', 'store', 'swift', 'filestore'],
+  cli: ['base', 'config', 'control', 'daemon', 'store', 'swift', 'filestore'],
 };
 /** Of a room that may not be imported whole, the modules that hold only types (ports) or names, open to the rooms listed. */
 const PORTS_ONLY = {
@@ -40,7 +38,6 @@ const PACKAGES = {
   yargs: ['cli'],
   zod: ['config', 'control'],
   yaml: ['config'],
-  pg: ['odoo'],
   'fuse-native': ['fuse'],
 };
 const IMPORT =
