@@ -11,9 +11,9 @@ import type { Tree } from './tree.js';
 export const EXT4 = 'local directory';
 export const OURS = 'this mount';
 export const PURE = 'this mount, pure Node, no passthrough';
-export const FUSE_NATIVE = 'this mount, fuse-native';
+const FUSE_NATIVE = 'this mount, fuse-native';
 export const RCLONE = 'rclone mount, vfs full';
-export const S3FS = 's3fs';
+const S3FS = 's3fs';
 
 export interface MountedContender {
   readonly name: string;

@@ -7,7 +7,7 @@ import { eventually } from '../../test/helpers/processes.js';
 import type { Swift } from '../../test/helpers/with-swift.js';
 import { isMounted } from '../../test/helpers/with-mount.js';
 
-export interface PeerMount {
+interface PeerMount {
   readonly path: string;
   readonly pid: number;
   stop(): Promise<void>;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { cellsOf, short, verdictsOf } from './row.js';
 import type { Row } from './row.js';
 
-export interface RunFacts {
+interface RunFacts {
   readonly command: string;
   readonly startedAt: string;
   readonly machine: Readonly<Record<string, string | number>>;
@@ -20,7 +20,7 @@ export function printRow(row: Row): void {
   if (row.note !== undefined) console.log(`  ${row.note}`);
 }
 
-export function markdownOf(facts: RunFacts, rows: readonly Row[]): string {
+function markdownOf(facts: RunFacts, rows: readonly Row[]): string {
   const lines = [
     `Run of ${facts.startedAt} by \`${facts.command}\`:`,
     ...Object.entries(facts.machine).map(([name, value]) => `- ${name}: ${value}`),

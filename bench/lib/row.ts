@@ -21,7 +21,7 @@ export interface Row {
   readonly note?: string;
 }
 
-export interface Cell {
+interface Cell {
   readonly name: string;
   readonly median: number;
   readonly noisePercent: number;
@@ -29,7 +29,7 @@ export interface Cell {
   readonly ratio: number | undefined;
 }
 
-export interface Verdict {
+interface Verdict {
   readonly text: string;
   readonly isMet: boolean;
 }

@@ -11,7 +11,7 @@ export interface Tree {
   readonly sizeBytes: number;
 }
 
-export interface TreeShape {
+interface TreeShape {
   readonly files: number;
   readonly sizeBytes: number;
   /** Directories they fall into; all equally full. */

@@ -2,7 +2,7 @@
  * The log: one line an event, to standard error (journald adds time and unit), as `LEVEL event key=value …`.
  * INVARIANT: no secret is ever a field; every WARN is a heading in docs/TROUBLESHOOTING.md or says its own remedy.
  */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Log {

@@ -77,7 +77,7 @@ function decodeUtf8(name: string): string | undefined {
 }
 
 /** Longest object name Swift takes, in bytes of UTF-8 (`max_object_name_length` of a default Swift: 400 for 1025 bytes). */
-export const OBJECT_NAME_MAX_BYTES = 1024;
+const OBJECT_NAME_MAX_BYTES = 1024;
 
 /**
  * The name of a path's object in Swift.

@@ -5,7 +5,7 @@
  */
 import { FilestoreError } from './errors.js';
 
-export const PRIORITIES = ['read', 'bulk', 'write', 'background'] as const;
+const PRIORITIES = ['read', 'bulk', 'write', 'background'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
 /** Work that nobody waits for yet: it waits as this priority from the moment on in which somebody does. */

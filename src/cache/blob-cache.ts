@@ -33,7 +33,7 @@ const QUARANTINE_MAX_FILES = 32;
 /** Downloads that go on although nobody reads them: more would keep those from coming that somebody waits for. */
 const UNREAD_DOWNLOADS_MAX = 4;
 
-export interface CacheOptions {
+interface CacheOptions {
   /** `cache_dir`. */
   readonly directory: string;
   /** Bytes the cache may use. */

@@ -17,7 +17,7 @@ const LAST_LINE = 'end';
 const SCAN_BATCH = 64;
 const SAVE_SLICE_LENGTH = 256 * 1024;
 
-export type IndexEntry = readonly [CacheKey, number];
+type IndexEntry = readonly [CacheKey, number];
 
 /** @returns keys and sizes, least recently used first; undefined when the signal ended the walk. @throws what the disk says */
 export async function findEntries(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[] | undefined> {

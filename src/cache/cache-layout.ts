@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import type { CacheKey } from './cache.js';
 
-export const CACHE_FORMAT = 'v1';
+const CACHE_FORMAT = 'v1';
 export const FILE_MODE = 0o600;
 export const DIRECTORY_MODE = 0o700;
 

@@ -35,7 +35,7 @@ const BEHIND_MS = 5;
 /** A reader this far ahead of the download gets a request of its own. */
 const FAR_AHEAD_BYTES = 8 * 1024 * 1024;
 
-export interface DownloadOptions {
+interface DownloadOptions {
   readonly key: CacheKey;
   readonly sources: readonly FillSource[];
   /** Nobody waits for it, until `want` says so. */

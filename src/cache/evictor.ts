@@ -13,7 +13,7 @@ const SLICE_FILES = 32;
 const STATFS_VALID_MS = 3000;
 const STATFS_VALID_BYTES = 64 * 1024 * 1024;
 
-export interface EvictorOptions {
+interface EvictorOptions {
   readonly ledger: Ledger;
   readonly directory: string;
   readonly budgetBytes: number;

@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { SYSTEM_CLOCK } from '../base/clock.js';
 import { ERROR_KINDS, FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
 
-export type StartReport = { readonly state: 'serving' } | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
+type StartReport = { readonly state: 'serving' } | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
 
 const ANSWER_TIMEOUT_MS = 10_000;
 

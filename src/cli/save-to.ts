@@ -9,7 +9,7 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { FilestoreError } from '../base/errors.js';
 
-export interface Saving<T> {
+interface Saving<T> {
   /** Makes a new file, which is empty and nobody's yet. */
   readonly toFile: (file: string) => Promise<T>;
   readonly toStream: (out: Writable) => Promise<T>;

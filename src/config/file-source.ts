@@ -44,7 +44,7 @@ export function fileSource(file: string): SourceTexts {
 }
 
 /** @returns the text of a file, and whether group or others may read it; both of the same open file */
-export function readConfigFile(file: string): { content: string; readableByOthers: boolean } {
+function readConfigFile(file: string): { content: string; readableByOthers: boolean } {
   let fd: number;
   try {
     fd = openSync(file, 'r');

@@ -5,7 +5,7 @@ import type { Host } from './host.js';
 import { parseDurationMs, parseMode, parseSizeBytes } from './units.js';
 
 /** A schema that reads the text of a flag, a variable or a line of the file. */
-export type TextSchema<T> = z.ZodType<T, string>;
+type TextSchema<T> = z.ZodType<T, string>;
 
 export const OPTION_GROUPS = ['what is mounted', 'local disk', 'writes and reads', 'mount', 'log', 'login', 'connection to Swift'] as const;
 export type OptionGroup = (typeof OPTION_GROUPS)[number];

@@ -4,13 +4,11 @@ import { OPTIONS, type OptionKey } from './options.js';
 import type { OptionSpec } from './option.js';
 import type { Resolved } from './resolve.js';
 
-export interface ShownOption {
+interface ShownOption {
   readonly name: string;
   readonly value: string;
   readonly setBy: string;
 }
-
-export { MASK };
 
 export function shownOptions(resolved: Resolved): readonly ShownOption[] {
   return [...resolved.texts].map(([key, set]) => ({ name: specOf(key).name, value: shownText(key, set.text), setBy: set.where }));

@@ -8,12 +8,3 @@ export interface SetText {
 }
 
 export type SourceTexts = ReadonlyMap<OptionKey, SetText>;
-
-/** In the order they are asked. */
-export interface Sources {
-  readonly flags: SourceTexts;
-  readonly file: SourceTexts;
-  readonly environment: SourceTexts;
-  /** ST_AUTH, ST_USER, ST_KEY of the swift command. */
-  readonly swiftVariables: SourceTexts;
-}

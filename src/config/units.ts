@@ -41,16 +41,6 @@ export function parseMode(text: string): number | undefined {
   return match === null ? undefined : Number.parseInt(match[1] ?? '', 8);
 }
 
-/** The shortest text that says a whole number of the largest fitting unit, e.g. `10s`, `400ms`. */
-export function formatDuration(ms: number): string {
-  if (ms === 0) return '0s';
-  for (const unit of ['d', 'h', 'm', 's']) {
-    const factor = DURATION_MS[unit] ?? 1;
-    if (ms >= factor && ms % factor === 0) return `${ms / factor}${unit}`;
-  }
-  return `${ms}ms`;
-}
-
 /** For people: one decimal of the largest binary unit that is not above the value, e.g. `1.5 GiB`. */
 export function formatSize(bytes: number): string {
   for (const unit of ['TiB', 'GiB', 'MiB', 'KiB']) {

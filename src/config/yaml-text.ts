@@ -7,7 +7,7 @@ import { FilestoreError } from '../base/errors.js';
 
 const REMEDY = 'put a value with special characters in single quotes, and indent with spaces';
 
-export interface YamlText {
+interface YamlText {
   readonly document: Document.Parsed;
   /** `FILE:LINE` of an offset in the text. */
   readonly lineAt: (offset: number | undefined) => string;

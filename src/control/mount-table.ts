@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 export const SUBTYPE = 'odoo-swiftfs';
 /** The type of our mounts in the table. */
-export const FILE_SYSTEM_TYPE = `fuse.${SUBTYPE}`;
+const FILE_SYSTEM_TYPE = `fuse.${SUBTYPE}`;
 
 export interface TableEntry {
   readonly mountPoint: string;

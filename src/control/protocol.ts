@@ -29,7 +29,7 @@ const DATABASE_STATUS = z.object({
   knownNames: z.number(),
 });
 
-export const MOUNT_STATUS = z.object({
+const MOUNT_STATUS = z.object({
   version: z.string(),
   pid: z.number(),
   mountPoint: z.string(),

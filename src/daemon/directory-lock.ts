@@ -8,7 +8,7 @@
 import { linkSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
-export interface DirectoryLock {
+interface DirectoryLock {
   /** Idempotent. */
   release(): void;
 }

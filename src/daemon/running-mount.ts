@@ -19,7 +19,7 @@ import type { MountStatus } from '../filestore/mount-status.js';
 import type { Mounted } from '../fuse/driver.js';
 import type { RecentError } from './recent-errors.js';
 
-export interface MountParts {
+interface MountParts {
   readonly settings: Settings;
   readonly mountPoint: string;
   readonly version: string;
@@ -36,7 +36,7 @@ export interface MountParts {
 }
 
 /** `refuse`: a busy mount goes on serving and the stop throws `busy`; `detach`: open files end by themselves. */
-export type WhenBusy = 'refuse' | 'detach';
+type WhenBusy = 'refuse' | 'detach';
 
 export class RunningMount {
   readonly #parts: MountParts;

@@ -46,7 +46,7 @@ export interface PartMakers {
   createDriver(settings: Settings): Promise<FuseDriver>;
 }
 
-export interface StoreWithCounts {
+interface StoreWithCounts {
   readonly store: ObjectStore;
   /** Requests sent so far by method, for `status`. */
   counts(): Readonly<Record<string, number>>;

@@ -54,7 +54,7 @@ export function isBeside(container: string): boolean {
 /**
  * @throws FilestoreError invalid-name for what cannot be a database: empty, `.`, `..`, with '/', control characters, or not UTF-8
  */
-export function assertDatabaseName(database: string): void {
+function assertDatabaseName(database: string): void {
   const bad = (why: string): never => {
     throw new FilestoreError('invalid-name', `database name "${displayName(database)}" ${why}; choose another name`);
   };

@@ -43,7 +43,7 @@ const DELETE_MEMORY_MS = 600_000;
  */
 export const BLOB_MTIME_MS = Date.UTC(2016, 0, 1);
 
-export interface DatabaseParts {
+interface DatabaseParts {
   readonly name: string;
   readonly container: string;
   readonly settings: FilestoreSettings;

@@ -43,7 +43,7 @@ export async function unlink(db: Database, path: string, requester: Requester): 
 }
 
 /** The name is gone from this moment on, whoever still has it. @param graceMs how long Swift is not told */
-export async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
+async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
   const md5 = db.catalog.other(path)?.md5 ?? db.spool.pending.get(path)?.md5 ?? '';
   const temporary = kindOfPath(path) === 'temporary' || kindOfPath(path) === 'alias';
   const due = graceMs > 0 ? { dueAtMs: Date.now() + graceMs } : {};
@@ -87,7 +87,7 @@ async function deleteNow(db: Database, path: string): Promise<void> {
   }
 }
 
-export interface DeleteOptions {
+interface DeleteOptions {
   /** Look first whether somebody else has stored it since. */
   readonly check: boolean;
   readonly signal?: AbortSignal;

@@ -19,7 +19,7 @@ export const RENEW_MS = 60_000;
 export const LIVE_MS = 3 * RENEW_MS;
 const KEY_PREFIX = 'osf-node-';
 
-export interface OtherNode {
+interface OtherNode {
   readonly host: string;
   readonly mode: 'one' | 'many';
   readonly seenAtMs: number;
@@ -43,7 +43,7 @@ export function nodeIdOf(spoolDirectory: string): string {
 }
 
 /** What stands under an id of the registry. Values that an earlier version wrote have no life. */
-export interface Registration {
+interface Registration {
   readonly seenAtMs: number;
   readonly mode: 'one' | 'many';
   readonly host: string;

@@ -127,7 +127,7 @@ export class FreshBlob extends ReadOnlyFile implements OpenFile {
 }
 
 /** How a download is followed. */
-export interface StreamOptions {
+interface StreamOptions {
   /** How long a read waits while no bytes come. */
   readonly timeoutMs: number;
   /** Damaged bytes came of it before: none is served until all are here and verified. */

@@ -3,7 +3,7 @@ import type { Pending, SpoolState, Tombstone } from '../spool/spool.js';
 import { isDue } from './delete-path.js';
 import { kindOfPath } from './path-kind.js';
 
-export interface OwedWrites {
+interface OwedWrites {
   readonly count: number;
   readonly bytes: number;
   /** When the oldest was sealed, in ms since the epoch; undefined when there is none. */

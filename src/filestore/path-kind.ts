@@ -10,7 +10,7 @@ import { contentSha1, isMarkerPath, isPath, joinPath, splitPath } from '../base/
  * - `temporary`: below `upload/`, `*.__new`, or rsync's `xx/.SHA.RANDOM`: on its way to a content name. Sealed here, never published under this name.
  * - `other`: any other file or directory: last close wins.
  */
-export type PathKind = 'marker' | 'blob' | 'alias' | 'temporary' | 'other';
+type PathKind = 'marker' | 'blob' | 'alias' | 'temporary' | 'other';
 
 const ALIAS_SUFFIX = '.__gc';
 const NEW_SUFFIX = '.__new';

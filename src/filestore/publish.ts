@@ -20,7 +20,7 @@ import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js'
 import type { Database } from './database.js';
 import { kindOfPath } from './path-kind.js';
 
-export interface Publication {
+interface Publication {
   readonly path: string;
   /** Frozen. */
   readonly staging: StagingFile;

@@ -13,7 +13,7 @@ function nibble(code: number): number {
   return code < 58 ? code - 48 : code - 87;
 }
 
-export interface TableEntry {
+interface TableEntry {
   readonly sizeBytes: number;
   /** Seconds since the epoch. */
   readonly checkedAtS: number;

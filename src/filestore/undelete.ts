@@ -24,7 +24,7 @@ export interface UndeleteRequest {
   readonly dryRun: boolean;
 }
 
-export interface Undeleted {
+interface Undeleted {
   readonly name: string;
   readonly outcome: UndeleteOutcome;
 }

@@ -6,7 +6,7 @@ import { runCommand } from './run-command.js';
 
 const COMMAND_MS = 10_000;
 
-export interface BelowDeadMounts {
+interface BelowDeadMounts {
   readonly uid: number;
   readonly gid: number;
   readonly isEmpty: boolean;

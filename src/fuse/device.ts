@@ -40,7 +40,7 @@ export interface DeviceReader {
 
 const RELATIVE_PATHS = ['native/build/fuse-device.node', `native/prebuilt/linux-${process.arch}/fuse-device.node`];
 
-export type LoadedDevice = { readonly device: FuseDevice } | { readonly device: undefined; readonly reason: string };
+type LoadedDevice = { readonly device: FuseDevice } | { readonly device: undefined; readonly reason: string };
 
 /** Looks upwards from this module, so that it is found from the sources' build, from a test's build and from an installed package. */
 export function loadDevice(): LoadedDevice {

@@ -29,7 +29,6 @@ export const ENOTEMPTY = 39;
 export const EPROTO = 71;
 export const EILSEQ = 84;
 export const EOPNOTSUPP = 95;
-export const ENOTCONN = 107;
 export const ESTALE = 116;
 
 const ERRNO_OF_KIND = {

@@ -8,7 +8,7 @@ import type { FuseDevice } from './device.js';
 
 const UNMOUNT_MS = 5_000;
 
-export interface ServedMount {
+interface ServedMount {
   /** Undefined when the addon does not serve it. */
   readonly device: FuseDevice | undefined;
   /** Of /dev/fuse, when it is ours to close. */

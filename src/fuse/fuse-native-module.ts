@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 
-export type ResultCallback = (result: number) => void;
+type ResultCallback = (result: number) => void;
 
 export interface NativeStat {
   readonly mode: number;

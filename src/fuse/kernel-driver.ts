@@ -20,7 +20,7 @@ import { PureTransport } from './pure-transport.js';
 import { Session } from './session.js';
 import type { Transport } from './transport.js';
 
-export interface KernelDriverOptions {
+interface KernelDriverOptions {
   /** Left out: the addon when it can be loaded. */
   readonly transport?: 'addon' | 'pure';
 }

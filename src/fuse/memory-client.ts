@@ -5,13 +5,13 @@
  */
 import { FilestoreError, unreachable } from '../base/errors.js';
 import { displayName, splitPath } from '../base/names.js';
-import type { Attributes, DirectoryEntry, FileSystemStatistics, OpenFlags, SetAttributes } from './file-system.js';
+import type { Attributes, DirectoryEntry, OpenFlags, SetAttributes } from './file-system.js';
 import { opendir, ROOT_INO } from './file-system.js';
 import { MemoryDirectory, MemoryFile } from './memory-handles.js';
 import type { Identity, RequestRunner } from './memory-requests.js';
 
 /** As in Node's fs.open. */
-export type OpenMode = 'r' | 'r+' | 'w' | 'wx' | 'w+' | 'a';
+type OpenMode = 'r' | 'r+' | 'w' | 'wx' | 'w+' | 'a';
 
 /** A place on the walk: the root has no attributes of its own answer. */
 interface Found {
@@ -26,11 +26,6 @@ export class MemoryClient {
   constructor(runner: RequestRunner, who: Identity) {
     this.#runner = runner;
     this.#who = who;
-  }
-
-  /** The same mount through another's eyes. */
-  as(who: Partial<Identity>): MemoryClient {
-    return new MemoryClient(this.#runner, { ...this.#who, ...who });
   }
 
   /** Lookups answered and not yet forgotten; empty when nothing is open. */
@@ -106,16 +101,6 @@ export class MemoryClient {
     });
   }
 
-  mknod(path: string, permissions = 0o644): Promise<Attributes> {
-    return this.#inParent(path, async (parent, name) => {
-      await this.#mustBeAbsent(parent, name);
-      const entry = await this.#runner.ask('mknod', this.#who, (fs, caller) => fs.mknod(caller, parent, name, permissions));
-      this.#runner.hold(entry);
-      this.#runner.forget(entry.attributes.ino);
-      return entry.attributes;
-    });
-  }
-
   unlink(path: string): Promise<void> {
     return this.#atName(path, async (parent, name, found) => {
       if (found.attributes.kind === 'directory') throw new FilestoreError('is-directory', `${displayName(path)} is a directory`);
@@ -174,27 +159,11 @@ export class MemoryClient {
     return this.setattr(path, { sizeBytes });
   }
 
-  chmod(path: string, mode: number): Promise<Attributes> {
-    return this.setattr(path, { mode });
-  }
-
-  chown(path: string, uid: number, gid: number): Promise<Attributes> {
-    return this.setattr(path, { uid, gid });
-  }
-
   setattr(path: string, changes: SetAttributes): Promise<Attributes> {
     return this.#at(path, async (found) => {
       const answer = await this.#runner.ask('setattr', this.#who, (fs, caller) => fs.setattr(caller, found.ino, changes, undefined));
       return answer.attributes;
     });
-  }
-
-  access(path: string, mask: number): Promise<void> {
-    return this.#at(path, (found) => this.#runner.ask('access', this.#who, (fs, caller) => fs.access(caller, found.ino, mask)));
-  }
-
-  statfs(path = ''): Promise<FileSystemStatistics> {
-    return this.#at(path, (found) => this.#runner.ask('statfs', this.#who, (fs, caller) => fs.statfs(caller, found.ino)));
   }
 
   /** @returns the entry, whose lookup the caller must forget, or undefined */

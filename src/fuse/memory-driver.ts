@@ -10,15 +10,15 @@ import { MemoryClient } from './memory-client.js';
 import { RequestRunner } from './memory-requests.js';
 
 export interface MemoryMount extends Mounted {
-  /** A client with root's identity; `client.as({ uid })` is another's. */
+  /** A client with root's identity. */
   readonly client: MemoryClient;
   /** What the file system told the kernel to forget, in order. */
   readonly invalidated: readonly MemoryInvalidation[];
 }
 
-export type MemoryInvalidation = { readonly parent: number; readonly name: string } | { readonly ino: number };
+type MemoryInvalidation = { readonly parent: number; readonly name: string } | { readonly ino: number };
 
-export interface MemoryDriver extends FuseDriver {
+interface MemoryDriver extends FuseDriver {
   mount(fileSystem: FileSystem, options?: Partial<MountOptions>): Promise<MemoryMount>;
 }
 

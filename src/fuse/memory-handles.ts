@@ -74,23 +74,9 @@ export class MemoryFile {
     return answer.attributes;
   }
 
-  truncate(sizeBytes: number): Promise<Attributes> {
-    return this.setattr({ sizeBytes });
-  }
-
-  fsync(): Promise<void> {
-    return this.#runner.ask('fsync', this.#who, (fs, caller) => fs.fsync(caller, this.ino, this.opened.handle));
-  }
-
   /** What close() of one of several descriptors of this file does. */
   flush(): Promise<void> {
     return this.#runner.ask('flush', this.#who, (fs, caller) => fs.flush(caller, this.ino, this.opened.handle));
-  }
-
-  fallocate(mode: number, offset: number, length: number): Promise<void> {
-    return this.#runner.ask('fallocate', this.#who, (fs, caller) =>
-      fs.fallocate(caller, this.ino, this.opened.handle, mode, offset, length),
-    );
   }
 
   /** FLUSH, whose failure is close()'s; then RELEASE, whose failure nobody hears. */
@@ -104,15 +90,6 @@ export class MemoryFile {
       await this.#runner.ask('release', this.#who, (fs) => fs.release(this.ino, this.opened.handle)).catch(() => undefined);
       this.#runner.forget(this.ino);
     }
-  }
-
-  /** Ends without FLUSH, as when the kernel drops the last reference of a killed client that had nothing to flush. */
-  async abandon(): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#runner.openHandles--;
-    await this.#runner.ask('release', this.#who, (fs) => fs.release(this.ino, this.opened.handle)).catch(() => undefined);
-    this.#runner.forget(this.ino);
   }
 }
 

@@ -5,7 +5,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { FilestoreError } from '../base/errors.js';
 
-export interface Holder {
+interface Holder {
   readonly pid: number;
   readonly command: string;
   /** `cwd`, `root`, `exe`, `fd 3`, `mapping`. */

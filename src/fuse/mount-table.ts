@@ -1,7 +1,7 @@
 /** /proc/self/mountinfo (proc(5)): which mount lies on a directory. */
 import { readFile } from 'node:fs/promises';
 
-export interface MountEntry {
+interface MountEntry {
   /** `major:minor`. */
   readonly device: string;
   readonly mountPoint: string;

@@ -26,7 +26,7 @@ const CAP_SYS_ADMIN_BIT = 1n << 21n;
 /** st_mode's type bits of a directory in octal, for `rootmode=`. */
 const ROOT_MODE = '40000';
 
-export type UnmountOutcome = 'done' | 'busy' | 'not-mounted';
+type UnmountOutcome = 'done' | 'busy' | 'not-mounted';
 
 /** An open device and how its mount ends. */
 export interface MountedDevice {

@@ -14,14 +14,9 @@ export class Notifications {
   #queue: Buffer[] = [];
   #isSending = false;
   #isClosed = false;
-  #dropped = 0;
 
   constructor(transport: Transport) {
     this.#transport = transport;
-  }
-
-  get dropped(): number {
-    return this.#dropped;
   }
 
   /** @param name a byte string */
@@ -46,11 +41,7 @@ export class Notifications {
   }
 
   #send(bytes: Buffer): void {
-    if (this.#isClosed) return;
-    if (this.#queue.length >= MAX_QUEUED) {
-      this.#dropped++;
-      return;
-    }
+    if (this.#isClosed || this.#queue.length >= MAX_QUEUED) return;
     this.#queue.push(bytes);
     if (!this.#isSending) this.#drain();
   }

@@ -13,7 +13,7 @@ import { EPERM } from './errno.js';
 import type { Transport } from './transport.js';
 
 /** How an open is answered. */
-export interface Way {
+interface Way {
   /** 0: none. */
   readonly backingId: number;
   /** Its reads and writes come to the daemon, past the page cache and the backing file. */
@@ -64,11 +64,6 @@ export class Passthrough {
     if (there === undefined || --there.opens > 0) return;
     this.#byIno.delete(ino);
     if (there.way.backingId > 0) this.#transport.closeBacking(there.way.backingId);
-  }
-
-  /** Inodes open now. */
-  get openInodes(): number {
-    return this.#byIno.size;
   }
 
   #first(ino: number, fd: number | undefined): OpenInode {

@@ -3,7 +3,7 @@ import type { StdioOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { FilestoreError } from '../base/errors.js';
 
-export interface CommandOutcome {
+interface CommandOutcome {
   readonly exitCode: number | null;
   readonly standardError: string;
 }

@@ -32,7 +32,7 @@ import type { RequestView } from './request.js';
 import type { Transport } from './transport.js';
 import { UNREADABLE } from './transport.js';
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly requestDeadlineMs: number;
   readonly log: Log;
   readonly onError?: (operation: string, error: FilestoreError) => void;

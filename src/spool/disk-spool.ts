@@ -43,7 +43,7 @@ const LAZY_SYNC_MS = 50;
 const DEAD_RECORDS_MIN = 4096;
 const DEAD_TO_ALIVE = 4;
 
-export interface DiskSpoolParts {
+interface DiskSpoolParts {
   readonly layout: SpoolLayout;
   readonly state: RecordedState;
   readonly journal: Journal;

@@ -26,7 +26,7 @@ const SLICE_LENGTH = 256 * 1024;
 const REST_LENGTH = 64 * 1024;
 const NEWLINE = Buffer.from('\n');
 
-export interface JournalContent {
+interface JournalContent {
   readonly records: number;
   readonly lines: Iterable<string>;
 }
@@ -40,7 +40,7 @@ interface Successor {
   failure: unknown;
 }
 
-export interface JournalOptions {
+interface JournalOptions {
   readonly path: string;
   /** Open for appending. */
   readonly fd: number;

@@ -25,7 +25,7 @@ import { RecordedState } from './spool-state.js';
 import { TornFiles } from './torn-files.js';
 import { AHEAD_SEGMENT_BYTES } from './write-ahead.js';
 
-export interface SpoolOptions {
+interface SpoolOptions {
   /** `spool_dir`. */
   readonly directory: string;
   /** Byte string. */

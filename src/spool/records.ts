@@ -33,7 +33,7 @@ export interface MoveRecord {
   readonly buriedAtMs?: number;
 }
 
-export interface BuryRecord {
+interface BuryRecord {
   readonly type: 'bury';
   readonly sequence: number;
   readonly path: string;

@@ -32,12 +32,6 @@ export function databaseFolder(database: string): string {
   return `${encoded.slice(0, 100)}~${createHash('sha1').update(database, 'latin1').digest('hex')}`;
 }
 
-/** @returns the database of a folder, undefined for a folder whose name was cut or is not ours */
-export function databaseOfFolder(folder: string): string | undefined {
-  if (!/^(?:[\w.-]|%[0-9A-F]{2})+$/.test(folder)) return undefined;
-  return folder.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-}
-
 export function spoolLayout(directory: string, database: string): SpoolLayout {
   const root = join(directory, SPOOL_FORMAT, databaseFolder(database));
   return {

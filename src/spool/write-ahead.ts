@@ -19,7 +19,7 @@ const FILES_IN_SEGMENT = 16;
 /** A segment that could not be settled is tried again after so long. */
 const RETRY_MS = 1_000;
 
-export interface WriteAheadParts {
+interface WriteAheadParts {
   readonly directory: string;
   readonly paths: readonly [string, string];
   readonly segmentBytes: number;

@@ -20,7 +20,7 @@ export async function headContainer(requester: Requester, container: string, opt
   };
 }
 
-export interface NewContainer {
+interface NewContainer {
   readonly storagePolicy: string | undefined;
   readonly metadata: Metadata;
 }

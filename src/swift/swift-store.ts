@@ -52,7 +52,7 @@ import type { SwiftSettings } from './swift-settings.js';
 /** From here on /info is asked before a PUT, so that gigabytes are not sent in vain; below, a 413 says it soon enough. */
 const ASK_LIMIT_FROM_BYTES = 512 * 2 ** 20;
 
-export interface StoreHealth {
+interface StoreHealth {
   /** Of the circuit breaker. */
   readonly state: BreakerState;
   /** Undefined while all is well. */
@@ -78,7 +78,7 @@ export interface SwiftStore extends ObjectStore {
   readonly health: StoreHealth;
 }
 
-export interface SwiftStoreOptions {
+interface SwiftStoreOptions {
   readonly log: Log;
   /** Name and version, e.g. `odoo-swiftfs/0.1.0`. */
   readonly userAgent: string;

@@ -13,7 +13,7 @@ export interface Owner {
 const FILE_BLOCK_BYTES = 512 * 1024;
 const DIRECTORY_BLOCK_BYTES = 4096;
 
-export function attributesOf(node: Node, stat: Stat, owner: Owner): Attributes {
+function attributesOf(node: Node, stat: Stat, owner: Owner): Attributes {
   const isDirectory = node.kind === 'directory';
   return {
     ino: node.ino,

@@ -80,10 +80,6 @@ export class DirectoryStreams {
     this.#listers = new Listers(nowMs);
   }
 
-  get open(): number {
-    return this.#streams.size;
-  }
-
   opendir(caller: Caller, ino: number): Answer<number> {
     const node = this.#context.table.get(ino);
     if (node.kind !== 'directory') throw new FilestoreError('not-directory', 'not a directory');

@@ -7,13 +7,13 @@
  */
 
 /** The two running halves of the hash of a path, so that a directory is hashed once for all its names. */
-export interface PathHash {
+interface PathHash {
   readonly low: number;
   readonly high: number;
 }
 
 /** The hash of the root's path. */
-export const ROOT_HASH: PathHash = { low: 0x9747b28c | 0, high: 0x1b873593 | 0 };
+const ROOT_HASH: PathHash = { low: 0x9747b28c | 0, high: 0x1b873593 | 0 };
 
 const LOW_PRIME = 0x01000193;
 const HIGH_PRIME = 0x5bd1e995;

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 
 /** @returns the process of a thread, or undefined when it is gone or not to be seen from here (another PID namespace asks as 0) */
-export function threadGroupOf(threadId: number): number | undefined {
+function threadGroupOf(threadId: number): number | undefined {
   if (threadId <= 0) return undefined;
   try {
     const found = /^Tgid:\s*(\d+)/m.exec(readFileSync(`/proc/${threadId}/status`, 'latin1'));

@@ -32,7 +32,7 @@ import { Names } from './names.js';
 import { OpenFiles } from './open-files.js';
 import { setAttributes } from './set-attributes.js';
 
-export interface VfsOptions {
+interface VfsOptions {
   /** Owner of everything below the mount; read at each answer. */
   readonly uid: number;
   readonly gid: number;

@@ -15,7 +15,7 @@ export interface PosixRoot {
   close(): Promise<void>;
 }
 
-export interface PosixContractOptions {
+interface PosixContractOptions {
   /** Sentences that do not hold here, each with the reason. One that does hold nevertheless fails, so that the list stays true. */
   readonly differences?: Readonly<Record<string, string>>;
   /** Sentences that hold or not by the moment (what the kernel still has in its caches), each with the reason. */

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 
-export interface CertificateFiles {
+interface CertificateFiles {
   readonly key: string;
   readonly cert: string;
 }

@@ -48,7 +48,7 @@ export type Rule = Fault & {
   readonly after?: number;
 };
 
-export interface Seen {
+interface Seen {
   readonly method: string;
   readonly url: string;
   readonly headers: http.IncomingHttpHeaders;

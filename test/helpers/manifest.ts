@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 
-export interface Acknowledged {
+interface Acknowledged {
   /** Must be there, byte for byte. */
   readonly written: ReadonlySet<string>;
   /** Must be gone. */

@@ -2,13 +2,13 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 
-export interface Listed {
+interface Listed {
   readonly name: string;
   readonly bytes: number;
   readonly hash: string;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;

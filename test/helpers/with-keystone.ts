@@ -12,14 +12,14 @@ import { removeDir, tempDir } from './temp-dir.js';
 import { withSwift } from './with-swift.js';
 import type { Swift } from './with-swift.js';
 
-export interface KeystoneOptions {
+interface KeystoneOptions {
   readonly regions?: readonly string[];
   readonly tokenLifeSeconds?: number;
   /** Seconds Swift believes a token it has checked; default 300, -1 asks every time. */
   readonly tokenCacheSeconds?: number;
 }
 
-export interface Region {
+interface Region {
   readonly name: string;
   readonly swift: Swift;
   readonly proxy: FaultProxy;

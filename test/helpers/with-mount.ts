@@ -71,7 +71,7 @@ const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 60_000;
 
 /** The environment without what would configure the program by accident. */
-export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.entries(process.env).filter(([name, value]) => value !== undefined && !/^(OS_|ST_|ODOO_SWIFTFS_)/.test(name));
   return { ...(Object.fromEntries(kept) as Record<string, string>), ...extra };
 }

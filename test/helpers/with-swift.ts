@@ -32,7 +32,7 @@ export interface SwiftOptions {
 }
 
 /** What goes wrong inside Swift. Everything is whole again after `continue` or `restart`. */
-export interface SwiftFaults {
+interface SwiftFaults {
   /** The server hangs (SIGSTOP): the proxy answers 503 after its `node_timeout` of 10 s. */
   stop(server: SwiftServer): void;
   continue(server: SwiftServer): void;

@@ -9,7 +9,7 @@ import { blobOf } from '../helpers/blobs.js';
 const ALIAS = '.__gc';
 
 /** What a call may answer: 'done' or a kind of error. */
-export type Outcome = string;
+type Outcome = string;
 
 interface Own {
   readonly directories: Set<string>;

@@ -7,7 +7,7 @@ export interface RefFile {
   linked: boolean;
 }
 
-export interface RefDirectory {
+interface RefDirectory {
   readonly kind: 'directory';
   readonly names: Map<string, RefNode>;
   linked: boolean;

@@ -88,7 +88,7 @@ export function isMounted(path: string): boolean {
   return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${path} `);
 }
 
-export interface Outcome {
+interface Outcome {
   readonly code: number;
   readonly out: string;
 }

@@ -12,7 +12,7 @@ import type { SwiftStore } from '../swift-store.js';
 const SMALL_BYTES = 1 << 20;
 const CHUNK_BYTES = 512 * 1024;
 
-export interface SentFile {
+interface SentFile {
   readonly sizeBytes: number;
   /** Hex; what Swift has stored has it too. */
   readonly md5: string;

@@ -3,7 +3,7 @@ import { FilestoreError } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { field, listField, textField } from './login-request.js';
 
-export interface Endpoint {
+interface Endpoint {
   readonly region: string;
   readonly interface: string;
   readonly url: string;

@@ -8,7 +8,7 @@ import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { askLogin, field, listField, parseJson, textField, type LoginContext } from './login-request.js';
 
-export interface LoginService {
+interface LoginService {
   readonly version: '1' | '2' | '3';
   /** Of v1 the whole URL; of v2 and v3 up to and with `/v2.0`, `/v3`. */
   readonly base: string;

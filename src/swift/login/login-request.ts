@@ -19,7 +19,7 @@ export interface LoginContext {
   readonly timeoutMs: number;
 }
 
-export interface LoginAnswer {
+interface LoginAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

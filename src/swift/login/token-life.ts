@@ -4,7 +4,7 @@
  */
 import { header, type Headers } from '../requests/wire.js';
 
-export interface TokenTimes {
+interface TokenTimes {
   /** As the service writes them; either may be missing or nonsense. */
   readonly expires: string | undefined;
   readonly issued: string | undefined;

@@ -35,7 +35,7 @@ export interface ObjectAt {
   readonly name: string;
 }
 
-export interface LargeObjectParts {
+interface LargeObjectParts {
   readonly requester: Requester;
   readonly capabilities: Capabilities;
   readonly known: SegmentsKnown;

@@ -21,7 +21,7 @@ const CONTENT_TYPE = 'application/octet-stream';
 /** 202: another request for the same name was newer. If that was a DELETE, ours is not there: it is sent once more. */
 const SUPERSEDED_TRIES = 3;
 
-export interface PutOutcome {
+interface PutOutcome {
   /** False for 413: larger than this Swift takes in one object. */
   readonly stored: boolean;
 }

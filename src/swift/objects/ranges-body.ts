@@ -20,7 +20,7 @@ interface Window {
   isWhole: boolean;
 }
 
-export interface RangesBodySource {
+interface RangesBodySource {
   /** Streams the object from its first byte; it is given up at the end of the first window. */
   readonly first: Readable;
   readonly totalBytes: number;

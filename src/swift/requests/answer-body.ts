@@ -8,7 +8,7 @@ import type { IncomingBody } from './incoming-body.js';
 import type { RunningRequest } from './running-requests.js';
 import { wireFailureOf } from './wire-failure.js';
 
-export interface AnswerBodySource {
+interface AnswerBodySource {
   readonly incoming: IncomingBody;
   /** For messages: method, place, transaction. */
   readonly what: string;

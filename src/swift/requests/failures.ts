@@ -33,14 +33,14 @@ export interface Failure {
 export class TokenRefused extends FilestoreError {}
 
 /** What Swift answered, but not to what was asked. */
-export interface Refusal {
+interface Refusal {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
 /** An exchange that did not come to an answer. */
-export interface BrokenExchange {
+interface BrokenExchange {
   readonly error: unknown;
   /** Of our own bytes. */
   readonly sourceError: Error | undefined;

@@ -1,7 +1,7 @@
 /** The body of an answer on its way in: what comes before somebody wants it is kept, what comes later is handed on as it comes. */
 import type { Dispatcher } from 'undici';
 
-export interface BodySink {
+interface BodySink {
   data(chunk: Buffer): void;
   /** All of it came, as far as HTTP can tell. */
   end(): void;

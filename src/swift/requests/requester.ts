@@ -60,7 +60,7 @@ export interface Call {
   readonly probe?: boolean;
 }
 
-export interface CallBody {
+interface CallBody {
   readonly sizeBytes: number;
   readonly open: () => Readable | Uint8Array | string;
   readonly onBytes?: (bytes: Uint8Array) => void;
@@ -75,12 +75,12 @@ export interface Answer {
   readonly repeated: boolean;
 }
 
-export interface StreamedAnswer extends Answer {
+interface StreamedAnswer extends Answer {
   /** Undefined where the status has no body to stream. */
   readonly body: AnswerBody | undefined;
 }
 
-export interface RequesterParts {
+interface RequesterParts {
   readonly dispatcher: RequestDispatcher;
   readonly sessions: SessionKeeper;
   readonly limiter: PriorityLimiter;

@@ -1,6 +1,6 @@
 /** What TLS says when no connection comes about, and what to do about each. OpenSSL's own words are lines of library names and numbers. */
 
-export interface TlsFailure {
+interface TlsFailure {
   readonly reason: 'untrusted' | 'unreachable' | 'lost';
   readonly told: string;
   readonly remedy: string;

@@ -5,7 +5,7 @@ import { createSecureContext, rootCertificates } from 'node:tls';
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
 
-export interface TlsOptions {
+interface TlsOptions {
   readonly ca?: string[];
   readonly cert?: string;
   readonly key?: string;

@@ -7,7 +7,7 @@ import { FilestoreError, StoreAnswered, type ErrorKind } from '../../base/errors
  * - `login`: the token is refused
  * - `fail`: repeating will not help
  */
-export interface Verdict {
+interface Verdict {
   readonly action: 'retry' | 'retry-few' | 'login' | 'fail';
   readonly kind: ErrorKind;
   /** What the circuit breaker is to hear: a server that slows us down is alive. */

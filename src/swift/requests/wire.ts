@@ -13,7 +13,7 @@ export interface RequestDispatcher {
   readonly proxyOf?: (origin: string) => { named(error: unknown): WireFailure } | undefined;
 }
 
-export interface WireRequest {
+interface WireRequest {
   readonly method: HttpMethod;
   /** Scheme, host and port. */
   readonly origin: string;

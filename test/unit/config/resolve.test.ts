@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { MASK } from '../../../src/base/shown-url.js';
 import { checkLogin } from '../../../src/config/check-login.js';
 import type { Host } from '../../../src/config/host.js';
 import { resolveSettings, type ResolveInput } from '../../../src/config/resolve.js';
-import { MASK, shownOptions } from '../../../src/config/show.js';
+import { shownOptions } from '../../../src/config/show.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 import { hostWith } from './host.js';
 

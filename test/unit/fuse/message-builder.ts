@@ -8,7 +8,7 @@ import { UNREADABLE } from '../../../src/fuse/transport.js';
 let lastUnique = 0;
 
 /** Little-endian fields one after another. */
-export class Fields {
+class Fields {
   readonly #parts: Buffer[] = [];
 
   u32(...values: number[]): this {
@@ -57,9 +57,9 @@ export function message(opcode: number, ino: number, payload: Fields = fields(),
   return Buffer.concat([header, body]);
 }
 
-export const uniqueOf = (request: Buffer): number => request.readUInt32LE(8);
+const uniqueOf = (request: Buffer): number => request.readUInt32LE(8);
 
-export interface Reply {
+interface Reply {
   readonly unique: number;
   /** Positive. */
   readonly errno: number;

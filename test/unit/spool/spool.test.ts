@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { databaseFolder, databaseOfFolder } from '../../../src/spool/spool-layout.js';
+import { databaseFolder } from '../../../src/spool/spool-layout.js';
 import type { Spool } from '../../../src/spool/spool.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
@@ -321,12 +321,11 @@ test('After many records of the dead the journal is written anew and says the sa
   await again.close();
 });
 
-test('The folder of a database leads back to its name.', () => {
-  for (const name of ['prod', 'Prod-1.x_y', 'a b', '.hidden', '..', 'ü/%', '\xff']) {
-    const folder = databaseFolder(name);
-    assert.match(folder, /^[^./][^/]*$/);
-    assert.equal(databaseOfFolder(folder), name);
-  }
+test('Each database has a folder of its own, whatever its name.', () => {
+  const names = ['prod', 'Prod-1.x_y', 'a b', 'a%20b', '.hidden', '%2Ehidden', '..', 'ü/%', '\xff'];
+  const folders = names.map(databaseFolder);
+  for (const folder of folders) assert.match(folder, /^[^./][^/]*$/);
+  assert.equal(new Set(folders).size, names.length);
   const [long, other] = [databaseFolder('\xff'.repeat(255)), databaseFolder(`${'\xff'.repeat(254)}\xfe`)];
   assert.ok(long.length <= 255);
   assert.notEqual(long, other);
