@@ -1,9 +1,10 @@
 /** Which mounts there are: those whose daemons answer, and dead ones that the kernel still lists. */
 import { readdirSync, unlinkSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import type { MountEntry } from '../base/mount-info.js';
 import type { MountStatus } from '../filestore/mount-status.js';
 import { NobodyListens, requestStatus } from './control-client.js';
-import { ourMounts, readMountTable, type TableEntry } from './mount-table.js';
+import { ourMounts, readMountTable } from './mount-table.js';
 import { probeMount, type MountState } from './probe-mount.js';
 import { listenerAt } from './socket-listener.js';
 import { isSocketName, socketPath } from './socket-path.js';
@@ -23,7 +24,7 @@ const ELSE = 'run this as the user who mounted, or as root';
  */
 export async function findMounts(
   directories: readonly string[],
-  table: readonly TableEntry[] = readMountTable(),
+  table: readonly MountEntry[] = readMountTable(),
   probe: (mountPoint: string) => Promise<MountState> = probeMount,
 ): Promise<readonly FoundMount[]> {
   const listed = [...new Set(ourMounts(table).map((entry) => entry.mountPoint))];

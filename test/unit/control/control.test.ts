@@ -97,9 +97,18 @@ test('mounts are found; sockets of dead daemons are removed; what the kernel lis
   const stale = socketPath(directory, '/killed');
   await staleSocket(stale);
   writeFileSync(`${directory}/notes.txt`, 'not a socket');
-  const table = ['/alive', '/killed'].map((mountPoint) => ({ mountPoint, type: 'fuse.odoo-swiftfs', source: 'swift:odoo' }));
+  const table = ['/alive', '/killed'].map((mountPoint) => ({
+    device: '0:45',
+    mountPoint,
+    type: 'fuse.odoo-swiftfs',
+    source: 'swift:odoo',
+  }));
   const probe = (): Promise<'dead'> => Promise.resolve('dead');
-  const found = await findMounts([directory], [...table, { mountPoint: '/other', type: 'ext4', source: '/dev/sda1' }], probe);
+  const found = await findMounts(
+    [directory],
+    [...table, { device: '8:1', mountPoint: '/other', type: 'ext4', source: '/dev/sda1' }],
+    probe,
+  );
   assert.deepEqual(
     found.map((mount) => [mount.state, mount.mountPoint]),
     [
@@ -114,7 +123,12 @@ test("another user's mount is not called dead, and a daemon that hangs is named 
   const silent = socketPath(directory, '/hangs');
   const server = createServer(() => undefined);
   await new Promise<void>((resolve) => server.listen(silent, resolve));
-  const table = ['/hangs', '/theirs', '/gone'].map((mountPoint) => ({ mountPoint, type: 'fuse.odoo-swiftfs', source: 'swift:odoo' }));
+  const table = ['/hangs', '/theirs', '/gone'].map((mountPoint) => ({
+    device: '0:45',
+    mountPoint,
+    type: 'fuse.odoo-swiftfs',
+    source: 'swift:odoo',
+  }));
   const probe = (mountPoint: string): Promise<'dead' | 'closed'> => Promise.resolve(mountPoint === '/theirs' ? 'closed' : 'dead');
   try {
     const [hanging, theirs, gone] = await findMounts([directory], table, probe);

@@ -1,9 +1,8 @@
-/** What is read from /proc: pending signals, the mount table, holders. */
+/** What is read from /proc: pending signals, holders. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { urgencyFromStatus, urgencyOf } from '../../../src/fuse/client-signals.js';
 import { describeHolders, findHolders } from '../../../src/fuse/mount-holders.js';
-import { parseMountInfo } from '../../../src/fuse/mount-table.js';
 
 const status = (fields: {
   pending?: number[];
@@ -50,15 +49,6 @@ test('a dead process is fatal, one that cannot be looked at is unknown', () => {
   assert.equal(urgencyOf(0), 'unknown');
   assert.equal(urgencyOf(process.pid), 'none');
   assert.equal(urgencyOf(2 ** 22 + 7), 'fatal');
-});
-
-test('the mount table is read with its escapes, and the uppermost mount comes last', () => {
-  const entries = parseMountInfo(
-    '36 35 98:0 /mnt1 /a\\040b rw,noatime master:1 - ext3 /dev/root rw\n' +
-      '40 36 0:52 / /a\\040b rw,nosuid - fuse.odoo-swiftfs swift:odoo rw,user_id=0\nnonsense\n',
-  );
-  assert.deepEqual(entries[1], { device: '0:52', mountPoint: '/a b', type: 'fuse.odoo-swiftfs', source: 'swift:odoo' });
-  assert.equal(entries.length, 2);
 });
 
 test('a process is found by its working directory, and named', async () => {
