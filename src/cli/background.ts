@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SYSTEM_CLOCK } from '../base/clock.js';
 import { ERROR_KINDS, FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
+import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
 
 type StartReport = { readonly state: 'serving' } | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
 
@@ -63,10 +64,10 @@ export async function startInBackground(args: readonly string[], mountPoint: str
 /** The device that mount.fuse3 opened is handed on under its number. */
 function stdioFor(logFd: number, mountPoint: string): StdioOptions {
   const stdio: (number | 'ignore' | 'ipc')[] = ['ignore', logFd, logFd];
-  const device = /^\/dev\/fd\/(\d+)$/.exec(mountPoint)?.[1];
+  const device = inheritedDescriptor(mountPoint);
   if (device !== undefined) {
-    while (stdio.length < Number(device)) stdio.push('ignore');
-    stdio[Number(device)] = Number(device);
+    while (stdio.length < device) stdio.push('ignore');
+    stdio[device] = device;
   }
   return [...stdio, 'ipc'];
 }
@@ -88,7 +89,7 @@ function isStartReport(message: unknown): message is StartReport {
 
 /** Asked here and not by the daemon, which would wait for itself. */
 async function untilMountAnswers(mountPoint: string, logFile: string): Promise<void> {
-  if (mountPoint.startsWith('/dev/fd/')) return;
+  if (isInherited(mountPoint)) return;
   const patience = new AbortController();
   const late = SYSTEM_CLOCK.sleep(ANSWER_TIMEOUT_MS, patience.signal).then(
     () => 'late' as const,

@@ -2,11 +2,12 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FilestoreError, kindOf } from '../base/errors.js';
+import { isInherited } from '../base/inherited-device.js';
 import { readMountTable } from '../control/mount-table.js';
 
 /** @throws FilestoreError bad-config when a directory above it does not exist */
 export function mountPointPath(given: string): string {
-  if (/^\/dev\/fd\/\d+$/.test(given)) return given;
+  if (isInherited(given)) return given;
   const absolute = resolve(given);
   if (absolute === '/') return absolute;
   let parent: string;

@@ -3,12 +3,9 @@
  * which mount a device belongs to, so the newest mount of ours that no daemon serves is taken for it. The answer only names things
  * (`status`, `unmount`); serving does not need it.
  */
+import { isInherited } from '../base/inherited-device.js';
 import { findMounts } from '../control/find-mounts.js';
 import { readMountTable } from '../control/mount-table.js';
-
-export function isInherited(mountPoint: string): boolean {
-  return /^\/dev\/fd\/\d+$/.test(mountPoint);
-}
 
 /** @returns the path as given when it cannot be told */
 export async function namedMountPoint(mountPoint: string, controlDirectories: readonly string[]): Promise<string> {

@@ -7,6 +7,7 @@
 import { opendir, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { isInherited } from '../base/inherited-device.js';
 import type { Log } from '../base/log.js';
 import { fromUtf8 } from '../base/names.js';
 import type { BlobCache } from '../cache/cache.js';
@@ -29,7 +30,7 @@ import type { Vfs } from '../vfs/vfs.js';
 import { warnOfLittleRoom } from './descriptor-room.js';
 import { lockDirectory } from './directory-lock.js';
 import { HeldBackLog } from './held-back-log.js';
-import { isInherited, namedMountPoint } from './inherited-mount-point.js';
+import { namedMountPoint } from './inherited-mount-point.js';
 import { assertOutside } from './outside-mount-point.js';
 import { filestoreSettings, mountSource } from './part-settings.js';
 import { rememberErrors, type RecentError } from './recent-errors.js';

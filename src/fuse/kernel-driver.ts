@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { FilestoreError, messageOf } from '../base/errors.js';
+import { inheritedDescriptor } from '../base/inherited-device.js';
 import { AddonTransport } from './addon-transport.js';
 import type { FuseDevice } from './device.js';
 import { loadDevice } from './device.js';
@@ -14,7 +15,7 @@ import { busyError } from './mount-holders.js';
 import { canonicalMountPoint, checkMountPoint, clearCovered } from './mount-point.js';
 import { mountAt } from './mount-table.js';
 import type { MountedDevice } from './mounting.js';
-import { inheritedDescriptor, mountDevice } from './mounting.js';
+import { mountDevice } from './mounting.js';
 import { Notifications } from './notifications.js';
 import { PureTransport } from './pure-transport.js';
 import { Session } from './session.js';

@@ -37,12 +37,6 @@ export interface MountedDevice {
   readonly covered?: string | undefined;
 }
 
-/** @returns N of `/dev/fd/N`, or undefined for an ordinary path */
-export function inheritedDescriptor(mountPoint: string): number | undefined {
-  const found = /^\/dev\/fd\/(\d+)$/.exec(mountPoint);
-  return found === null ? undefined : Number(found[1]);
-}
-
 /**
  * Mounts on a directory that `checkMountPoint` found fit. Between the end of a dead mount there and the new one lies as little as can be:
  *
@@ -192,10 +186,10 @@ async function mountByFusermount(device: FuseDevice, path: string, options: Moun
   if (made < 0) throw new FilestoreError('unavailable', `no socket for fusermount3 (errno ${-made})`);
   const [ours, theirs] = sockets as unknown as [number, number];
   try {
-    // env(1) sets the variable by which fusermount3 learns the socket, on top of what the process has.
     // fusermount3 takes no directory that does not answer.
     await clearDeadMounts(path, options.subtype, 0);
     options.onUncovered?.();
+    // env(1) sets the variable by which fusermount3 learns the socket, on top of what the process has.
     const args = ['_FUSE_COMMFD=3', 'fusermount3', '-o', parts.join(','), '--', path];
     const outcome = await runCommand('env', args, COMMAND_MS, [theirs]);
     if (outcome.exitCode !== 0) {
