@@ -3,11 +3,10 @@
  * directory, which waits for this very loop; written from the loop it would never return (measured).
  * The queue is bounded; what does not fit is dropped, and the lifetimes given with entries bound the harm.
  */
-import { NOTIFY_INVAL_ENTRY, NOTIFY_INVAL_INODE, OUT_HEADER_BYTES } from './protocol.js';
+import { NOTIFY_INVAL_ENTRY, NOTIFY_INVAL_INODE, OUT_HEADER_BYTES, TWO_32 } from './protocol.js';
 import type { Transport } from './transport.js';
 
 const MAX_QUEUED = 10_000;
-const TWO_32 = 4294967296;
 
 export class Notifications {
   readonly #transport: Transport;

@@ -6,12 +6,12 @@ import { FilestoreError } from '../base/errors.js';
 import { andThen } from '../base/maybe-promise.js';
 import type { Call } from './call.js';
 import { EINVAL, ENOSYS, ENOTTY, ENXIO, EPERM } from './errno.js';
-import type { OpenFlags, SetAttributes } from './file-system.js';
+import type { SetAttributes } from './file-system.js';
+import { openFlagsOf } from './open-flags.js';
 import {
   FATTR,
   GETATTR_FH,
   MAX_WRITE_BYTES,
-  O,
   OP,
   RENAME_NOREPLACE,
   S_IFMT,
@@ -121,23 +121,12 @@ function changes(r: RequestView): SetAttributes {
   };
 }
 
-function openFlags(flags: number): OpenFlags {
-  const access = flags & O.ACCMODE;
-  return {
-    read: access !== O.WRONLY,
-    write: access === O.WRONLY || access === O.RDWR,
-    append: (flags & O.APPEND) !== 0,
-    truncate: (flags & O.TRUNC) !== 0,
-    exclusive: (flags & O.EXCL) !== 0,
-  };
-}
-
 function open(s: Session, call: Call, r: RequestView): void {
-  s.answer(call, s.fileSystem.open(call, call.ino, openFlags(r.word(10))), reply.OPENED);
+  s.answer(call, s.fileSystem.open(call, call.ino, openFlagsOf(r.word(10))), reply.OPENED);
 }
 
 function create(s: Session, call: Call, r: RequestView): void {
-  s.answer(call, s.fileSystem.create(call, call.ino, r.name(56), r.word(11) & 0o7777, openFlags(r.word(10))), reply.CREATED);
+  s.answer(call, s.fileSystem.create(call, call.ino, r.name(56), r.word(11) & 0o7777, openFlagsOf(r.word(10))), reply.CREATED);
 }
 
 function read(s: Session, call: Call, r: RequestView): void {

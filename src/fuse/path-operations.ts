@@ -11,14 +11,14 @@ import { copyResult, readElsewhere, unreadable } from '../base/read-result.js';
 import type { Attributes, Caller, FileSystem, SetAttributes } from './file-system.js';
 import { opendir, ROOT_INO } from './file-system.js';
 import type { NativeStat, NativeStatfs } from './fuse-native-module.js';
-import { O, S_IFDIR, S_IFREG } from './protocol.js';
+import { openFlagsOf } from './open-flags.js';
+import { S_IFDIR, S_IFREG, STAT_BLOCK_BYTES } from './protocol.js';
 
 interface OpenFile {
   readonly ino: number;
 }
 
 const READDIR_HINT_BYTES = 65_536;
-const STAT_BLOCK_BYTES = 512;
 const UNCHANGED_ID = 0xffffffff;
 
 /** @returns a path as names.ts knows it, from libfuse's absolute UTF-8 path */
@@ -74,17 +74,9 @@ export class PathOperations {
   }
 
   async open(caller: Caller, path: string, flags: number): Promise<number> {
-    const access = flags & O.ACCMODE;
-    const wants = {
-      read: access !== O.WRONLY,
-      write: access === O.WRONLY || access === O.RDWR,
-      append: (flags & O.APPEND) !== 0,
-      truncate: (flags & O.TRUNC) !== 0,
-      exclusive: false,
-    };
     const ino = await this.#walk(caller, path);
     try {
-      const { handle } = await this.#fs.open(caller, ino, wants);
+      const { handle } = await this.#fs.open(caller, ino, openFlagsOf(flags));
       this.#open.set(handle, { ino });
       return handle;
     } catch (error) {

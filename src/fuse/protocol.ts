@@ -7,6 +7,9 @@ export const PROTOCOL_MAJOR = 7;
 export const PROTOCOL_MINOR_MIN = 31;
 export const PROTOCOL_MINOR_MAX = 45;
 
+/** What the high word of a u64 counts in. */
+export const TWO_32 = 4294967296;
+
 export const IN_HEADER_BYTES = 40;
 export const OUT_HEADER_BYTES = 16;
 export const ENTRY_OUT_BYTES = 128;
@@ -113,6 +116,8 @@ export const O = { ACCMODE: 3, WRONLY: 1, RDWR: 2, EXCL: 0o200, TRUNC: 0o1000, A
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
 export const S_IFDIR = 0o040000;
+/** What st_blocks counts in (stat(2)). */
+export const STAT_BLOCK_BYTES = 512;
 export const DT_DIRECTORY = 4;
 export const DT_FILE = 8;
 export const SEEK = { DATA: 3, HOLE: 4 } as const;

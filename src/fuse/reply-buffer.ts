@@ -13,11 +13,10 @@ import {
   REPLY_BUFFER_BYTES,
   S_IFDIR,
   S_IFREG,
+  STAT_BLOCK_BYTES,
   STATFS_OUT_BYTES,
+  TWO_32,
 } from './protocol.js';
-
-const TWO_32 = 4294967296;
-const STAT_BLOCK_BYTES = 512;
 
 export class ReplyBuffer {
   readonly bytes = Buffer.alloc(REPLY_BUFFER_BYTES);

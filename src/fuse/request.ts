@@ -3,9 +3,7 @@
  * first await must be taken out before it.
  */
 import { FilestoreError } from '../base/errors.js';
-import { IN_HEADER_BYTES, LEAST_BYTES } from './protocol.js';
-
-const TWO_32 = 4294967296;
+import { IN_HEADER_BYTES, LEAST_BYTES, TWO_32 } from './protocol.js';
 
 export class RequestView {
   readonly bytes: Buffer;

@@ -24,7 +24,7 @@ import type { Negotiated } from './negotiation.js';
 import { negotiate, writeInitReply } from './negotiation.js';
 import { malformed, MUTATING, operationOf } from './operations.js';
 import { Passthrough } from './passthrough.js';
-import { IN_HEADER_BYTES, OP, operationName } from './protocol.js';
+import { IN_HEADER_BYTES, OP, operationName, TWO_32 } from './protocol.js';
 import type { ReplyShape } from './replies.js';
 import { BYTES } from './replies.js';
 import { ReplyBuffer } from './reply-buffer.js';
@@ -42,7 +42,6 @@ interface SessionOptions {
 
 /** How often waiting requests are looked at: deadlines, and interrupted clients that may have been killed meanwhile. */
 const SWEEP_MS = 250;
-const TWO_32 = 4294967296;
 
 export class Session {
   readonly fileSystem: FileSystem;
