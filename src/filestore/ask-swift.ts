@@ -2,6 +2,7 @@
  * What may be asked of Swift about names, and what its answers teach. Every answer is held against what happened here while it travelled: a
  * delete or a write of ours is newer than an answer that was on its way.
  */
+import { forEachAtOnce } from '../base/at-once.js';
 import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { ListedObject, ListOptions, ObjectInfo, RequestOptions } from '../store/object-store.js';
@@ -215,20 +216,16 @@ function firstOf<T>(items: Iterable<T>, most: number): T[] {
   return first;
 }
 
-async function askForEach(db: Database, paths: readonly string[]): Promise<void> {
-  const queue = [...paths];
-  const worker = async (): Promise<void> => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-      try {
-        await headOf(db, path);
-      } catch (error) {
-        // What is wrong with one file says nothing of the listing.
-        if (kindOf(error) !== 'corrupt') throw error;
-        db.log.debug('listing.unshown', { path: displayName(path), reason: messageOf(error) });
-      }
+function askForEach(db: Database, paths: readonly string[]): Promise<void> {
+  return forEachAtOnce(paths, ASKED_AT_ONCE, async (path) => {
+    try {
+      await headOf(db, path);
+    } catch (error) {
+      // What is wrong with one file says nothing of the listing.
+      if (kindOf(error) !== 'corrupt') throw error;
+      db.log.debug('listing.unshown', { path: displayName(path), reason: messageOf(error) });
     }
-  };
-  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, worker));
+  });
 }
 
 /** A listing of nothing is held against the container's own count before it is believed: a degraded container may answer either. */

@@ -8,6 +8,7 @@
  *
  * INVARIANT: no DELETE is sent before the copy was confirmed or Swift said that there is nothing to copy.
  */
+import { forEachAtOnce } from '../base/at-once.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import { objectNameOf } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
@@ -48,11 +49,7 @@ export class Trash {
    */
   async keep(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     if (this.#retentionMs <= 0) return;
-    const queue = [...paths];
-    const work = async (): Promise<void> => {
-      for (let path = queue.pop(); path !== undefined; path = queue.pop()) await this.#keepOne(objectNameOf(path), options);
-    };
-    await Promise.all(Array.from({ length: Math.min(COPIES_AT_ONCE, paths.length) }, work));
+    await forEachAtOnce(paths, COPIES_AT_ONCE, (path) => this.#keepOne(objectNameOf(path), options));
   }
 
   async #keepOne(name: string, options: RequestOptions): Promise<void> {

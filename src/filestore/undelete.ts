@@ -5,6 +5,7 @@
  *    in the trash ──COPY, fresh metadata──► in the container       in the container already: left as it is, never overwritten
  *    gone from the trash: too late
  */
+import { forEachAtOnce } from '../base/at-once.js';
 import { FilestoreError } from '../base/errors.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { isTrash, trashContainerOf } from './retention.js';
@@ -88,13 +89,8 @@ async function undeleteNamed(store: ObjectStore, request: UndeleteRequest, name:
 
 async function eachOf(names: readonly string[], work: (name: string) => Promise<UndeleteOutcome>): Promise<Undeleted[]> {
   const results: Undeleted[] = [];
-  const queue = [...names.entries()];
-  const worker = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [index, name] = next;
-      results[index] = { name, outcome: await work(name) };
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, worker));
+  await forEachAtOnce(names.entries(), AT_ONCE, async ([index, name]) => {
+    results[index] = { name, outcome: await work(name) };
+  });
   return results;
 }

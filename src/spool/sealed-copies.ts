@@ -1,6 +1,7 @@
 /** Sealed files whose bytes stand in the write-ahead log too: making them durable where they belong, and bringing back what a power cut took. */
 import { closeSync, constants, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { forEachAtOnce } from '../base/at-once.js';
 import { digestFile } from '../base/file-digest.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import { isOf } from './ahead-entry.js';
@@ -18,11 +19,7 @@ const AT_ONCE = 2;
  * @throws what the disk says
  */
 export async function syncCopies(layout: SpoolLayout, copies: readonly AheadCopy[]): Promise<void> {
-  const left = copies.values();
-  const work = async (): Promise<void> => {
-    for (const copy of left) await syncCopy(layout, copy);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await forEachAtOnce(copies, AT_ONCE, (copy) => syncCopy(layout, copy));
 }
 
 async function syncCopy(layout: SpoolLayout, { seal, fd, position }: AheadCopy): Promise<void> {

@@ -1,4 +1,5 @@
 /** Deletes: of one object with its segments, and of many, in bulk where Swift offers it. */
+import { forEachAtOnce } from '../../base/at-once.js';
 import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
@@ -15,7 +16,7 @@ const BULK_NAMES = 1000;
 const LONG_WORK_MS = 300_000;
 /** Swift's bulk delete refuses the whole run for one line beyond 2,560 bytes (twice its longest path); such names go one by one. */
 const BULK_LINE_BYTES = 2500;
-const PARALLEL = 8;
+const DELETED_AT_ONCE = 8;
 
 export interface DeleteParts {
   readonly requester: Requester;
@@ -156,18 +157,14 @@ async function deleteOneByOne(
   options: RequestOptions,
 ): Promise<DeleteManyResult> {
   const failed = new Map<string, string>();
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let name = names[next++]; name !== undefined; name = names[next++]) {
-      try {
-        await deleteObject(parts, container, name, options);
-      } catch (error) {
-        if (options.signal?.aborted) throw error;
-        failed.set(name, messageOf(error));
-      }
+  await forEachAtOnce(names, DELETED_AT_ONCE, async (name) => {
+    try {
+      await deleteObject(parts, container, name, options);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      failed.set(name, messageOf(error));
     }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, work));
+  });
   return { failed };
 }
 

@@ -1,11 +1,11 @@
 /** Large objects as a whole: stored segment by segment, copied segment by segment, removed with their segments. */
+import { runAtOnce } from '../../base/at-once.js';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, kindOf } from '../../base/errors.js';
 import type { CopyOptions, ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { createContainer, headContainer } from '../containers.js';
 import type { Requester } from '../requests/requester.js';
-import { runAtOnce } from './at-once.js';
 import { digestBody, segmentRanges, type BodyDigests } from './body-digests.js';
 import { copyObject, expiryHeaders } from './copy-object.js';
 import {

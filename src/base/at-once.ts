@@ -28,3 +28,15 @@ export async function runAtOnce(
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker));
   if (failures.length > 0) throw failures[0];
 }
+
+/**
+ * Runs `work` for each item, at most `atOnce` together and in their order. The first failure is thrown at once and stops nothing: for work
+ * that ends by itself, or does not fail.
+ */
+export async function forEachAtOnce<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = items[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (let next = left.next(); next.done !== true; next = left.next()) await work(next.value);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}

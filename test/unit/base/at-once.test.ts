@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runAtOnce } from '../../../src/swift/objects/at-once.js';
-import { digestBody, segmentRanges } from '../../../src/swift/objects/body-digests.js';
-import { blobOf, bytesOf } from '../../helpers/blobs.js';
+import { forEachAtOnce, runAtOnce } from '../../../src/base/at-once.js';
 import { settle } from '../../helpers/clock.js';
-import { bodyOf, streamedBodyOf } from '../../helpers/store-bytes.js';
 
 void describe('work on many things', () => {
   void test('all of it is done, in order, and no more at once than allowed', async () => {
@@ -48,19 +45,22 @@ void describe('work on many things', () => {
     caller.abort();
     await reached;
   });
-});
 
-void describe('digests of a body', () => {
-  void test('the whole and each segment have their MD5, from memory and from a stream', async () => {
-    const bytes = bytesOf(1, 250_001);
-    const ranges = segmentRanges(bytes.length, 100_000);
-    assert.deepEqual(ranges.map(({ start, end }) => end - start), [100_000, 100_000, 50_001]); // prettier-ignore
-    const { signal } = new AbortController();
-    for (const body of [bodyOf(bytes), streamedBodyOf(bytes)]) {
-      const { whole, segments } = await digestBody(body, ranges, signal);
-      assert.equal(whole, blobOf(bytes).md5);
-      assert.deepEqual(segments, ranges.map(({ start, end }) => blobOf(bytes.subarray(start, end)).md5)); // prettier-ignore
-    }
-    await assert.rejects(digestBody(bodyOf(bytes), ranges, AbortSignal.abort()), /given up/);
+  void test('each item is worked on once, no more at once than allowed, and a failure of one does not stop the others', async () => {
+    let running = 0;
+    let most = 0;
+    const done: string[] = [];
+    const work = async (item: string): Promise<void> => {
+      most = Math.max(most, ++running);
+      await settle(1);
+      running--;
+      if (item === 'b') throw new Error('b fails');
+      done.push(item);
+    };
+    await forEachAtOnce([], 3, work);
+    await assert.rejects(forEachAtOnce(new Set(['a', 'b', 'c', 'd', 'e']), 2, work), /b fails/);
+    await settle(5);
+    assert.deepEqual(done, ['a', 'c', 'd', 'e']);
+    assert.equal(most, 2);
   });
 });
