@@ -1,5 +1,6 @@
 /** One HTTP proxy: where it is, how it knows us, and how its failures are told. INVARIANT: no message holds its password. */
 import { FilestoreError } from '../../base/errors.js';
+import { withoutBrackets } from './hostname.js';
 import { GivenUp, WireFailure, wireFailureOf, type WireFailureCause } from './wire-failure.js';
 
 const REMEDY = 'check http_proxy, https_proxy and no_proxy';
@@ -24,7 +25,7 @@ export class HttpProxy {
     }
     this.origin = parsed.origin;
     this.host = parsed.host;
-    this.hostname = parsed.hostname.replace(/^\[|\]$/g, '');
+    this.hostname = withoutBrackets(parsed.hostname);
     this.protocol = parsed.protocol;
     this.port = parsed.port;
     this.authorization = parsed.username === '' && parsed.password === '' ? undefined : basic(parsed);

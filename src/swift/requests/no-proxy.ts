@@ -5,6 +5,7 @@
  */
 import { BlockList, isIP } from 'node:net';
 import { FilestoreError } from '../../base/errors.js';
+import { withoutBrackets } from './hostname.js';
 
 interface Entry {
   readonly host: string;
@@ -34,7 +35,7 @@ export class NoProxy {
   /** @returns whether it is a block of addresses */
   #addBlock(text: string): boolean {
     const [, bracketed = '', bits = ''] = /^([^/]+)\/(.*)$/.exec(text) ?? [];
-    const address = bracketed.replace(/^\[|\]$/g, '');
+    const address = withoutBrackets(bracketed);
     const family = isIP(address);
     if (family === 0) return false;
     if (!/^\d{1,3}$/.test(bits) || Number(bits) > (family === 6 ? 128 : 32)) {
@@ -61,5 +62,5 @@ function portOf(text: string | undefined): number | undefined {
 function canonical(host: string): string {
   if (!host.includes(':')) return host.toLowerCase();
   const url = `http://[${host}]`;
-  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : host.toLowerCase();
+  return URL.canParse(url) ? withoutBrackets(new URL(url).hostname) : host.toLowerCase();
 }

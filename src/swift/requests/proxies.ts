@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { SwiftSettings } from '../swift-settings.js';
+import { withoutBrackets, withPort } from './hostname.js';
 import { HttpProxy } from './http-proxy.js';
 import { NoProxy } from './no-proxy.js';
 import { openTunnel } from './tunnel.js';
@@ -39,7 +40,7 @@ export class Proxies {
     if (this.#ways.has(origin)) return this.#ways.get(origin);
     const { protocol, hostname, port } = new URL(origin);
     const proxy = protocol === 'https:' ? this.#secure : this.#plain;
-    const isExempt = this.#exempt.has(hostname.replace(/^\[|\]$/g, ''), Number(port) || (protocol === 'https:' ? 443 : 80));
+    const isExempt = this.#exempt.has(withoutBrackets(hostname), portOf(protocol, port));
     const way = isExempt ? undefined : proxy;
     this.#ways.set(origin, way);
     return way;
@@ -51,12 +52,12 @@ export class Proxies {
       const { protocol, hostname, host } = options;
       const plain = this.#plain;
       if (plain !== undefined && plain.protocol === protocol && plain.host === host) return reach(direct, plain, callback);
-      const port = Number(options.port) || (protocol === 'https:' ? 443 : 80);
+      const port = portOf(protocol, options.port);
       const secure = this.#secure;
       if (secure === undefined || protocol !== 'https:' || this.#exempt.has(hostname, port)) return direct(options, callback);
       reach(direct, secure, (error, socket) => {
         if (error !== null) return callback(error, null);
-        openTunnel(socket, secure, `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`, timeoutMs).then(
+        openTunnel(socket, secure, withPort(hostname, port), timeoutMs).then(
           (httpSocket) => direct({ ...options, httpSocket }, callback),
           (failure: unknown) => callback(failure as Error, null),
         );
@@ -83,6 +84,11 @@ export class Proxies {
     };
     return dispatch(forwarded, tellingRefusals(handler, proxy, url.host));
   };
+}
+
+/** @param port as in a URL: empty for that of the protocol */
+function portOf(protocol: string, port: string | undefined): number {
+  return Number(port) || (protocol === 'https:' ? 443 : 80);
 }
 
 function reach(direct: buildConnector.connector, proxy: HttpProxy, callback: (...args: [null, Socket] | [Error, null]) => void): void {
