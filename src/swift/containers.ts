@@ -4,6 +4,7 @@ import type { ContainerInfo, Metadata, RequestOptions } from '../store/object-st
 import type { Capabilities } from './capabilities.js';
 import { metadataHeaders, metadataOf } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
+import { noContainer } from './objects/refusals.js';
 import type { Requester } from './requests/requester.js';
 import { header } from './requests/wire.js';
 
@@ -57,7 +58,7 @@ export async function updateContainer(requester: Requester, container: string, m
   const path = containerPath(container);
   const headers = { ...metadataHeaders('container', metadata), 'content-length': '0' };
   const answer = await requester.call({ method: 'POST', path, headers, accept: [404], options });
-  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+  if (answer.status === 404) throw noContainer(container);
 }
 
 /** @returns false when it was not there. @throws FilestoreError not-empty */

@@ -1,9 +1,9 @@
 /** Server-side copy of one object. Swift reads a large object's segments and stores one plain object, so nothing is shared. */
-import { FilestoreError } from '../../base/errors.js';
 import type { CopyOptions } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
 import { metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { assertNoQuota, noContainer } from './refusals.js';
 
 /** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
 const LONG_WORK_MS = 300_000;
@@ -29,15 +29,12 @@ export async function copyObject(
     options: { priority: 'write', ...options },
     longWorkMs: LONG_WORK_MS,
   });
-  if (answer.status === 413) {
-    if (/quota/i.test(answer.text))
-      throw new FilestoreError('no-space', `COPY ${path}: the account's or container's quota is used up (413)`);
-    return 'too-large';
-  }
+  assertNoQuota(answer, `COPY ${path}`);
+  if (answer.status === 413) return 'too-large';
   if (answer.status !== 404) return 'copied';
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (source.status === 404) return 'missing';
-  throw new FilestoreError('not-found', `COPY ${path}: container ${toContainer} does not exist`);
+  throw noContainer(toContainer);
 }
 
 /** Without X-Fresh-Metadata a copy takes all of the source's metadata along, its X-Delete-At too (Swift's `copy` middleware). */

@@ -8,9 +8,9 @@ import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import { field, parseJson, textField } from '../login/login-request.js';
 import type { Requester } from '../requests/requester.js';
-import { header } from '../requests/wire.js';
-import { isStaticLarge, metadataHeaders } from './metadata-headers.js';
+import { etagOf, isStaticLarge, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { noContainer } from './refusals.js';
 
 export interface Segment {
   readonly container: string;
@@ -73,7 +73,7 @@ export async function putSegment(
     body: { sizeBytes: at.end - at.start, open: () => body.read(at.start, at.end), onBytes: () => options.onProgress?.() },
     options,
   });
-  const etag = header(answer.headers, 'etag')?.replace(/^"|"$/g, '');
+  const etag = etagOf(answer.headers);
   if (etag === undefined) throw new FilestoreError('unavailable', `PUT ${path}: the answer has no ETag; check what stands before Swift`);
   return etag;
 }
@@ -106,7 +106,7 @@ export async function putManifest(
     options,
     longWorkMs: MANIFEST_WORK_MS,
   });
-  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
+  if (answer.status === 404) throw noContainer(container);
 }
 
 /** The segments of a static large object; undefined when it is not there or is none. */

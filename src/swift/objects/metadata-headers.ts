@@ -31,10 +31,15 @@ export function isStaticLarge(headers: Headers): boolean {
   return header(headers, 'x-static-large-object')?.toLowerCase() === 'true';
 }
 
+/** In lower case, without the quotes that HTTP has round it and some servers leave out. */
+export function etagOf(headers: Headers): string | undefined {
+  return header(headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+}
+
 /** Hex MD5 of the body; an SLO's and a DLO's ETag is that of their segments' ETags. */
 export function md5Of(headers: Headers): string | undefined {
   if (isStaticLarge(headers) || header(headers, 'x-object-manifest') !== undefined) return undefined;
-  const etag = header(headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+  const etag = etagOf(headers);
   return etag !== undefined && /^[0-9a-f]{32}$/.test(etag) ? etag : undefined;
 }
 

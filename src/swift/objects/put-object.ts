@@ -4,9 +4,9 @@ import type { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call, Requester } from '../requests/requester.js';
-import { header } from '../requests/wire.js';
-import { md5Of, metadataHeaders } from './metadata-headers.js';
+import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { assertNoQuota, noContainer } from './refusals.js';
 
 /** Bytes whose MD5 nobody knows yet: it is taken while they leave, and held against the ETag of what was stored. */
 export interface UnhashedBody {
@@ -54,13 +54,9 @@ export async function putObject(
   };
   for (let attempt = 1; ; attempt++) {
     const answer = await requester.call(call);
-    if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
-    if (answer.status === 413) {
-      if (/quota/i.test(answer.text)) {
-        throw new FilestoreError('no-space', `PUT ${path}: the account's or container's quota is used up (413)`);
-      }
-      return { stored: false };
-    }
+    if (answer.status === 404) throw noContainer(container);
+    assertNoQuota(answer, `PUT ${path}`);
+    if (answer.status === 413) return { stored: false };
     if (answer.status === 202 || answer.status === 409) {
       const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
@@ -108,9 +104,9 @@ export async function putUnhashed(
     accept: [404, 413],
     options,
   });
-  if (answer.status === 404) throw new FilestoreError('not-found', `container ${container} does not exist`);
-  if (answer.status === 413 && !/quota/i.test(answer.text)) return undefined;
-  if (answer.status === 413) throw new FilestoreError('no-space', `PUT ${path}: the account's or container's quota is used up (413)`);
+  if (answer.status === 404) throw noContainer(container);
+  assertNoQuota(answer, `PUT ${path}`);
+  if (answer.status === 413) return undefined;
   const md5 = hash.digest('hex');
   await checkStored(requester, path, answer, md5, options);
   return md5;
@@ -127,7 +123,7 @@ async function storedAlready(requester: Requester, path: string, md5: string, op
 }
 
 async function checkStored(requester: Requester, path: string, answer: Answer, md5: string, options: PutOptions): Promise<void> {
-  const found = header(answer.headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+  const found = etagOf(answer.headers);
   if (found === md5.toLowerCase()) return;
   await requester.call({ method: 'DELETE', path, accept: [404], options });
   const expected = `sent bytes with MD5 ${md5}, stored are bytes with ${found ?? 'no ETag'}`;

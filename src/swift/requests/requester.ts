@@ -11,6 +11,7 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, messageOf, StoreNotAsked } from '../../base/errors.js';
 import type { Priority, PriorityLimiter } from '../../base/priority-limiter.js';
+import { untilAborted } from '../../base/until-aborted.js';
 import type { RequestOptions } from '../../store/object-store.js';
 import type { SessionKeeper } from '../login/session-keeper.js';
 import type { Session } from '../login/session.js';
@@ -217,7 +218,10 @@ export class Requester {
     const { sessions } = this.#parts;
     try {
       const found = sessions.session();
-      return { session: found instanceof Promise ? await untilAborted(found, deadline.signal) : found };
+      if (!(found instanceof Promise)) return { session: found };
+      // Others share it: giving up leaves it running for them.
+      const givenUp = (): FilestoreError => new FilestoreError('interrupted', 'given up while logging in');
+      return { session: await untilAborted(found, deadline.signal, givenUp) };
     } catch (error) {
       if (deadline.aborted) throw deadline.error(this.#what(call), last ?? 'the login is not done');
       const known = error instanceof FilestoreError ? error : new FilestoreError('internal', messageOf(error), { cause: error });
@@ -325,14 +329,4 @@ export class Requester {
   #what(call: Call): string {
     return `${call.method} ${call.path === '' ? 'the account' : call.path}`;
   }
-}
-
-/** Waits for a login others share: giving up leaves it running for them. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(new FilestoreError('interrupted', 'given up while logging in'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

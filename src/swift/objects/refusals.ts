@@ -1,0 +1,18 @@
+/** What Swift's answers to something that was to be stored mean, where that is the same for all of it. */
+import { FilestoreError } from '../../base/errors.js';
+import type { Answer } from '../requests/requester.js';
+
+/** For a 404. */
+export function noContainer(container: string): FilestoreError {
+  return new FilestoreError('not-found', `container ${container} does not exist`);
+}
+
+/**
+ * A 413 may speak of a quota rather than of what one object may hold.
+ * @param what method and path
+ * @throws FilestoreError no-space
+ */
+export function assertNoQuota({ status, text }: Answer, what: string): void {
+  if (status === 413 && /quota/i.test(text))
+    throw new FilestoreError('no-space', `${what}: the account's or container's quota is used up (413)`);
+}
