@@ -52,7 +52,7 @@ import type { SwiftSettings } from './swift-settings.js';
 /** From here on /info is asked before a PUT, so that gigabytes are not sent in vain; below, a 413 says it soon enough. */
 const ASK_LIMIT_FROM_BYTES = 512 * 2 ** 20;
 
-interface StoreHealth {
+interface ConnectionHealth {
   /** Of the circuit breaker. */
   readonly state: BreakerState;
   /** Undefined while all is well. */
@@ -75,7 +75,7 @@ export interface SwiftStore extends ObjectStore {
   info(): Promise<SwiftInfo>;
   /** HTTP requests sent to Swift so far, by method. Logins and /info are not among them. */
   readonly requestCounts: Readonly<Record<string, number>>;
-  readonly health: StoreHealth;
+  readonly health: ConnectionHealth;
 }
 
 interface SwiftStoreOptions {
@@ -233,7 +233,7 @@ class UndiciSwiftStore implements SwiftStore {
     return this.#running.counts;
   }
 
-  get health(): StoreHealth {
+  get health(): ConnectionHealth {
     const { breaker } = this.#requester;
     return { state: breaker.state, lastError: breaker.lastError ?? this.#sessions.lastError, sinceMs: breaker.sinceMs };
   }
