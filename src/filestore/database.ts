@@ -1,6 +1,6 @@
 /**
  * One database as it is served: its parts and the few facts that several stories share. The stories themselves are functions over it, one file
- * each: lookup-path, list-path, read-path, write-path, delete-path, rename-path, publisher.
+ * each: lookup-path, list-path, read-path, publish, delete-path, rename-path, publisher.
  *
  * LOCKS: `locks` by path, held over every request that changes that object in Swift (PUT, DELETE, COPY), so that a deferred one can re-check under
  * the lock what has become of its reason. Nothing that answers from memory takes it.

@@ -1,5 +1,5 @@
 /**
- * Deletes. A tombstone is written before the answer, the DELETE follows in the background (publisher.ts): Odoo's garbage collector holds a table lock
+ * Deletes. A tombstone is written before the answer, the DELETE follows in the background (tell-deletes.ts): Odoo's garbage collector holds a table lock
  * while it unlinks.
  *
  * With `nodes: many` another node may write the same blob anew at any moment, and a DELETE that comes late would destroy it. So the DELETE is

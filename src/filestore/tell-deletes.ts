@@ -1,0 +1,69 @@
+/**
+ * Swift is told of the deletes that it is owed: with one node in bulk, with several each by itself, since it is looked at again first
+ * (delete-path.ts).
+ *
+ * What may interleave: each DELETE re-checks, under the blob's lock, that its tombstone is still the current one.
+ */
+import { forEachAtOnce } from '../base/at-once.js';
+import { displayName, objectNameOf } from '../base/names.js';
+import type { Tombstone } from '../spool/spool.js';
+import { assertContainer } from './ask-swift.js';
+import type { Attempts } from './attempts.js';
+import type { Database } from './database.js';
+import { deleteOwed, settleDeleted } from './delete-path.js';
+import { owedDeletes } from './owed.js';
+
+/** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
+const DELETES_IN_BULK = 100;
+const FEWEST_FOR_BULK = 8;
+const DELETED_AT_ONCE = 4;
+
+/** Never rejects. */
+export async function tellDeletes(db: Database, attempts: Attempts): Promise<void> {
+  // Another node that says "one" has it: what we think is garbage may be what it lives on.
+  if (db.binding.refusal !== undefined) return;
+  const owed = [...owedDeletes(db.spool)].filter(({ path }) => attempts.retries.isDue(`delete ${path}`));
+  while (owed.length > 0 && !attempts.mustStop) {
+    const batch = owed.splice(0, DELETES_IN_BULK);
+    if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one')
+      await attempts.run('deletes', () => deleteMany(db, attempts, batch));
+    else await deleteEach(db, attempts, batch);
+  }
+}
+
+function deleteEach(db: Database, attempts: Attempts, batch: readonly Tombstone[]): Promise<void> {
+  const { signal } = attempts;
+  const check = db.settings.nodes === 'many';
+  return forEachAtOnce(attempts.begun(batch), DELETED_AT_ONCE, async ({ path }) => {
+    await attempts.run(`delete ${path}`, () => db.health.watch(db.locks.run(path, () => deleteOwed(db, path, { check, signal }))));
+  });
+}
+
+/** LOCKS: all names of the batch, in ascending order. */
+async function deleteMany(db: Database, attempts: Attempts, batch: readonly Tombstone[]): Promise<void> {
+  const sorted = [...batch].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const lockFrom = (index: number): Promise<void> => {
+    const next = sorted[index];
+    return next === undefined ? deleteLocked(db, attempts, sorted) : db.locks.run(next.path, () => lockFrom(index + 1));
+  };
+  await lockFrom(0);
+}
+
+async function deleteLocked(db: Database, { request, retries }: Attempts, sorted: readonly Tombstone[]): Promise<void> {
+  const { health, store, container } = db;
+  const isCurrent = (t: Tombstone): boolean => db.spool.tombstones.get(t.path)?.sequence === t.sequence;
+  const before = sorted.filter(isCurrent);
+  const paths = before.map(({ path }) => path);
+  await health.watch(db.trash.keep(paths, request));
+  const current = before.filter(isCurrent);
+  const names = current.map(({ path }) => objectNameOf(path));
+  const startedMs = Date.now();
+  const { failed } = await health.watch(db.change(() => store.deleteMany(container, names, request)));
+  await health.watch(assertContainer(db, startedMs));
+  for (const t of current) if (!failed.has(objectNameOf(t.path))) await settleDeleted(db, t.path, t.sequence);
+  // Each of these is tried again by itself.
+  for (const { path } of current) {
+    const reason = failed.get(objectNameOf(path));
+    if (reason !== undefined) retries.failed(`delete ${path}`, `DELETE ${displayName(path)}: ${reason}`, false);
+  }
+}
