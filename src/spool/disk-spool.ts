@@ -321,7 +321,7 @@ export class DiskSpool implements Spool {
       await this.sync();
     } finally {
       this.#isClosed = true;
-      this.#journal.close();
+      await this.#journal.close();
     }
   }
 

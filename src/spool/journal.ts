@@ -66,6 +66,8 @@ export class Journal {
   #isRagged = false;
   #successor: Successor | undefined;
   #preparing: Promise<void> | undefined;
+  /** The last that was asked for. */
+  #compacting: Promise<void> | undefined;
 
   constructor(options: JournalOptions) {
     this.#path = options.path;
@@ -127,13 +129,20 @@ export class Journal {
   }
 
   /** Writes what stands to a new file. @throws FilestoreError no-space, unavailable; the old file goes on */
-  async compact(): Promise<void> {
-    await this.#prepare();
-    await this.sync();
+  compact(): Promise<void> {
+    this.#compacting = this.#compact();
+    return this.#compacting;
   }
 
-  close(): void {
+  /** Not before a rewriting that was begun has ended: it closes the file that it replaces, whose number would be somebody else's by then. */
+  async close(): Promise<void> {
+    await this.#compacting?.catch(() => undefined);
     closeSync(this.#fd);
+  }
+
+  async #compact(): Promise<void> {
+    await this.#prepare();
+    await this.sync();
   }
 
   async #syncOnce(): Promise<void> {

@@ -66,7 +66,18 @@ test('A rewritten journal has its snapshot first and then, in order, all that wa
   assert.equal(readFileSync(parts.path, 'utf8'), parts.lines.join(''));
   assert.equal(parts.journal.records, parts.lines.length);
   assert.ok(!existsSync(`${parts.path}.new`));
-  parts.journal.close();
+  await parts.journal.close();
+});
+
+test('A journal that is closed while it is rewritten ends in the new file, and closes no descriptor twice.', async () => {
+  const parts = journalOver('');
+  for (let index = 0; index < 20_000; index++) add(parts, `before ${index} ${'x'.repeat(40)}\n`);
+  const compacted = parts.journal.compact();
+  add(parts, 'during\n');
+  await parts.journal.close();
+  await compacted;
+  assert.equal(readFileSync(parts.path, 'utf8'), parts.lines.join(''));
+  assert.ok(!existsSync(`${parts.path}.new`));
 });
 
 test('A journal whose fsync failed is replaced by a new file before anybody hears "done" again.', async () => {
@@ -83,14 +94,14 @@ test('A journal whose fsync failed is replaced by a new file before anybody hear
   assert.equal(parts.journal.isFailing, false);
   assert.equal(readFileSync(parts.path, 'utf8'), 'one\ntwo\n');
   log.assertQuiet();
-  parts.journal.close();
+  await parts.journal.close();
 });
 
-test('A full disk is no-space, and the record counts for nothing.', () => {
+test('A full disk is no-space, and the record counts for nothing.', async () => {
   const log = new LogGuard();
   log.expect(/spool\.journal-failed/);
   const parts = journalOver('/dev/full', { log });
   assert.throws(() => parts.journal.append('one\n'), { kind: 'no-space' });
   assert.equal(parts.journal.records, 0);
-  parts.journal.close();
+  await parts.journal.close();
 });
