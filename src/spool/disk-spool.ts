@@ -1,19 +1,16 @@
 /**
- * The spool on the disk: staging files become sealed files, and the journal says what is owed.
+ * The spool on the disk: staging files become sealed files, and the recorder says what is owed.
  *
  *   staging ──seal──► sealed + record ──publish──► released, file gone or adopted by the cache
  *      └──set aside──► torn
  *
- * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
  * ORDER of a seal, the short way: bytes and record into the write-ahead log; sync of that, and meanwhile the file in `sealed/`; record; answer.
  * The long way: rename; fsync of the file and of the directory (side by side: until the record nothing refers to them); record; sync of
  * the journal; answer. Either way a kill in between leaves a file that no record names, and nobody was told "done".
- * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
- * without its bytes.
  */
 import { copyFile, stat } from 'node:fs/promises';
 import { constants, statSync, unlink } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
@@ -23,10 +20,9 @@ import { diskError, fsyncDirectory } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
-import type { MoveRecord, SealRecord, SpoolRecord, Unnumbered } from './records.js';
-import { encodeRecord } from './records.js';
+import { Recorder } from './recorder.js';
+import type { SealRecord, Unnumbered } from './records.js';
 import { syncCopies } from './sealed-copies.js';
-import { SealsUnderWay } from './seals-under-way.js';
 import { SmallBytesRoom } from './small-bytes.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
@@ -36,12 +32,6 @@ import { DiskStagingFile } from './staging-file.js';
 import type { TornFiles } from './torn-files.js';
 import type { AheadTicket } from './write-ahead.js';
 import { WriteAhead } from './write-ahead.js';
-
-/** Records nobody waits for are synced this long after the first of them: 100 ms (ruling 11) with the sync itself. */
-const LAZY_SYNC_MS = 50;
-/** The journal is rewritten when it has this many dead records, and they are more than so many times the living ones. */
-const DEAD_RECORDS_MIN = 4096;
-const DEAD_TO_ALIVE = 4;
 
 interface DiskSpoolParts {
   readonly layout: SpoolLayout;
@@ -67,27 +57,23 @@ export class DiskSpool implements Spool {
   readonly #layout: SpoolLayout;
   readonly #state: RecordedState;
   readonly #journal: Journal;
+  readonly #recorder: Recorder;
   readonly #torn: TornFiles;
   readonly #room: DiskRoom;
   readonly #log: Log;
   readonly #nowMs: () => number;
   readonly #sealedNames: GroupSync;
   readonly #ahead: WriteAhead;
-  readonly #underWay = new SealsUnderWay();
   readonly #ground: StagingGround;
   #fileNumber: number;
   #stagingNumber = 0;
-  /** Sealed files that no record names any more; removed once that is durable. */
-  #doomed: string[] = [];
-  /** Paths for which something was ended by a record that is not synced yet, with its sequence number. */
-  readonly #ended = new Map<string, number>();
-  #lazySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(parts: DiskSpoolParts) {
     this.#layout = parts.layout;
     this.#state = parts.state;
     this.#journal = parts.journal;
+    this.#recorder = new Recorder({ state: parts.state, journal: parts.journal, journalPath: parts.layout.journal, log: parts.log });
     this.#torn = parts.torn;
     this.#room = new DiskRoom(parts.layout.root, (isRoom) => parts.torn.makeRoom(isRoom));
     this.#fileNumber = parts.firstFileNumber;
@@ -170,6 +156,7 @@ export class DiskSpool implements Spool {
   }
 
   async seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted = (): boolean => true): Promise<Pending> {
+    const recorder = this.#recorder;
     const file = this.#own(staging);
     if (file.sizeBytes !== digest.sizeBytes) {
       throw new FilestoreError('internal', `${displayName(path)}: sealed with the digest of other bytes`);
@@ -188,13 +175,13 @@ export class DiskSpool implements Spool {
       const isAhead = ahead !== undefined && (await this.#isDurable(ahead));
       if (!isAhead) await this.#makeDurable(file, path);
       assertWanted();
-      const isCounted = ahead !== undefined && this.#underWay.end(path, ahead.ticket.sequence);
+      const isCounted = ahead !== undefined && recorder.underWay.end(path, ahead.ticket.sequence);
       const before = this.#state.pending.get(path);
-      const pending = this.#recordPending(seal);
+      const pending = recorder.recordPending(seal);
       file.markSealed();
       if (!isAhead || !isCounted || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
-        await this.#syncOrUndo(() => this.#undo(pending, before));
-      else if (this.#doomed.length > 0) this.#syncSoon();
+        await recorder.syncOrUndo(() => this.#undo(pending, before));
+      else if (recorder.hasDoomed) recorder.syncSoon();
       return pending;
     } catch (error) {
       // A start would find the entry, and no record that it came to nothing.
@@ -202,7 +189,7 @@ export class DiskSpool implements Spool {
       throw error;
     } finally {
       if (ahead !== undefined) {
-        this.#underWay.end(path, ahead.ticket.sequence);
+        recorder.underWay.end(path, ahead.ticket.sequence);
         ahead.ticket.end();
       }
     }
@@ -213,19 +200,25 @@ export class DiskSpool implements Spool {
     if (old === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not pending`);
     if (from === to) return;
     const before = this.#state.pending.get(to);
-    const moved = this.#recordPending({ type: 'move', from, to, of: old.sequence, ...(options.bury ? { buriedAtMs: this.#nowMs() } : {}) });
-    await this.#syncOrUndo(() => {
+    const moved = this.#recorder.recordPending({
+      type: 'move',
+      from,
+      to,
+      of: old.sequence,
+      ...(options.bury ? { buriedAtMs: this.#nowMs() } : {}),
+    });
+    await this.#recorder.syncOrUndo(() => {
       if (this.#state.pending.get(to)?.sequence === moved.sequence && !this.#state.pending.has(from)) {
-        this.#record({ type: 'move', from: to, to: from, of: moved.sequence });
-        if (before !== undefined) this.#revive(before);
+        this.#recorder.record({ type: 'move', from: to, to: from, of: moved.sequence });
+        if (before !== undefined) this.#recorder.revive(before);
       }
     });
   }
 
   async markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean> {
     if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return false;
-    this.#record({ type: 'release', path: pending.path, of: pending.sequence }, { keepFile: options.keepFile });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'release', path: pending.path, of: pending.sequence }, { keepFile: options.keepFile });
+    this.#recorder.syncSoon();
     return true;
   }
 
@@ -239,8 +232,8 @@ export class DiskSpool implements Spool {
   }
 
   bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone {
-    const record = this.#record({ type: 'bury', path, deletedAtMs: this.#nowMs(), ...options });
-    this.#syncSoon();
+    const record = this.#recorder.record({ type: 'bury', path, deletedAtMs: this.#nowMs(), ...options });
+    this.#recorder.syncSoon();
     const tombstone = this.#state.tombstones.get(path);
     if (tombstone?.sequence !== record.sequence) throw new FilestoreError('internal', `${displayName(path)}: lost its tombstone`);
     return tombstone;
@@ -248,26 +241,26 @@ export class DiskSpool implements Spool {
 
   markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean {
     if (this.#state.tombstones.get(tombstone.path)?.sequence !== tombstone.sequence) return false;
-    this.#record({ type: 'told', path: tombstone.path, of: tombstone.sequence, keep: options.keep });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'told', path: tombstone.path, of: tombstone.sequence, keep: options.keep });
+    this.#recorder.syncSoon();
     return true;
   }
 
   exhume(path: string): void {
-    if (!this.#state.tombstones.has(path) && !this.#underWay.has(path)) return;
-    this.#record({ type: 'exhume', path });
-    this.#syncSoon();
+    if (!this.#state.tombstones.has(path) && !this.#recorder.underWay.has(path)) return;
+    this.#recorder.record({ type: 'exhume', path });
+    this.#recorder.syncSoon();
   }
 
   addDirectory(path: string, mtimeMs: number): void {
-    this.#record({ type: 'directories', gone: [], made: [[path, mtimeMs]] });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'directories', gone: [], made: [[path, mtimeMs]] });
+    this.#recorder.syncSoon();
   }
 
   removeDirectory(path: string): void {
     if (!this.#state.directories.has(path)) return;
-    this.#record({ type: 'directories', gone: [path], made: [] });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'directories', gone: [path], made: [] });
+    this.#recorder.syncSoon();
   }
 
   renameDirectory(from: string, to: string): void {
@@ -279,49 +272,36 @@ export class DiskSpool implements Spool {
       made.push([to + path.slice(from.length), mtimeMs]);
     }
     if (gone.length === 0 || from === to) return;
-    this.#record({ type: 'directories', gone, made });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'directories', gone, made });
+    this.#recorder.syncSoon();
   }
 
   addAlias(alias: string, path: string): void {
-    this.#record({ type: 'alias', alias, path });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'alias', alias, path });
+    this.#recorder.syncSoon();
   }
 
   removeAlias(alias: string): void {
     if (!this.#state.aliases.has(alias)) return;
-    this.#record({ type: 'alias', alias, path: null });
-    this.#syncSoon();
+    this.#recorder.record({ type: 'alias', alias, path: null });
+    this.#recorder.syncSoon();
   }
 
   mayRise(path: string): boolean {
-    return this.#ended.has(path);
+    return this.#recorder.mayRise(path);
   }
 
-  async sync(): Promise<void> {
-    const doomed = this.#doomed;
-    const ended = [...this.#ended];
-    this.#doomed = [];
-    try {
-      await this.#journal.sync();
-    } catch (error) {
-      this.#doomed = [...doomed, ...this.#doomed];
-      throw error;
-    }
-    for (const [path, sequence] of ended) if (this.#ended.get(path) === sequence) this.#ended.delete(path);
-    for (const file of doomed) unlink(file, () => undefined);
+  sync(): Promise<void> {
+    return this.#recorder.sync();
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    clearTimeout(this.#lazySync);
-    this.#lazySync = undefined;
+    this.#isClosed = true;
     try {
       await this.#ahead.close();
-      await this.sync();
     } finally {
-      this.#isClosed = true;
-      await this.#journal.close();
+      await this.#recorder.close();
     }
   }
 
@@ -334,7 +314,7 @@ export class DiskSpool implements Spool {
     const entry = { seal: { ...seal, sequence: this.#state.nextSequence() }, lines };
     const ticket = this.#ahead.put(entry, () => file.bytes());
     if (ticket === undefined) return undefined;
-    this.#underWay.begin(seal.path, ticket.sequence);
+    this.#recorder.underWay.begin(seal.path, ticket.sequence);
     return { ticket, generation };
   }
 
@@ -344,7 +324,7 @@ export class DiskSpool implements Spool {
       await ticket.durable;
       return true;
     } catch {
-      this.#syncSoon();
+      this.#recorder.syncSoon();
       return false;
     }
   }
@@ -359,7 +339,7 @@ export class DiskSpool implements Spool {
 
   async #takeBack(path: string, sequence: number): Promise<void> {
     try {
-      this.#record({ type: 'release', path, of: sequence });
+      this.#recorder.record({ type: 'release', path, of: sequence });
       await this.sync();
     } catch (error) {
       this.#log.warn('spool.undo-failed', {
@@ -376,94 +356,10 @@ export class DiskSpool implements Spool {
     await Promise.all([this.#sealedNames.request(), this.sync()]);
   }
 
-  /** Appends and applies in one tick. @throws FilestoreError no-space, unavailable; then nothing has changed */
-  #record(unnumbered: Unnumbered<SpoolRecord>, options: { keepFile: boolean } = { keepFile: false }): SpoolRecord {
-    if (this.#isClosed) throw new FilestoreError('unavailable', 'the spool is closed');
-    for (const { path, sequence: of } of this.#underWay.overtakenBy(unnumbered)) {
-      this.#journal.append(encodeRecord({ type: 'release', sequence: this.#state.nextSequence(), path, of }));
-      this.#underWay.end(path, of);
-    }
-    const record = { ...unnumbered, sequence: this.#state.nextSequence() } as SpoolRecord;
-    const endedPath = this.#endedBy(record);
-    this.#journal.append(encodeRecord(record));
-    if (endedPath !== undefined) this.#ended.set(endedPath, record.sequence);
-    const ended = this.#state.apply(record);
-    if (ended !== undefined && !options.keepFile) this.#doomed.push(ended.file);
-    this.#compactIfWorthIt();
-    return record;
-  }
-
-  /** For which path a record ends something that Swift's word stands for from then on. */
-  #endedBy(record: SpoolRecord): string | undefined {
-    switch (record.type) {
-      case 'told':
-      case 'exhume':
-      case 'release':
-        return record.path;
-      case 'alias':
-        return this.#state.aliases.get(record.alias);
-      default:
-        return undefined;
-    }
-  }
-
-  #recordPending(unnumbered: Unnumbered<SealRecord | MoveRecord>): Pending {
-    const record = this.#record(unnumbered);
-    const path = unnumbered.type === 'move' ? unnumbered.to : unnumbered.path;
-    const pending = this.#state.pending.get(path);
-    if (pending?.sequence !== record.sequence) throw new FilestoreError('internal', `${displayName(path)}: its record changed nothing`);
-    return pending;
-  }
-
-  /** After a failed sync nobody may hear "done", so the record is taken back, unless something newer stands there already. */
-  async #syncOrUndo(undo: () => void): Promise<void> {
-    try {
-      await this.sync();
-    } catch (error) {
-      try {
-        undo();
-      } catch (undoError) {
-        this.#log.error('spool.undo-failed', {
-          journal: this.#layout.journal,
-          reason: messageOf(undoError),
-          remedy: 'a write that was answered with an error may still be published; check the disk of spool_dir',
-        });
-      }
-      throw error;
-    }
-  }
-
   #undo(pending: Pending, before: Pending | undefined): void {
     if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return;
-    if (before === undefined) this.#record({ type: 'release', path: pending.path, of: pending.sequence });
-    else this.#revive(before);
-  }
-
-  /** What an undone record had ended is pending again. Its file is still there: doomed files go after a successful sync only. */
-  #revive(before: Pending): void {
-    const { path, sizeBytes, sha1, md5, mtimeMs, sealedAtMs } = before;
-    this.#record({ type: 'seal', path, file: basename(before.file), sizeBytes, sha1, md5, mtimeMs, sealedAtMs });
-    this.#doomed = this.#doomed.filter((file) => file !== before.file);
-  }
-
-  #syncSoon(): void {
-    if (this.#lazySync !== undefined) return;
-    this.#lazySync = setTimeout(() => {
-      this.#lazySync = undefined;
-      this.sync().catch((error: unknown) => {
-        this.#log.error('spool.sync-failed', { journal: this.#layout.journal, reason: messageOf(error) });
-      });
-    }, LAZY_SYNC_MS);
-    this.#lazySync.unref();
-  }
-
-  #compactIfWorthIt(): void {
-    if (this.#journal.isCompacting) return;
-    const dead = this.#journal.records - this.#state.aliveRecords;
-    if (dead <= DEAD_RECORDS_MIN || dead <= DEAD_TO_ALIVE * this.#state.aliveRecords) return;
-    this.#journal.compact().catch((error: unknown) => {
-      this.#log.warn('spool.compaction-failed', { journal: this.#layout.journal, reason: messageOf(error) });
-    });
+    if (before === undefined) this.#recorder.record({ type: 'release', path: pending.path, of: pending.sequence });
+    else this.#recorder.revive(before);
   }
 
   #own(staging: StagingFile): DiskStagingFile {
