@@ -7,15 +7,14 @@
  * INVARIANT: a descriptor is handed out only for bytes that were hashed in this life and whose fingerprint is still what it was then.
  * Nothing here is fsynced: a copy that a power cut spoils is found out at its first open, and Swift has the bytes.
  */
-import { closeSync, constants, mkdirSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
-import { copyFile, readdir, rename, unlink as unlinkLater } from 'node:fs/promises';
-import { join } from 'node:path';
+import { closeSync, unlink } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import { SYSTEM_CLOCK } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
-import { algorithmOf, CacheLayout, DIRECTORY_MODE, sumOf } from './cache-layout.js';
+import { CacheFolder } from './cache-folder.js';
+import { algorithmOf, CacheLayout, sumOf } from './cache-layout.js';
 import type { BlobCache, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
 import { findEntries, saveIndex } from './cache-index.js';
 import { Download } from './download.js';
@@ -26,10 +25,6 @@ import { HeldFiles } from './held-files.js';
 import { Ledger } from './ledger.js';
 import { PartialFile } from './partial-file.js';
 
-const COMPLAINT_INTERVAL_MS = 60_000;
-/** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
-const LARGE_FILE_BYTES = 16 * 1024 * 1024;
-const QUARANTINE_MAX_FILES = 32;
 /** Downloads that go on although nobody reads them: more would keep those from coming that somebody waits for. */
 const UNREAD_DOWNLOADS_MAX = 4;
 
@@ -55,19 +50,15 @@ export interface OpenedCache extends BlobCache {
  */
 export async function openCache(options: CacheOptions): Promise<OpenedCache> {
   const layout = new CacheLayout(options.directory);
-  const cache = new DiskCache(options, layout);
-  try {
-    layout.make();
-    for (const name of await readdir(layout.temporary)) await unlinkLater(join(layout.temporary, name));
-  } catch (error) {
-    cache.complain(error);
-  }
-  cache.startFinding();
-  return cache;
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const folder = new CacheFolder(layout, options.log, clock);
+  await folder.open();
+  return new DiskCache(options, clock, layout, folder);
 }
 
 class DiskCache implements OpenedCache {
   readonly #layout: CacheLayout;
+  readonly #folder: CacheFolder;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #budgetBytes: number;
@@ -81,19 +72,18 @@ class DiskCache implements OpenedCache {
   /** Deleted while it was downloaded: given to its readers, not kept. */
   readonly #unwanted = new Set<CacheKey>();
   readonly #closing = new AbortController();
-  found: Promise<void> = Promise.resolve();
+  readonly found: Promise<void>;
   /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
   #removedMeanwhile: Set<CacheKey> | undefined = new Set();
-  #temporaryNumber = 0;
-  #complainedAtMs = Number.NEGATIVE_INFINITY;
   #hits = 0;
   #misses = 0;
   #quarantined = 0;
 
-  constructor(options: CacheOptions, layout: CacheLayout) {
+  constructor(options: CacheOptions, clock: Clock, layout: CacheLayout, folder: CacheFolder) {
     this.#layout = layout;
+    this.#folder = folder;
     this.#log = options.log;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#clock = clock;
     this.#budgetBytes = options.budgetBytes;
     this.#held = new HeldFiles(
       () => this.#evictor.evictSoon(),
@@ -104,10 +94,11 @@ class DiskCache implements OpenedCache {
       directory: layout.root,
       budgetBytes: options.budgetBytes,
       floorBytes: options.floorBytes,
-      clock: this.#clock,
+      clock,
       isPinned: (key) => this.#held.isPinned(key),
       remove: (key) => this.#remove(key),
     });
+    this.found = this.#find();
   }
 
   get statistics(): CacheStatistics {
@@ -171,18 +162,16 @@ class DiskCache implements OpenedCache {
   }
 
   async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
-    const path = this.#layout.pathOf(key);
+    // A key that is none is a mistake of the caller's, and says nothing about the disk.
+    this.#layout.pathOf(key);
     try {
       try {
-        this.#moveIn(file, key);
+        this.#folder.moveIn(file, key);
       } catch (error) {
         if (kindOf(error) !== 'cross-device') throw error;
-        const temporary = this.#temporaryPath();
-        await copyFile(file, temporary);
-        await rename(temporary, path);
-        await unlinkLater(file);
+        await this.#folder.copyIn(file, key);
       }
-      const fd = openSync(path, constants.O_RDONLY);
+      const fd = this.#folder.openCopy(key);
       try {
         this.#noteVerified(key, fingerprintOf(fd));
       } finally {
@@ -191,7 +180,7 @@ class DiskCache implements OpenedCache {
       this.#evictor.added(sizeBytes);
     } catch (error) {
       // The caller has no more use for the file either way, and Swift has the bytes: this is an eviction that came early.
-      this.complain(error);
+      this.#folder.complain(error);
       unlink(file, () => undefined);
     }
   }
@@ -214,24 +203,8 @@ class DiskCache implements OpenedCache {
     try {
       await saveIndex(this.#layout, this.#ledger.entries());
     } catch (error) {
-      this.complain(error);
+      this.#folder.complain(error);
     }
-  }
-
-  /** The cache's disk cannot be used: said once a minute, for it costs speed and not correctness. */
-  complain(error: unknown): void {
-    const nowMs = this.#clock.nowMs();
-    if (nowMs - this.#complainedAtMs < COMPLAINT_INTERVAL_MS) return;
-    this.#complainedAtMs = nowMs;
-    this.#log.warn('cache.unwritable', {
-      directory: this.#layout.root,
-      reason: messageOf(error),
-      remedy: 'blobs are read from Swift meanwhile; make room on the disk of cache_dir, or make it writable again',
-    });
-  }
-
-  startFinding(): void {
-    this.found = this.#find();
   }
 
   async #find(): Promise<void> {
@@ -243,7 +216,7 @@ class DiskCache implements OpenedCache {
       this.#removedMeanwhile = undefined;
       this.#evictor.evictSoon();
     } catch (error) {
-      this.complain(error);
+      this.#folder.complain(error);
     }
   }
 
@@ -306,10 +279,10 @@ class DiskCache implements OpenedCache {
   /** What is gone is forgotten; what only cannot be opened now (too many open files) still takes its room. */
   #openFile(key: CacheKey): number | undefined {
     try {
-      return openSync(this.#layout.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+      return this.#folder.openCopy(key);
     } catch (error) {
       if (kindOf(error) === 'not-found') this.#dropLine(key);
-      else this.complain(error);
+      else this.#folder.complain(error);
       return undefined;
     }
   }
@@ -338,35 +311,17 @@ class DiskCache implements OpenedCache {
     this.#held.drop(key);
     this.#dropLine(key);
     this.#quarantined++;
-    const kept = join(this.#layout.quarantine, `${key}.${this.#clock.nowMs()}`);
-    this.#log.warn('cache.quarantined', {
-      key,
-      reason,
-      kept,
-      remedy: 'it is filled again; if this happens often, test the disk of cache_dir',
-    });
-    try {
-      renameSync(this.#layout.pathOf(key), kept);
-    } catch (error) {
-      this.complain(error);
-    }
-    this.#trimQuarantine().catch((error: unknown) => this.complain(error));
-  }
-
-  async #trimQuarantine(): Promise<void> {
-    const stamp = (name: string): number => Number(name.slice(name.lastIndexOf('.') + 1));
-    const names = (await readdir(this.#layout.quarantine)).sort((a, b) => stamp(b) - stamp(a));
-    for (const name of names.slice(QUARANTINE_MAX_FILES)) await unlinkLater(join(this.#layout.quarantine, name));
+    this.#folder.quarantine(key, reason);
   }
 
   #createPartial(expectedBytes: number): PartialFile {
     const hasRoom = this.#evictor.hasRoomFor(expectedBytes);
-    if (!hasRoom) this.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
+    if (!hasRoom) this.#folder.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
     return new PartialFile({
-      path: hasRoom ? this.#temporaryPath() : undefined,
+      path: hasRoom ? this.#folder.temporaryPath() : undefined,
       expectedBytes,
-      makeFolders: () => this.#layout.make(),
-      onUnwritable: (error) => this.complain(error),
+      makeFolders: () => this.#folder.make(),
+      onUnwritable: (error) => this.#folder.complain(error),
     });
   }
 
@@ -377,9 +332,9 @@ class DiskCache implements OpenedCache {
     if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);
     try {
       if (this.#unwanted.has(key)) throw new FilestoreError('not-found', `${key} was deleted meanwhile`);
-      this.#moveIn(temporary, key);
+      this.#folder.moveIn(temporary, key);
     } catch (error) {
-      if (kindOf(error) !== 'not-found') this.complain(error);
+      if (kindOf(error) !== 'not-found') this.#folder.complain(error);
       unlink(temporary, () => undefined);
       return this.#held.add(key, fd, fingerprintOf(fd), true);
     }
@@ -397,41 +352,15 @@ class DiskCache implements OpenedCache {
     this.#ledger.set(key, fingerprint.sizeBytes);
   }
 
-  /** Under its name. Of 256 folders nearly every one is there already. */
-  #moveIn(file: string, key: CacheKey): void {
-    const path = this.#layout.pathOf(key);
-    try {
-      renameSync(file, path);
-    } catch (error) {
-      if (kindOf(error) !== 'not-found') throw error;
-      mkdirSync(this.#layout.directoryOf(key), { recursive: true, mode: DIRECTORY_MODE });
-      renameSync(file, path);
-    }
-  }
-
-  #temporaryPath(): string {
-    return join(this.#layout.temporary, String(++this.#temporaryNumber));
-  }
-
   #dropLine(key: CacheKey): void {
     this.#verified.delete(key);
     this.#ledger.delete(key);
   }
 
-  /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
   #remove(key: CacheKey): void {
     this.#removedMeanwhile?.add(key);
     this.#held.dropUnlinked(key);
     this.#verified.delete(key);
-    const sizeBytes = this.#ledger.delete(key);
-    const path = this.#layout.pathOf(key);
-    try {
-      if (sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
-      const doomed = this.#temporaryPath();
-      renameSync(path, doomed);
-      unlink(doomed, () => undefined);
-    } catch (error) {
-      if (kindOf(error) !== 'not-found') this.complain(error);
-    }
+    this.#folder.remove(key, this.#ledger.delete(key));
   }
 }

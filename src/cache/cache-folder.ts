@@ -1,0 +1,125 @@
+/**
+ * The cache's folder on the disk: how a copy gets its name, and how it loses it. What goes wrong here costs speed and not correctness, so it
+ * is told once a minute and thrown only where the caller has another way.
+ */
+import { constants, mkdirSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
+import { copyFile, readdir, rename, unlink as unlinkLater } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import { kindOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { CacheLayout } from './cache-layout.js';
+import { DIRECTORY_MODE } from './cache-layout.js';
+import type { CacheKey } from './cache.js';
+
+const COMPLAINT_INTERVAL_MS = 60_000;
+/** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
+const LARGE_FILE_BYTES = 16 * 1024 * 1024;
+const QUARANTINE_MAX_FILES = 32;
+
+export class CacheFolder {
+  readonly #layout: CacheLayout;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #temporaryNumber = 0;
+  #complainedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(layout: CacheLayout, log: Log, clock: Clock) {
+    this.#layout = layout;
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** Makes the folders and removes what an earlier life left half done. Complains where that cannot be. */
+  async open(): Promise<void> {
+    try {
+      this.make();
+      for (const name of await readdir(this.#layout.temporary)) await unlinkLater(join(this.#layout.temporary, name));
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  /** Also after somebody removed them while we run. @throws what the disk says */
+  make(): void {
+    this.#layout.make();
+  }
+
+  /** The cache's disk cannot be used: said once a minute. */
+  complain(error: unknown): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#complainedAtMs < COMPLAINT_INTERVAL_MS) return;
+    this.#complainedAtMs = nowMs;
+    this.#log.warn('cache.unwritable', {
+      directory: this.#layout.root,
+      reason: messageOf(error),
+      remedy: 'blobs are read from Swift meanwhile; make room on the disk of cache_dir, or make it writable again',
+    });
+  }
+
+  /** A path that nobody has, for a file that gets its name later. */
+  temporaryPath(): string {
+    return join(this.#layout.temporary, String(++this.#temporaryNumber));
+  }
+
+  /** @returns a descriptor for reading. @throws what the disk says */
+  openCopy(key: CacheKey): number {
+    return openSync(this.#layout.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+  }
+
+  /** Gives a file of the same file system its name. Of 256 folders nearly every one is there already. @throws what the disk says */
+  moveIn(file: string, key: CacheKey): void {
+    const path = this.#layout.pathOf(key);
+    try {
+      renameSync(file, path);
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') throw error;
+      mkdirSync(this.#layout.directoryOf(key), { recursive: true, mode: DIRECTORY_MODE });
+      renameSync(file, path);
+    }
+  }
+
+  /** The same for a file of another file system. @throws what the disk says */
+  async copyIn(file: string, key: CacheKey): Promise<void> {
+    const temporary = this.temporaryPath();
+    await copyFile(file, temporary);
+    await rename(temporary, this.#layout.pathOf(key));
+    await unlinkLater(file);
+  }
+
+  /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
+  remove(key: CacheKey, sizeBytes: number): void {
+    const path = this.#layout.pathOf(key);
+    try {
+      if (sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
+      const doomed = this.temporaryPath();
+      renameSync(path, doomed);
+      unlink(doomed, () => undefined);
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') this.complain(error);
+    }
+  }
+
+  /** Sets a copy aside for a human, of those not more than the last few. */
+  quarantine(key: CacheKey, reason: string): void {
+    const kept = join(this.#layout.quarantine, `${key}.${this.#clock.nowMs()}`);
+    this.#log.warn('cache.quarantined', {
+      key,
+      reason,
+      kept,
+      remedy: 'it is filled again; if this happens often, test the disk of cache_dir',
+    });
+    try {
+      renameSync(this.#layout.pathOf(key), kept);
+    } catch (error) {
+      this.complain(error);
+    }
+    this.#trimQuarantine().catch((error: unknown) => this.complain(error));
+  }
+
+  async #trimQuarantine(): Promise<void> {
+    const stamp = (name: string): number => Number(name.slice(name.lastIndexOf('.') + 1));
+    const names = (await readdir(this.#layout.quarantine)).sort((a, b) => stamp(b) - stamp(a));
+    for (const name of names.slice(QUARANTINE_MAX_FILES)) await unlinkLater(join(this.#layout.quarantine, name));
+  }
+}
