@@ -1,9 +1,6 @@
 /**
- * The durable list of names known for a container (ruling 1): what an outage or a restart may not make us forget. A log of fixed records
- * for blobs, and framed JSON for other files; replayed at start, rewritten when it is mostly history.
- *
- * Format v1, file `names-1`: records of 29 bytes, first byte '+' or '-', then 20 bytes of SHA-1, then the size as a little-endian
- * double; or 'o'/'x' followed by a 4-byte little-endian length and that many bytes of JSON (an other file known, gone). A torn tail is cut.
+ * The durable list of names known for a container: what an outage or a restart may not make us forget, since it decides then what is absent.
+ * File `names-1`, a log of records (names-records.ts), replayed at start, rewritten when it is mostly history. A torn tail is cut.
  *
  *   record ──(200 ms, or 64 KiB)──► file: survives a kill ──(a second, one sync for all)──► disk: survives a power cut
  *
@@ -17,27 +14,18 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync,
 import { dirname, join } from 'node:path';
 import type { Log } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
-import { contentSha1 } from '../base/names.js';
 import { fdatasyncFile, FILE_MODE, fsyncDirectory, writeAllSync } from '../spool/disk-calls.js';
 import { GroupSync } from '../spool/group-sync.js';
-import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
+import type { Catalog, KnownObject } from './catalog.js';
+import { blobAdded, nameRemoved, otherAdded, recordsOf, replayNames } from './names-records.js';
 
-const RECORD_BYTES = 29;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
-const OTHER = 0x6f;
-const OTHER_GONE = 0x78;
 const FLUSH_BYTES = 64 * 1024;
 const FLUSH_MS = 200;
 const SYNC_MS = 1_000;
 const CHUNK_BYTES = 1 << 20;
-
-interface OtherRecord {
-  readonly path: string;
-  readonly sizeBytes?: number;
-  readonly mtimeMs?: number;
-  readonly md5?: string;
-}
+/** The file is rewritten when it has more records than this, and more than so many for each name that is known. */
+const RECORDS_MIN = 4096;
+const RECORDS_FOR_EACH_NAME = 3;
 
 export class NamesFile {
   readonly #path: string;
@@ -78,24 +66,25 @@ export class NamesFile {
     } catch {
       bytes = Buffer.alloc(0);
     }
-    const end = this.#replay(bytes, catalog);
+    const { records, wholeBytes } = replayNames(bytes, catalog);
+    this.#records = records;
     this.#catalog = catalog;
     this.#fd = openSync(this.#path, 'a', FILE_MODE);
-    if (end < bytes.length) ftruncateSync(this.#fd, end);
+    if (wholeBytes < bytes.length) ftruncateSync(this.#fd, wholeBytes);
     this.compact(catalog);
     this.#syncSoon();
   }
 
   added(path: string, sizeBytes: number): void {
-    this.#append(blobRecord(PLUS, path, sizeBytes));
+    this.#append(blobAdded(path, sizeBytes));
   }
 
   addedOther(path: string, known: KnownObject): void {
-    this.#append(knownRecord(path, known));
+    this.#append(otherAdded(path, known));
   }
 
   removed(path: string): void {
-    this.#append(shardOfBlobPath(path) === undefined ? jsonRecord(OTHER_GONE, { path }) : blobRecord(MINUS, path, 0));
+    this.#append(nameRemoved(path));
   }
 
   /** What was added and removed before the call survives a kill of the daemon. Never throws: what a full disk refuses is written later. */
@@ -105,7 +94,7 @@ export class NamesFile {
 
   /** Rewrites the file, in the background, when it is mostly history. */
   compact(catalog: Catalog): void {
-    if (this.#records <= 4096 || this.#records <= 3 * catalog.count || this.#successorFd >= 0) return;
+    if (this.#records <= RECORDS_MIN || this.#records <= RECORDS_FOR_EACH_NAME * catalog.count || this.#successorFd >= 0) return;
     this.#writeSuccessor(catalog);
     this.#syncInBackground();
   }
@@ -271,73 +260,4 @@ export class NamesFile {
       this.#log.warn('names.not-written', { file: this.#path, reason: messageOf(error), remedy: 'free space on the disk of spool_dir' });
     this.#isTold = true;
   }
-
-  /** @returns where the whole records end */
-  #replay(bytes: Buffer, catalog: Catalog): number {
-    let at = 0;
-    catalog.reserve(bytes.length / RECORD_BYTES);
-    while (at < bytes.length) {
-      const kind = bytes[at];
-      if (kind === PLUS || kind === MINUS) {
-        if (at + RECORD_BYTES > bytes.length) break;
-        if (kind === PLUS) catalog.loadBlob(bytes, at + 1, bytes.readDoubleLE(at + 21));
-        else catalog.delete(blobPathAt(bytes, at + 1));
-        at += RECORD_BYTES;
-      } else if ((kind === OTHER || kind === OTHER_GONE) && at + 5 <= bytes.length) {
-        const end = at + 5 + bytes.readUInt32LE(at + 1);
-        if (end > bytes.length) break;
-        const record = parseRecord(bytes.toString('utf8', at + 5, end));
-        if (record === undefined) break;
-        if (kind === OTHER)
-          catalog.setOther(record.path, {
-            sizeBytes: record.sizeBytes ?? 0,
-            mtimeMs: record.mtimeMs ?? 0,
-            md5: record.md5,
-            checkedAtMs: 0,
-          });
-        else catalog.delete(record.path);
-        at = end;
-      } else break;
-      this.#records++;
-    }
-    return at;
-  }
-}
-
-function* recordsOf(catalog: Catalog): Generator<Buffer> {
-  for (const { sha1, sizeBytes } of catalog.blobs()) yield blobRecord(PLUS, `${sha1.slice(0, 2)}/${sha1}`, sizeBytes);
-  for (const [path, known] of catalog.others()) yield knownRecord(path, known);
-}
-
-function parseRecord(json: string): OtherRecord | undefined {
-  try {
-    return JSON.parse(json) as OtherRecord;
-  } catch {
-    return undefined;
-  }
-}
-
-function blobPathAt(bytes: Buffer, at: number): string {
-  const sha1 = bytes.toString('hex', at, at + 20);
-  return `${sha1.slice(0, 2)}/${sha1}`;
-}
-
-function blobRecord(kind: number, path: string, sizeBytes: number): Buffer {
-  const record = Buffer.alloc(RECORD_BYTES);
-  record[0] = kind;
-  record.write(contentSha1(path) ?? '', 1, 'hex');
-  record.writeDoubleLE(sizeBytes, 21);
-  return record;
-}
-
-function knownRecord(path: string, { sizeBytes, mtimeMs, md5 }: KnownObject): Buffer {
-  return jsonRecord(OTHER, { path, sizeBytes, mtimeMs, ...(md5 === undefined ? {} : { md5 }) });
-}
-
-function jsonRecord(kind: number, value: OtherRecord): Buffer {
-  const json = Buffer.from(JSON.stringify(value), 'utf8');
-  const head = Buffer.alloc(5);
-  head[0] = kind;
-  head.writeUInt32LE(json.length, 1);
-  return Buffer.concat([head, json]);
 }
