@@ -5,6 +5,7 @@ import { assertName, contentSha1, displayName, objectNameOf, splitPath } from '.
 import { ContentWriter } from './content-writer.js';
 import type { Database } from './database.js';
 import { mkdir, rmdir, unlink } from './delete-path.js';
+import type { DraftBase } from './draft.js';
 import type { OpenFile, OpenMode, Requester, Stat, TakeNames } from './filestore.js';
 import { prepareList } from './list-path.js';
 import { LiveFile } from './live-file.js';
@@ -84,7 +85,7 @@ export class DatabaseFiles {
         return;
       case 'blob':
       case 'alias':
-        return; // Ruling 6.
+        return; // Theirs is BLOB_MTIME_MS, whatever anybody sets.
       case 'temporary':
       case 'other':
         this.#setOtherTimes(path, mtimeMs);
@@ -147,7 +148,7 @@ export class DatabaseFiles {
   }
 
   /** Somebody may have opened it while we fetched: theirs is then the one. */
-  #live(path: string, base: { readonly fd: number; readonly sizeBytes: number; close(): void } | undefined, mtimeMs: number): OpenFile {
+  #live(path: string, base: DraftBase | undefined, mtimeMs: number): Answer<OpenFile> {
     const live = this.db.live.get(path);
     if (live === undefined) return new LiveFile(this.db, path, base, mtimeMs).open(false);
     base?.close();

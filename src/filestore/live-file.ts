@@ -72,12 +72,13 @@ export class LiveFile {
     this.#timesChanged = true;
   }
 
-  /** @param truncate the opener empties it */
-  open(truncate: boolean): OpenFile {
+  /** @param truncate the opener empties it. @throws FilestoreError no-space, unavailable when it cannot be emptied */
+  open(truncate: boolean): Answer<OpenFile> {
     this.#openers++;
-    // Emptying at its full length is done at once: a frozen or untouched draft gets a new staging file.
-    if (truncate) void this.truncate(0);
-    return new LiveHandle(this);
+    const handle = new LiveHandle(this);
+    // At once, since a frozen or untouched draft gets a new staging file, but for one whose bytes are being copied.
+    const emptied = truncate ? this.truncate(0) : undefined;
+    return emptied instanceof Promise ? this.#whenEmptied(emptied, handle) : handle;
   }
 
   flush(): Answer<void> {
@@ -134,6 +135,16 @@ export class LiveFile {
     if (this.#db.live.get(this.#path) === this) this.#db.live.delete(this.#path);
     this.#path = to;
     this.#db.live.set(to, this);
+  }
+
+  async #whenEmptied(emptied: Promise<void>, handle: OpenFile): Promise<OpenFile> {
+    try {
+      await emptied;
+      return handle;
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
   }
 
   async #setAside(path: string): Promise<void> {
