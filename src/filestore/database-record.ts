@@ -1,6 +1,6 @@
 /**
- * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away
- * (ruling 7) and to know that a dropped one stays dropped (ruling 18).
+ * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away,
+ * and to know that a dropped one stays dropped.
  */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -38,13 +38,29 @@ export function readRecord(file: string): DatabaseRecord | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new FilestoreError('bad-config', `${file} cannot be read; check the owner of spool_dir`, { cause: error });
   }
-  const value = JSON.parse(text) as DatabaseRecord & { format?: number };
+  const value = parse(text);
+  if (value === undefined)
+    throw new FilestoreError(
+      'bad-config',
+      `${file} is damaged; restore it from a backup, or move it away: the database is then found again by its container`,
+    );
   if (value.format !== FORMAT)
     throw new FilestoreError(
       'bad-config',
       `${file} was written by another version (format ${String(value.format)}); use that version or another spool_dir`,
     );
   return value;
+}
+
+/** @returns undefined for what is no record of any version */
+function parse(text: string): (DatabaseRecord & { readonly format: number }) | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isRecord = typeof value === 'object' && value !== null && 'format' in value;
+    return isRecord ? (value as DatabaseRecord & { readonly format: number }) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Durable when it returns. What stands there already is not written again: a start on a full disk can do without. */
