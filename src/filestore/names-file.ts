@@ -141,8 +141,8 @@ export class NamesFile {
     try {
       writeAllSync(this.#fd, bytes, null);
     } catch (error) {
-      // Half a record would hide all that follow it. What was not written is written with what comes next.
-      ftruncateSync(this.#fd, before);
+      // What was not written is written with what comes next.
+      this.#cutBack(before);
       this.#buffer = [bytes];
       this.#complain(error);
       return;
@@ -152,6 +152,15 @@ export class NamesFile {
     this.#isUnsynced = true;
     this.#writeToSuccessor(bytes);
     this.#syncSoon();
+  }
+
+  /** Half a record would hide all that follow it. On a disk that takes not even that, the list is written anew as soon as it can be. */
+  #cutBack(sizeBytes: number): void {
+    try {
+      ftruncateSync(this.#fd, sizeBytes);
+    } catch {
+      this.#isUntrusted = true;
+    }
   }
 
   #syncSoon(): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, fstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, fstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -211,6 +212,36 @@ describe('the durable list of names', () => {
       const again = load(directory);
       await again.file.close();
       assert.equal(again.catalog.sizeOf(blobPath(1)), 1);
+    });
+  });
+
+  it('a disk that takes half a record and then nothing more is no error of who adds a name, and hides none that come later', async (t) => {
+    await inTemp(async (directory) => {
+      const { file, catalog } = load(directory);
+      const { writeSync } = fs;
+      let writes = 0;
+      const refuse = (): never => {
+        throw Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+      };
+      const half = (fd: number, data: Uint8Array, offset: number): number => (++writes === 1 ? writeSync(fd, data, offset, 10) : refuse());
+      t.mock.method(fs, 'writeSync', half as typeof writeSync);
+      t.mock.method(fs, 'ftruncateSync', refuse);
+      syncBuiltinESMExports();
+      try {
+        catalog.loadBlob(Buffer.from(blobPath(1).slice(3), 'hex'), 0, 1);
+        file.added(blobPath(1), 1);
+        file.flush();
+      } finally {
+        t.mock.restoreAll();
+        syncBuiltinESMExports();
+      }
+      catalog.loadBlob(Buffer.from(blobPath(2).slice(3), 'hex'), 0, 2);
+      file.added(blobPath(2), 2);
+      await file.sync();
+      await file.close();
+      const again = load(directory);
+      await again.file.close();
+      assert.deepEqual([again.catalog.sizeOf(blobPath(1)), again.catalog.sizeOf(blobPath(2))], [1, 2]);
     });
   });
 
