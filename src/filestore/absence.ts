@@ -1,8 +1,8 @@
 /**
  * What may be said to be absent without asking Swift for the name itself.
  *
- * - A "no" of Swift is believed for `negativeTtlMs`, here and not in the kernel (ruling 4).
- * - In a container that this daemon made, with `nodes: one`, every name is one of ours (ruling 5). That nobody uploads behind our back is
+ * - A "no" of Swift is believed for `negativeTtlMs`, here and not in the kernel.
+ * - In a container that this daemon made, with `nodes: one`, every name is one of ours. That nobody uploads behind our back is
  *   checked by the container's object count, which is exact at once: one HEAD of the container stands for the HEADs of all new names within
  *   `negativeTtlMs`.
  */

@@ -1,5 +1,5 @@
 /**
- * A database's container: found, made, claimed, registered with. A container is never made inside a MKDIR (ruling 2): the record is
+ * A database's container: found, made, claimed, registered with. A container is never made inside a MKDIR, which must not wait: the record is
  * written, and `ensure` is called by whoever first needs the container, or by the publisher.
  *
  *    unbound ──ensure──► bound (ours to use)        refused: another owner, or another machine with `nodes: one`; asked again every minute

@@ -1,5 +1,5 @@
 /**
- * A content-named file being written: hidden from everybody else until its bytes hash to its name (ruling 3).
+ * A content-named file being written: hidden from everybody else until its bytes hash to its name.
  *
  *    writing ──FLUSH, hash = name──► published or sealed         ──RELEASE, hash ≠ name──► torn: set aside, the name is free
  *                                                                            └─ a write was refused ──► discarded: its writer knows
@@ -61,7 +61,7 @@ export class ContentWriter implements OpenFile {
   }
 
   setTimes(): void {
-    // mtime of a blob is a function of its name (ruling 6).
+    // That of a blob is BLOB_MTIME_MS, whatever anybody sets.
   }
 
   flush(): Answer<void> {

@@ -39,7 +39,7 @@ const DAMAGED_MOST = 10_000;
 const DELETE_MEMORY_MS = 600_000;
 
 /**
- * mtime of every content-named blob (ruling 6): the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
+ * mtime of every content-named blob: the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
  */
 export const BLOB_MTIME_MS = Date.UTC(2016, 0, 1);
 

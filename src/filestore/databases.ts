@@ -1,6 +1,6 @@
 /**
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
- * or when the origin has it (recorded then: ruling 18). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
+ * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -163,7 +163,7 @@ export class Databases {
       if (found) return await this.#reopen(database);
     } catch (error) {
       if (!isDontKnow(error)) throw error;
-      // Ruling 1, for databases: on no list, so it is not there as far as anybody knows, and Odoo must be able to make it.
+      // On no list, so it is not there as far as anybody knows, and Odoo must be able to make it.
       this.#shared.log.debug('database.unlisted', { database: displayName(database), reason: messageOf(error) });
       return undefined;
     }
@@ -213,8 +213,8 @@ export class Databases {
   }
 
   /**
-   * A new database: its record is written, its container follows (ruling 2).
-   * @throws FilestoreError exists, invalid-name, name-too-long; a name that collides with another when lowercased is refused here (ruling 15)
+   * A new database: its record is written, its container follows: a MKDIR does not wait for Swift.
+   * @throws FilestoreError exists, invalid-name, name-too-long; a name that collides with another when lowercased is refused here, and not at a blob
    */
   async mkdir(database: string, requester: Requester): Promise<void> {
     try {

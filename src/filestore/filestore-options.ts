@@ -11,12 +11,12 @@ export interface FilestoreSettings {
   readonly database: string | undefined;
   /** Container = prefix-database, lowercased. */
   readonly containerPrefix: string;
-  /** `one`: no other machine mounts these containers; `many`: several may (rulings 4, 9, 10). */
+  /** `one`: no other machine mounts these containers; `many`: several may, and what one believes of the others' work is bounded. */
   readonly nodes: 'one' | 'many';
   /** `through`: close() answers when Swift has it, or after `writeTimeoutMs` when the spool has; `back`: when the spool has; `strict`: only when Swift has. */
   readonly writeMode: 'through' | 'back' | 'strict';
   readonly writeTimeoutMs: number;
-  /** How long a LOOKUP may wait for Swift (ruling 2: it holds its directory's lock). */
+  /** How long a LOOKUP may wait for Swift: it holds its directory's lock in the kernel. */
   readonly lookupWaitMs: number;
   /** How long a read waits for Swift before EIO. */
   readonly readTimeoutMs: number;

@@ -72,7 +72,7 @@ export interface Usage {
 
 export interface Filestore {
   /**
-   * @returns undefined when the name is nowhere (ruling 1: also "cannot ask, but the name is on no list")
+   * @returns undefined when the name is nowhere (also: "cannot ask, but the name is on no list")
    * @throws FilestoreError unavailable when nobody can tell
    */
   lookup(path: string, requester: Requester): Answer<Stat | undefined>;

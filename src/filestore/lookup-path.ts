@@ -1,8 +1,8 @@
 /**
  * Whether a name is there, and how big: residences in the order spool, what we know of Swift, Swift itself, origin.
  *
- * INVARIANT: `undefined` is answered when all of them said no, or by ruling 1: Swift cannot be asked, and the content name is in no residence
- * and on no list. Everything else that is not a yes is thrown as `unavailable`.
+ * INVARIANT: `undefined` is answered when all of them said no; or, so that a create can follow, when Swift cannot be asked, and the content name is
+ * in no residence and on no list. Everything else that is not a yes is thrown as `unavailable`.
  * The frequent answers (a known blob, something pending, a marker) are given in the same turn of the loop.
  */
 import { FilestoreError, messageOf } from '../base/errors.js';
@@ -63,7 +63,7 @@ function lookupLocal(db: Database, path: string): Stat | undefined {
   const live = db.live.get(path);
   if (live !== undefined) return live.stat();
   const pending = db.spool.pending.get(path);
-  if (pending !== undefined) return db.fileStat(pending.sizeBytes, db.owedTimes.get(path) ?? pending.mtimeMs, 1_000);
+  if (pending !== undefined) return db.fileStat(pending.sizeBytes, db.owedTimes.get(path) ?? pending.mtimeMs, OTHER_VALID_MS);
   return db.spool.directories.has(path) ? db.directoryStat(path) : undefined;
 }
 
@@ -81,7 +81,7 @@ export function knownBlob(db: Database, path: string): Stat | undefined {
   return pending === undefined ? undefined : db.blobStat(pending.sizeBytes);
 }
 
-/** @param onDoubt called when Swift could not be asked: an `undefined` is then no more than ruling 1 */
+/** @param onDoubt called when Swift could not be asked: an `undefined` then says no more than that the name is on no list */
 function lookupBlob(db: Database, path: string, requester: Requester, onDoubt?: () => void): Answer<Stat | undefined> {
   const known = knownBlob(db, path);
   if (known !== undefined) return known;
@@ -127,7 +127,7 @@ async function isPlainlyAbsent(db: Database, path: string, requester: Requester)
   );
 }
 
-/** Ruling 1. */
+/** The kernel asks LOOKUP before CREATE: a name that is on no list is absent at once, so that its first write can follow. */
 async function blobWithoutSwift(db: Database, path: string, error: unknown, requester: Requester): Promise<Stat | undefined> {
   if (!db.health.isAway) await askListing(db, path, requester.signal);
   const meanwhile = knownBlob(db, path);
@@ -162,7 +162,7 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
     }
   } catch (error) {
     if (!isDontKnow(error)) throw error;
-    // None of its names is on the list, so each of them is ENOENT too (ruling 1); the mkdir of a first write must be able to follow.
+    // None of its names is on the list, so each of them is ENOENT too; the mkdir of a first write must be able to follow.
     return undefined;
   }
   const meanwhile = lookupLocal(db, path);
@@ -213,7 +213,8 @@ async function askForOther(db: Database, path: string, requester: Requester): Pr
   if (await isPlainlyAbsent(db, path, requester)) return undefined;
   const info = await headOf(db, path, requester.signal);
   const learnt = db.catalog.other(path);
-  if (info !== undefined && learnt !== undefined) return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, 1_000);
+  if (info !== undefined && learnt !== undefined)
+    return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, OTHER_VALID_MS);
   if (!(await hasObjectBelow(db, path, requester.signal))) return undefined;
   db.noteDirectory(path);
   return db.directoryStat(path);
@@ -222,7 +223,7 @@ async function askForOther(db: Database, path: string, requester: Requester): Pr
 async function statInOrigin(db: Database, path: string): Promise<Stat | undefined> {
   const found = await db.origin?.stat(path);
   if (found === undefined || db.isBuried(path)) return undefined;
-  if (found.kind === 'file') return db.fileStat(found.sizeBytes, found.mtimeMs, 1_000);
+  if (found.kind === 'file') return db.fileStat(found.sizeBytes, found.mtimeMs, OTHER_VALID_MS);
   db.noteDirectory(path);
   return db.directoryStat(path);
 }

@@ -1,5 +1,5 @@
 /**
- * Which machines mount a container (ruling 9), kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST LIFE`, renewed every minute. A second live
+ * Which machines mount a container, kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST LIFE`, renewed every minute. A second live
  * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts.
  *
  * Swift has no compare-and-swap, so a machine registers first and then looks once more who is there: of two that come at the same moment at least one

@@ -34,7 +34,7 @@ abstract class ReadOnlyFile {
   }
 
   setTimes(): void {
-    // Content-named: ruling 6.
+    // The time of a content name is BLOB_MTIME_MS, whatever anybody sets.
   }
 
   flush(): void {

@@ -1,7 +1,7 @@
 /**
  * The filestore of a mount: one database at its root, or databases as its first-level directories.
  *
- * A first mount needs Swift: it is refused with the reason. A container served before mounts degraded while Swift is away (ruling 7).
+ * A first mount needs Swift: it is refused with the reason. A container served before mounts degraded while Swift is away.
  */
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';

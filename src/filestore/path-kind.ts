@@ -6,7 +6,7 @@ import { contentSha1, isMarkerPath, isPath, joinPath, splitPath } from '../base/
 /**
  * - `marker`: below `checklist/`, Odoo's queue of names to check (10.0+). Local: plain files with true times.
  * - `blob`: content-named, immutable.
- * - `alias`: `xx/SHA.__gc`, a blob on its way out in the newest Odoo (ruling 13). Local.
+ * - `alias`: `xx/SHA.__gc`, a blob on its way out in the newest Odoo. Local.
  * - `temporary`: below `upload/`, `*.__new`, or rsync's `xx/.SHA.RANDOM`: on its way to a content name. Sealed here, never published under this name.
  * - `other`: any other file or directory: last close wins.
  */

@@ -5,7 +5,7 @@
  *              └─ away, late, refused ─► seal ► pending       └─ else ─► EIO
  *
  * INVARIANT: when `publish` returns, the object is in Swift or sealed with fsync, and `status` counts which. A refusal by Swift (quota, rights) also
- * seals: up to Odoo 18 an error here is a silently lost document (ruling 15).
+ * seals: up to Odoo 18 an error here is a silently lost document.
  */
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';

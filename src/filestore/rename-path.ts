@@ -1,9 +1,9 @@
 /**
  * Renames within a database. A name that becomes a content name is published by the rename, nothing before it; what the spool has is renamed there and
- * is durable when this answers, its PUT follows (ruling 2: a rename holds two directory locks, so it never waits for Swift's PUT).
+ * is durable when this answers, its PUT follows (a rename holds two directory locks in the kernel, so it never waits for Swift's PUT).
  *
  *   marker → marker            rename on this disk
- *   xx/SHA ⇄ xx/SHA.__gc       a record (ruling 13)
+ *   xx/SHA ⇄ xx/SHA.__gc       a record (on this machine only)
  *   pending → any              a record in the journal
  *   object → content name      into the spool, if its bytes hash to the name, then as pending
  *   object → any other         server-side COPY, then a tombstone

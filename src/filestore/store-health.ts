@@ -7,7 +7,7 @@
  *
  * A rate limit and a missing container are answers (`StoreAnswered`): who asked goes without, and nothing is away.
  *
- * A waiting LOOKUP holds its directory's lock (ruling 2), so `answerOrAway` gives up at the turn to `away`; a request that already runs
+ * A waiting LOOKUP holds its directory's lock in the kernel, so `answerOrAway` gives up at the turn to `away`; a request that already runs
  * goes on and its success brings us back.
  */
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 /**
- * Content names that are being written (ruling 3): hidden from everybody but their writers until the seal. Several writers of one name
+ * Content names that are being written: hidden from everybody but their writers until the seal. Several writers of one name
  * each have a staging file of their own.
  */
 export class Writers {

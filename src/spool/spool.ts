@@ -1,9 +1,9 @@
 /**
- * The port of the spool: what this machine owes to Swift, durably. One spool for each database:
- * `SPOOL_DIR/v1/DATABASE/{staging,sealed,local,journal}`. Only the journal says what is owed; files it does not name are left-overs of a
- * crash and are removed when the spool opens (staging) or kept as torn.
+ * The port of the spool: what this machine owes to Swift, durably. One spool for each database, in `SPOOL_DIR/v1/DATABASE/` (docs/FORMATS.md).
+ * Only the journal and the write-ahead log say what is owed; files that neither names are left-overs of a crash, and go when the spool opens.
+ * After damage to the journal they are kept under `torn/`: one of them may have been acknowledged.
  *
- * INVARIANT: a record is in the journal (fsynced for `seal`) before anybody hears "done", and the bytes it names are on the disk before it.
+ * INVARIANT: before anybody hears "done", the record is on record, and for a `seal` it and the bytes it names are durable.
  */
 import type { FileDigest } from '../base/file-digest.js';
 
@@ -63,7 +63,7 @@ export interface SpoolState {
   readonly tombstones: ReadonlyMap<string, Tombstone>;
   /** Directories that were made and not removed, with their mtime in ms. Shards too: an empty directory exists and stays. */
   readonly directories: ReadonlyMap<string, number>;
-  /** `xx/SHA.__gc` to `xx/SHA`: local bookkeeping (ruling 13). */
+  /** `xx/SHA.__gc` to `xx/SHA`: local bookkeeping: only the unlink of the alias deletes the blob. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
@@ -81,7 +81,8 @@ export interface Spool extends SpoolState {
   /** A staging file filled with the bytes of another file (copy of a local file, by reflink where the disk can). */
   createStagingFrom(file: string): Promise<StagingFile>;
   /**
-   * fsync, rename into `sealed/`, journal record, group fsync. From its return the write survives a power cut. Ends a tombstone of the path.
+   * The file becomes a sealed one with a record of its own (disk-spool.ts). From its return the write survives a power cut. Ends a tombstone of
+   * the path.
    * The staging file's descriptor stays open until `discard`.
    * @param isWanted asked at once, and in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
    */

@@ -2,7 +2,7 @@
  * A power cut, replayed over the whole filestore: every call that a life of the daemon makes to the disk under its spool and cache is recorded, with what
  * Swift held at each moment. The life is then cut at its syncs and answers, with the calls that no sync covers all there, all lost, or
  * there in part (recorded-disk.ts), and a new daemon starts on what is left. It must keep the promise: what was acknowledged reads back, what was
- * deleted more than 100 ms before stays deleted (ruling 11), nothing is served that was never written, and what is pending gets to Swift.
+ * deleted more than 100 ms before stays deleted, nothing is served that was never written, and what is pending gets to Swift.
  *
  * It is cut right after each answer with nothing left that no sync covered, and `OSF_CUTS` times at moments that `OSF_SEED` chooses.
  */
@@ -23,7 +23,7 @@ import { LEAVINGS, RecordedDisk, type Leaving } from './recorded-disk.js';
 const CUTS = Number(process.env['OSF_CUTS'] ?? 50);
 const SEED = Number(process.env['OSF_SEED'] ?? 5);
 const CONTAINER = 'odoo-db';
-/** Ruling 11. */
+/** What was deleted longer ago stays deleted (docs/DURABILITY.md). */
 const DELETE_BOUND_MS = 100;
 
 /** What a call changes: names to their bytes then, undefined for "gone". */

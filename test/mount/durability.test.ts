@@ -96,7 +96,7 @@ describe('while Swift is away', () => {
     await write(blob.name, blob.content);
     await fs.unlink(mount.file(deleted.name));
     await mount.kill9();
-    // Ruling 7: served before, so it mounts degraded.
+    // Served before, so it mounts degraded.
     await mount.restart();
     assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
     await assert.rejects(fs.stat(mount.file(deleted.name)), { code: 'ENOENT' });
