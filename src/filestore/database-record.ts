@@ -2,7 +2,7 @@
  * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away,
  * and to know that a dropped one stays dropped.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import { DIRECTORY_MODE } from '../spool/disk-calls.js';
@@ -100,5 +100,10 @@ export class RecordFile {
     const isMadeAgain = change.exists === true && !this.#record.exists;
     this.#record = { ...this.#record, ...(isMadeAgain ? { bound: false } : {}), ...change };
     writeRecord(this.#file, this.#record);
+  }
+
+  /** As if the database had never been served from here. */
+  forget(): void {
+    rmSync(this.#file, { force: true });
   }
 }

@@ -270,13 +270,14 @@ export class Databases {
     void this.#removeContainer(opened);
   }
 
-  async close(): Promise<void> {
+  /** @param isRefused the mount was refused before anybody could use it */
+  async close(isRefused = false): Promise<void> {
     this.#isClosed = true;
     const rest = this.all();
     let isAnswered = true;
     const closeOneByOne = async (): Promise<void> => {
       for (let opened = rest.shift(); opened !== undefined; opened = rest.shift()) {
-        if (!(await opened.close(isAnswered))) isAnswered = false;
+        if (!(await (isRefused ? opened.giveUp(isAnswered) : opened.close(isAnswered)))) isAnswered = false;
       }
     };
     const ended = await Promise.allSettled(Array.from({ length: CLOSED_AT_ONCE }, closeOneByOne));

@@ -56,11 +56,14 @@ export class OpenDatabase {
   readonly db: Database;
   readonly publisher: Publisher;
   readonly #record: RecordFile;
+  readonly #isNew: boolean;
 
-  constructor(db: Database, publisher: Publisher, record: RecordFile) {
+  /** @param isNew whether this machine had no record of it before */
+  constructor(db: Database, publisher: Publisher, record: RecordFile, isNew: boolean) {
     this.db = db;
     this.publisher = publisher;
     this.#record = record;
+    this.#isNew = isNew;
   }
 
   get record(): DatabaseRecord {
@@ -103,6 +106,13 @@ export class OpenDatabase {
     await this.publisher.close();
     const isAnswered = await this.db.close(mayAsk);
     await this.db.spool.close();
+    return isAnswered;
+  }
+
+  /** As `close`, of a mount that is refused before anybody could use it: what is new here is no database of this machine by that. */
+  async giveUp(mayAsk = true): Promise<boolean> {
+    const isAnswered = await this.close(mayAsk);
+    if (this.#isNew && !this.record.bound) this.#record.forget();
     return isAnswered;
   }
 }
@@ -172,5 +182,5 @@ export async function openDatabase(
   db.dropped = !record.current.exists;
   // A list of names that lags behind the spool may have them still.
   for (const path of spool.tombstones.keys()) db.unlearn(path);
-  return new OpenDatabase(db, new Publisher(db), record);
+  return new OpenDatabase(db, new Publisher(db), record, before === undefined);
 }

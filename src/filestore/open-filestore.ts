@@ -44,7 +44,7 @@ async function openOne(shared: SharedParts, parts: FilestoreParts, database: str
   try {
     await bind(shared, opened);
   } catch (error) {
-    await opened.close();
+    await opened.giveUp();
     throw error;
   }
   return new SingleFilestore(shared, opened);
@@ -63,7 +63,7 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
       warnDegraded(shared, messageOf(error));
     }
   } catch (error) {
-    await databases.close();
+    await databases.close(true);
     throw error;
   }
   return new ManyFilestore(shared, databases);

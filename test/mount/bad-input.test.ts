@@ -107,7 +107,26 @@ describe('bad input', () => {
     }
   });
 
-  it('a spool or cache directory below the mount point or in the origin is refused, also behind a symbolic link', async () => {
+  it('a start that was refused leaves no database behind: neither with a wrong password nor with a name that is another one in capitals', async () => {
+    const prefix = ['--container-prefix', 'left', '--spool-dir', `${directory}/left`];
+    const served = await startMount({ swift, containerPrefix: 'left' });
+    fs.mkdirSync(served.file('shop'));
+    await served.drained();
+    await eventually('its container is there', async () => (await runCli(['swift', 'ls'], swift.env)).stdout.includes('left-shop'));
+    await served.stop();
+    assertRefused(await mount([...prefix, '--database', 'typo'], { ST_KEY: 'wrong' }), NO_PERMISSION, /refuses the login/);
+    assertRefused(await mount([...prefix, '--database', 'Shop']), BAD_NAME, /belongs to database "shop"/);
+    assertRefused(await mount(prefix, { ST_KEY: 'wrong' }), NO_PERMISSION, /refuses the login/);
+    const mounted = await startMount({ swift, containerPrefix: 'left', dirs: { spool: `${directory}/left` } });
+    try {
+      assert.deepEqual(fs.readdirSync(mounted.path), ['shop']);
+    } finally {
+      await mounted.stop();
+    }
+  });
+
+  it('directories that lie in one another are refused: spool or cache below the mount point, in the origin or in each other, the mount point in the origin', async () => {
+    // Also behind a symbolic link.
     fs.symlinkSync(`${directory}/mnt`, `${directory}/link`);
     const [below, behind] = [`${directory}/mnt/spool`, `${directory}/link/deep/cache`];
     assertRefused(await mount(['--spool-dir', below]), BAD_CONFIG, /spool_dir \S+\/mnt\/spool lies below the mount point .*--spool-dir/);
