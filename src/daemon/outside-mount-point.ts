@@ -1,7 +1,8 @@
 /**
  * The daemon's own directories may not lie below its mount point: once it is mounted each access to them would be a request to the daemon
  * itself, which waits for it and can answer nothing any more. Not even SIGKILL ends that, only the kernel's own abort of the connection. Nor may they
- * lie in the origin, where they would be taken for databases.
+ * lie in the origin, where they would be taken for databases; nor may the mount point, through which the origin would then be read. And the cache,
+ * which clears its directory at will, may not do so in the spool's, nor around it.
  */
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -15,7 +16,25 @@ import type { Settings } from '../config/options.js';
  * @throws FilestoreError bad-config
  */
 export async function assertOutside(mountPoint: string, settings: Settings, isThere: boolean): Promise<void> {
-  const { origin } = settings;
+  const { origin, spoolDirectory, cacheDirectory } = settings;
+  const real = async (path: string): Promise<string> => (isThere ? resolve(path) : realPathOf(resolve(path)));
+  if (isAtOrBelow(await real(spoolDirectory), await real(cacheDirectory))) {
+    const where = resolve(spoolDirectory) === resolve(cacheDirectory) ? 'is the same directory as' : 'lies in';
+    const remedy = 'give each a directory of its own, as with --cache-dir /var/cache/odoo-swiftfs';
+    throw new FilestoreError(
+      'bad-config',
+      `spool_dir ${spoolDirectory} ${where} cache_dir ${cacheDirectory}, which may be emptied at any time; ${remedy}`,
+    );
+  }
+  if (origin !== undefined) {
+    const realOrigin = await real(origin);
+    if (mountPoint !== realOrigin && isAtOrBelow(mountPoint, realOrigin)) {
+      throw new FilestoreError(
+        'bad-config',
+        `the mount point ${mountPoint} lies below the origin ${origin}, which would be read through the mount itself; give as origin the directory whose files the mount is to show, as with --origin ${mountPoint}`,
+      );
+    }
+  }
   const own = [
     ['spool_dir', settings.spoolDirectory],
     ['cache_dir', settings.cacheDirectory],

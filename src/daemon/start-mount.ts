@@ -226,8 +226,10 @@ async function hasFiles(directory: string): Promise<boolean> {
 }
 
 function lockedDirectories({ spoolDirectory, cacheDirectory }: Settings): readonly (readonly [string, string])[] {
-  const spool = [spoolDirectory, 'spool_dir'] as const;
-  return spoolDirectory === cacheDirectory ? [spool] : [spool, [cacheDirectory, 'cache_dir']];
+  return [
+    [spoolDirectory, 'spool_dir'],
+    [cacheDirectory, 'cache_dir'],
+  ];
 }
 
 async function openControl(running: LateMount, mountPoint: string, host: Host, log: Log): Promise<{ close(): void }> {

@@ -135,6 +135,11 @@ describe('bad input', () => {
     assertRefused(cache, BAD_CONFIG, /cache_dir \S+\/link\/deep\/cache lies below the mount point .*--cache-dir/);
     const origin = ['--spool-dir', `${directory}/origin/spool`, '--origin', `${directory}/origin`];
     assertRefused(await mount(origin), BAD_CONFIG, /spool_dir \S+ lies below the origin .*taken for a database/);
+    const one = ['--spool-dir', `${directory}/cache`];
+    assertRefused(await mount(one), BAD_CONFIG, /spool_dir \S+ is the same directory as cache_dir .*--cache-dir/);
+    const within = ['--spool-dir', `${directory}/cache/spool`];
+    assertRefused(await mount(within), BAD_CONFIG, /spool_dir \S+ lies in cache_dir \S+, which may be emptied/);
+    assertRefused(await mount(['--origin', directory]), BAD_CONFIG, /the mount point \S+\/mnt lies below the origin .*--origin \S+\/mnt$/m);
     // The log of what was to be a daemon.
     for (const made of [below, `${directory}/mnt/daemon.log`, `${directory}/link`, `${directory}/origin`])
       fs.rmSync(made, { recursive: true, force: true });
