@@ -10,7 +10,16 @@ import { SYSTEM_CLOCK } from '../base/clock.js';
 import { ERROR_KINDS, FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
 import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
 
-type StartReport = { readonly state: 'serving' } | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
+type StartReport =
+  /** `degraded`: why, when it came up so. */
+  | { readonly state: 'serving'; readonly degraded?: string | undefined }
+  | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
+
+interface Started {
+  readonly pid: number;
+  /** Why the mount is degraded from the first, e.g. without Swift. */
+  readonly degraded: string | undefined;
+}
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -24,10 +33,10 @@ export function tellParent(report: StartReport): void {
 
 /**
  * @param args the command line with `--daemon`
- * @returns the daemon's pid, once the mount answers
+ * @returns once the mount answers
  * @throws FilestoreError the daemon's own reason
  */
-export async function startInBackground(args: readonly string[], mountPoint: string, logFile: string): Promise<number> {
+export async function startInBackground(args: readonly string[], mountPoint: string, logFile: string): Promise<Started> {
   const logFd = openLog(logFile);
   const script = process.argv[1];
   if (script === undefined) throw new FilestoreError('internal', 'the path of this program is not known');
@@ -53,7 +62,7 @@ export async function startInBackground(args: readonly string[], mountPoint: str
     });
     if (report.state === 'failed') throw new FilestoreError(report.kind, report.message);
     await untilMountAnswers(mountPoint, logFile);
-    return child.pid ?? 0;
+    return { pid: child.pid ?? 0, degraded: report.degraded };
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
     if (child.connected) child.disconnect();

@@ -87,6 +87,20 @@ describe('bad input', () => {
     }
   });
 
+  it('a wrong password for a container served before is told by the start, which mounts', async () => {
+    const dirs = { spool: `${directory}/changed` };
+    await (await startMount({ swift, database: 'changed', dirs })).stop();
+    const args = ['--database', 'changed', '--spool-dir', dirs.spool];
+    const started = await mount(args, { ST_KEY: 'wrong' });
+    try {
+      assert.equal(started.code, 0, started.stderr);
+      assert.match(started.stdout, /: mounted, pid \d+\n$/);
+      assert.match(started.stderr, /^odoo-swiftfs: \S+ is degraded, .*refuses the login \(401\)/);
+    } finally {
+      await runCli(['unmount', `${directory}/mnt`]);
+    }
+  });
+
   it('the account of another owner is refused as not permitted', async () => {
     const foreign = `${swift.url}/v1/AUTH_somebodyelse`;
     assertRefused(await mount(['--database', 'a', '--storage-url', foreign]), NO_PERMISSION, /403|not permitted|forbidden/i);

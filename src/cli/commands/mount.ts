@@ -9,7 +9,7 @@ import { SignalInbox } from '../../daemon/signal-inbox.js';
 import { startInBackground, tellParent } from '../background.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
 import { mountPointPath } from '../mount-point-path.js';
-import { print } from '../output.js';
+import { print, warn } from '../output.js';
 
 /** @param args the command line, which a daemon is started with again */
 export async function mountCommand(parsed: ParsedFlags, args: readonly string[]): Promise<void> {
@@ -17,8 +17,10 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
   const { settings } = resolveSettings(resolveInputOf(parsed), host);
   const mountPoint = mountPointPath(String(parsed['mountpoint']));
   if (parsed['daemon'] === true) {
-    const pid = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
+    const { pid, degraded } = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
     print(`${mountPoint}: mounted, pid ${pid}`);
+    // It serves what it can, and yet an option that was just mistyped should not be found out days later.
+    if (degraded !== undefined) warn(`${mountPoint} is degraded, and odoo-swiftfs status will tell when it is not any more: ${degraded}`);
     return;
   }
   const isDaemon = process.send !== undefined;
@@ -35,7 +37,7 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
     const mount = await startMount({ settings, mountPoint, version: packageVersion(), host, clock: SYSTEM_CLOCK, log }, partMakers);
     const ended = serveUntilEnded(mount, log, inbox);
     if (isDaemon) process.chdir('/');
-    tellParent({ state: 'serving' });
+    tellParent({ state: 'serving', degraded: mount.status().databases.find(({ state }) => state === 'degraded')?.reason });
     await ended;
   } catch (error) {
     reportFailure(error, log, isDaemon);
