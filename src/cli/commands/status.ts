@@ -33,7 +33,7 @@ function jsonOf(found: readonly FoundMount[], mountPoint: string | undefined): u
 export function describeMount(mount: FoundMount, nowMs: number): string {
   switch (mount.state) {
     case 'dead':
-      return `${mount.mountPoint}\n  dead: its daemon is gone and every access fails; run: odoo-swiftfs unmount ${mount.mountPoint}`;
+      return `${mount.mountPoint}\n  dead: its daemon is gone and every access fails; start it again, which replaces it; only if it is to go for good, run: odoo-swiftfs unmount ${mount.mountPoint}`;
     case 'silent':
       return `${mount.mountPoint ?? 'a mount'}\n  ${mount.reason}`;
     case 'alive':

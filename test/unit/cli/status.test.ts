@@ -40,5 +40,8 @@ test('a database with an umlaut is shown as it is written', () => {
 });
 
 test('a mount without its daemon is called dead, with the remedy', () => {
-  assert.match(describeMount({ state: 'dead', mountPoint: '/mnt' }, 0), /dead: .* run: odoo-swiftfs unmount \/mnt$/);
+  assert.match(
+    describeMount({ state: 'dead', mountPoint: '/mnt' }, 0),
+    /dead: .*; start it again, .* for good, run: odoo-swiftfs unmount \/mnt$/,
+  );
 });
