@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { MOUNT_INFO_FILE, parseMountInfo, type MountEntry } from '../base/mount-info.js';
 
 export const SUBTYPE = 'odoo-swiftfs';
-/** The type of our mounts in the table. */
-const FILE_SYSTEM_TYPE = `fuse.${SUBTYPE}`;
+/** The type of our mounts in the table. mount.fuse3 with drop_privileges names the program as fstab does, maybe with its path. */
+const FILE_SYSTEM_TYPE = new RegExp(`^fuse\\.(?:.*/)?${SUBTYPE}(?:\\.cjs)?$`);
 
 export function readMountTable(): readonly MountEntry[] {
   return parseMountInfo(readFileSync(MOUNT_INFO_FILE, 'utf8'));
@@ -12,5 +12,5 @@ export function readMountTable(): readonly MountEntry[] {
 
 /** Our mounts, as the kernel has them; of several at one place the last is the visible one. */
 export function ourMounts(table: readonly MountEntry[]): readonly MountEntry[] {
-  return table.filter((entry) => entry.type === FILE_SYSTEM_TYPE);
+  return table.filter((entry) => FILE_SYSTEM_TYPE.test(entry.type));
 }
