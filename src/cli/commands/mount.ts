@@ -20,7 +20,7 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
     const { pid, degraded } = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
     print(`${mountPoint}: mounted, pid ${pid}`);
     // It serves what it can, and yet an option that was just mistyped should not be found out days later.
-    if (degraded !== undefined) warn(`${mountPoint} is degraded, and odoo-swiftfs status will tell when it is not any more: ${degraded}`);
+    if (degraded !== undefined) warn(`${mountPoint} is degraded (see odoo-swiftfs status): ${degraded}`);
     return;
   }
   const isDaemon = process.send !== undefined;
