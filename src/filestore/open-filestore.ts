@@ -297,6 +297,8 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
   }
 
   setTimes(path: string, mtimeMs: number, requester: Requester): Answer<void> {
+    // The databases' own directory has no times to keep: as with blobs it succeeds without effect, or rsync would fail at the end of its work.
+    if (path === '') return undefined;
     return andThen(this.#existing(path, requester), (place) => place.files.setTimes(place.path, mtimeMs));
   }
 

@@ -61,6 +61,12 @@ describe('docs/SEMANTICS.md: databases', () => {
     assert.deepEqual(await client.get('site-three', blob.name), blob.content);
   });
 
+  it('The directory of the databases takes times without effect, as rsync and cp -a set them.', async () => {
+    const before = (await fs.stat(mount.path)).mtimeMs;
+    await fs.utimes(mount.path, 1, 1);
+    assert.equal((await fs.stat(mount.path)).mtimeMs, before);
+  });
+
   it('A database into whose container other tools put pseudo-directories and a checklist is listed, read and dropped.', async () => {
     const blob = makeBlob(203);
     const shard = blob.name.slice(0, 2);
