@@ -64,6 +64,7 @@ void describe('swift commands', () => {
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     await ok('get', 'box', blob.name, path.join(base, 'n'.repeat(250)));
     assert.match((await cli('get', 'box', blob.name, base)).stderr, /is a directory; give the name of a file/);
+    assert.match((await cli('put', 'box', 'folder', base)).stderr, new RegExp(`${base} is a directory; give the name of a file`));
     fs.symlinkSync('nowhere', path.join(base, 'dangling'));
     assert.match((await cli('get', 'box', blob.name, path.join(base, 'dangling'))).stderr, /a link that leads nowhere/);
     assert.deepEqual(

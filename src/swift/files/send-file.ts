@@ -26,6 +26,7 @@ interface SentFile {
  */
 export async function sendFile(store: SwiftStore, container: string, name: string, file: string, wants?: 'sha1'): Promise<SentFile> {
   const before = statSync(file);
+  if (before.isDirectory()) throw new FilestoreError('is-directory', `${file} is a directory; give the name of a file`);
   const { size: sizeBytes } = before;
   let sha1 = createHash('sha1');
   if (sizeBytes <= SMALL_BYTES) {
