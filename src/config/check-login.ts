@@ -4,7 +4,7 @@ import { OPTIONS, type OptionKey, type Settings } from './options.js';
 import type { OptionSpec } from './option.js';
 
 const SOURCES =
-  'Set it in the config file, by the variables of the OpenStack tools (OS_*), by ST_AUTH, ST_USER and ST_KEY, or name a cloud of clouds.yaml (os_cloud)';
+  'Set it in the config file, by the variables of the OpenStack tools (OS_*), by ST_AUTH, ST_USER and ST_KEY (which count only while OS_AUTH_URL, OS_PASSWORD and the like are unset), or name a cloud of clouds.yaml (os_cloud)';
 
 /** @throws FilestoreError bad-config naming the option that lacks and where to set it */
 export function checkLogin(settings: Settings): void {

@@ -290,7 +290,12 @@ test('missing credentials are named with where to set them', () => {
   assert.match(lacking({ OS_AUTH_URL: 'http://k', OS_USERNAME: 'u' }), /^missing password \(OS_PASSWORD\)/);
   assert.match(lacking({ OS_AUTH_URL: 'http://k', OS_APPLICATION_CREDENTIAL_ID: 'i' }), /^missing application_credential_secret/);
   assert.equal(lacking({ OS_AUTH_TOKEN: 't', OS_STORAGE_URL: 'http://s/v1/AUTH_x' }), 'nothing');
-  assert.equal(lacking({ ST_AUTH: 'http://s/auth/v1.0', ST_USER: 'u', ST_KEY: 'k' }), 'nothing');
+  const st = { ST_AUTH: 'http://s/auth/v1.0', ST_USER: 'u', ST_KEY: 'k' };
+  assert.equal(lacking(st), 'nothing');
+  assert.match(
+    lacking({ ...st, OS_AUTH_URL: 'http://k' }),
+    /^missing username .* ST_KEY \(which count only while OS_AUTH_URL, .* are unset\)/,
+  );
 });
 
 test('what is shown says who set it, and masks every secret', () => {
