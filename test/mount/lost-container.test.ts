@@ -144,6 +144,23 @@ describe('what is no word of Swift', () => {
       assert.deepEqual(await (await swift.client()).get('odoo-gone', late.name), late.content);
     }));
 
+  it('A delete is not done because a second attempt at it found the container missing.', () =>
+    withMount({ database: 'twice' }, async (mount) => {
+      const [kept, doomed] = [makeBlob(130), makeBlob(131)];
+      for (const blob of [kept, doomed]) await write(mount, blob);
+      proxy.add(
+        { do: 'status', status: 503, headers: { 'x-trans-id': 'tx1' }, method: 'DELETE', times: 1 },
+        { do: 'status', status: 404, headers: { 'x-trans-id': 'tx2' }, path: /\/odoo-twice/ },
+      );
+      await fs.unlink(mount.file(doomed.name));
+      await mount.log.waitFor(/^ERROR container\.lost /);
+      assert.equal((await mount.status()).databases[0]?.pendingDeletes, 1);
+      proxy.clear();
+      await eventually('the delete is told', async () => (await mount.status()).databases[0]?.pendingDeletes === 0);
+      assert.deepEqual(await (await swift.client()).names('odoo-twice'), [kept.name]);
+      await assert.rejects(fs.stat(mount.file(doomed.name)), { code: 'ENOENT' });
+    }));
+
   it('A rate limit is no outage: nothing is said to be away.', () =>
     withMount({ database: 'limited' }, async (mount) => {
       await write(mount, makeBlob(120));

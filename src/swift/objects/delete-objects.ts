@@ -3,6 +3,7 @@ import { forEachAtOnce } from '../../base/at-once.js';
 import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
+import { headContainer } from '../containers.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
 import type { Requester } from '../requests/requester.js';
 import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
@@ -38,8 +39,9 @@ export async function deleteObject(
     if (isStaticLarge(head.headers)) return deleteWithSegments(requester, path, options);
   }
   const answer = await requester.call({ method: 'DELETE', path, accept: [404], options });
-  // Deleted by an attempt whose answer was lost.
-  return answer.status !== 404 || answer.repeated;
+  if (answer.status !== 404) return true;
+  // Deleted by an attempt whose answer was lost; but of a container that is missing Swift says 404 as well.
+  return answer.repeated && (await headContainer(requester, container, options)) !== undefined;
 }
 
 /** Answered with 200 whatever happened; the truth is in the JSON. */
