@@ -64,6 +64,14 @@ export class StoreNotAsked extends FilestoreError {
   }
 }
 
+/** `unavailable`, and nothing is known of the store: a disk of this machine failed before or after it was asked. */
+export class DiskFailed extends FilestoreError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('unavailable', message, options);
+    this.name = 'DiskFailed';
+  }
+}
+
 /** @returns the kind of any thrown value; what is not ours is `internal`. */
 export function kindOf(error: unknown): ErrorKind {
   if (error instanceof FilestoreError) return error.kind;

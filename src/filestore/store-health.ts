@@ -11,7 +11,7 @@
  * goes on and its success brings us back.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { FilestoreError, kindOf, messageOf, StoreAnswered, StoreNotAsked } from '../base/errors.js';
+import { DiskFailed, FilestoreError, kindOf, messageOf, StoreAnswered, StoreNotAsked } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ObjectStore } from '../store/object-store.js';
 
@@ -87,7 +87,8 @@ export class StoreHealth {
       this.#up();
       return result;
     } catch (error) {
-      if (error instanceof StoreNotAsked) throw error;
+      // What a disk of this machine said, in our words or in Node's, is no word of the store's.
+      if (!(error instanceof FilestoreError) || error instanceof StoreNotAsked || error instanceof DiskFailed) throw error;
       if (AWAY_KINDS.has(kindOf(error)) && !(error instanceof StoreAnswered)) this.#away(messageOf(error), 'loud');
       else if (kindOf(error) !== 'interrupted') {
         if (error instanceof StoreAnswered) this.#lastAnswerMs = Date.now();

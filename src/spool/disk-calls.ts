@@ -14,8 +14,7 @@ import {
   writevSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import type { ErrorKind } from '../base/errors.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { DiskFailed, FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
 export const fsyncFile: (fd: number) => Promise<void> = promisify(fsync);
 export const fdatasyncFile: (fd: number) => Promise<void> = promisify(fdatasync);
@@ -28,9 +27,9 @@ export const DIRECTORY_MODE = 0o700;
 /** Wraps what the disk said. A full disk is `no-space`; all else is `unavailable`, because it says nothing about the file system above. */
 export function diskError(error: unknown, doing: string): FilestoreError {
   if (error instanceof FilestoreError) return error;
-  const kind: ErrorKind = kindOf(error) === 'no-space' ? 'no-space' : 'unavailable';
-  const remedy = kind === 'no-space' ? 'make room on the disk of spool_dir' : 'check the disk and the permissions of spool_dir';
-  return new FilestoreError(kind, `${doing}: ${messageOf(error)}; ${remedy}`, { cause: error });
+  const said = `${doing}: ${messageOf(error)}`;
+  if (kindOf(error) === 'no-space') return new FilestoreError('no-space', `${said}; make room on the disk of spool_dir`, { cause: error });
+  return new DiskFailed(`${said}; check the disk and the permissions of spool_dir`, { cause: error });
 }
 
 /** Writes all of it; without a position, at the end of a file opened for appending. */
