@@ -101,7 +101,7 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   const found = check ? await lookAgain(db, path, options) : 'old';
   if (found === 'newer') return;
   if (found === 'old') {
-    await db.trash.keep([path], options);
+    await db.trash.keep(path, options);
     if (db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
     const startedMs = Date.now();
     if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);

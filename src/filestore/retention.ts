@@ -9,7 +9,7 @@
  * INVARIANT: no DELETE is sent before the copy was confirmed or Swift said that there is nothing to copy.
  */
 import { forEachAtOnce } from '../base/at-once.js';
-import { FilestoreError, kindOf } from '../base/errors.js';
+import { FilestoreError, kindOf, type ErrorKind } from '../base/errors.js';
 import { objectNameOf } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, ObjectStore, RequestOptions } from '../store/object-store.js';
@@ -19,6 +19,8 @@ const TRASH_MARK = 'osf-trash';
 const COPIES_AT_ONCE = 4;
 /** Swift copies before it answers: 5 GB take most of a minute. */
 const COPY_TIMEOUT_MS = 300_000;
+/** Kinds that say nothing about the one object that was to be copied. */
+const OF_THE_STORE: ReadonlySet<ErrorKind> = new Set(['unavailable', 'bad-credentials', 'interrupted', 'not-found']);
 
 export function trashContainerOf(container: string): string {
   return `${container}_trash`;
@@ -45,14 +47,27 @@ export class Trash {
   /**
    * Call before the DELETE of these objects; what is not there needs no copy.
    * @param paths byte strings
-   * @throws FilestoreError what Swift refuses; exists when a container of that name is no trash of ours
+   * @returns of those that Swift refuses to copy, why: they are not to be deleted, the others may be
+   * @throws FilestoreError unavailable, …; exists when a container of that name is no trash of ours
    */
-  async keep(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
-    if (this.#retentionMs <= 0) return;
-    await forEachAtOnce(paths, COPIES_AT_ONCE, (path) => this.#keepOne(objectNameOf(path), options));
+  async keepMany(paths: readonly string[], options: RequestOptions = {}): Promise<ReadonlyMap<string, FilestoreError>> {
+    const refused = new Map<string, FilestoreError>();
+    if (this.#retentionMs <= 0) return refused;
+    await forEachAtOnce(paths, COPIES_AT_ONCE, async (path) => {
+      const error = await this.#keepOne(objectNameOf(path), options);
+      if (error !== undefined) refused.set(path, error);
+    });
+    return refused;
   }
 
-  async #keepOne(name: string, options: RequestOptions): Promise<void> {
+  /** The same for one. @throws FilestoreError what Swift refuses, too */
+  async keep(path: string, options: RequestOptions = {}): Promise<void> {
+    const refusal = (await this.keepMany([path], options)).get(path);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** @returns what says something of this object alone */
+  async #keepOne(name: string, options: RequestOptions): Promise<FilestoreError | undefined> {
     for (let isLast = false; ; isLast = true) {
       if (!this.#made) await this.#making.run('make', () => this.#make(options));
       try {
@@ -61,8 +76,9 @@ export class Trash {
           ...options,
           deleteAfterSeconds: Math.max(1, Math.ceil(this.#retentionMs / 1000)),
         });
-        return;
+        return undefined;
       } catch (error) {
+        if (error instanceof FilestoreError && !OF_THE_STORE.has(error.kind)) return error;
         // Somebody removed the empty trash since we made it.
         if (isLast || kindOf(error) !== 'not-found') throw error;
         this.#made = false;

@@ -54,16 +54,16 @@ async function deleteLocked(db: Database, { request, retries }: Attempts, sorted
   const isCurrent = (t: Tombstone): boolean => db.spool.tombstones.get(t.path)?.sequence === t.sequence;
   const before = sorted.filter(isCurrent);
   const paths = before.map(({ path }) => path);
-  await health.watch(db.trash.keep(paths, request));
-  const current = before.filter(isCurrent);
+  const refused = await health.watch(db.trash.keepMany(paths, request));
+  const current = before.filter((t) => isCurrent(t) && !refused.has(t.path));
   const names = current.map(({ path }) => objectNameOf(path));
   const startedMs = Date.now();
   const { failed } = await health.watch(db.change(() => store.deleteMany(container, names, request)));
   await health.watch(assertContainer(db, startedMs));
   for (const t of current) if (!failed.has(objectNameOf(t.path))) await settleDeleted(db, t.path, t.sequence);
   // Each of these is tried again by itself.
-  for (const { path } of current) {
-    const reason = failed.get(objectNameOf(path));
+  for (const { path } of before) {
+    const reason = refused.get(path)?.message ?? failed.get(objectNameOf(path));
     if (reason !== undefined) retries.failed(`delete ${path}`, `DELETE ${displayName(path)}: ${reason}`, false);
   }
 }

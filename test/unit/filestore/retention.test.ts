@@ -19,7 +19,7 @@ describe('retention', () => {
     for (const name of ['ab/1', 'ab/2', 'cd/3']) store.plant('c', name, Buffer.from(name), { sha1: name });
   });
   const remove = async (...names: string[]): Promise<void> => {
-    await new Trash(store, 'c', DAY_MS).keep(names);
+    await new Trash(store, 'c', DAY_MS).keepMany(names);
     for (const name of names) await store.delete('c', name);
   };
   const bring = async (request: Partial<UndeleteRequest> = {}): Promise<Record<string, string>> => {
@@ -31,23 +31,23 @@ describe('retention', () => {
   };
 
   it('with no retention nothing is copied and no trash is made', async () => {
-    await new Trash(store, 'c', 0).keep(['ab/1']);
+    await new Trash(store, 'c', 0).keep('ab/1');
     assert.equal(store.names('c_trash'), undefined);
   });
 
   it('a failed copy fails the keep, so that no delete follows, and what is not there needs none', async () => {
     const trash = new Trash(store, 'c', DAY_MS);
     store.failNext('copy', 'forbidden');
-    await assert.rejects(trash.keep(['ab/1']), (error) => kindOf(error) === 'forbidden');
-    await trash.keep(['absent', 'ab/1']);
+    await assert.rejects(trash.keep('ab/1'), (error) => kindOf(error) === 'forbidden');
+    await trash.keepMany(['absent', 'ab/1']);
     assert.deepEqual(store.names('c_trash'), ['ab/1']);
   });
 
   it('a trash that somebody removed is made again', async () => {
     const trash = new Trash(store, 'c', DAY_MS);
-    await trash.keep(['absent']);
+    await trash.keep('absent');
     await store.deleteContainer('c_trash');
-    await trash.keep(['ab/1', 'ab/2', 'cd/3']);
+    await trash.keepMany(['ab/1', 'ab/2', 'cd/3']);
     assert.deepEqual(store.names('c_trash'), ['ab/1', 'ab/2', 'cd/3']);
   });
 
