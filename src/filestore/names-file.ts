@@ -36,6 +36,8 @@ export class NamesFile {
   #fd = -1;
   #buffer: Buffer[] = [];
   #bufferedBytes = 0;
+  /** Written when so much is buffered. After a failure it is more: what the disk refuses is not offered again with each name. */
+  #flushAtBytes = FLUSH_BYTES;
   #records = 0;
   #flushTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
@@ -45,6 +47,8 @@ export class NamesFile {
   #isUnnamed = true;
   /** The file may have lost what it was given: it is to be rewritten. */
   #isUntrusted = false;
+  /** Where the whole records end, while what follows may be half of one: a write failed. */
+  #wholeBytes: number | undefined;
   /** The new file while it is made. */
   #successorFd = -1;
   /** The last thing that went wrong was told. */
@@ -87,7 +91,7 @@ export class NamesFile {
     this.#append(nameRemoved(path));
   }
 
-  /** What was added and removed before the call survives a kill of the daemon. Never throws: what a full disk refuses is written later. */
+  /** What was added and removed before the call survives a kill of the daemon. Never throws: what the disk refuses is written later. */
   flush(): void {
     this.#flush();
   }
@@ -128,7 +132,7 @@ export class NamesFile {
     this.#buffer.push(record);
     this.#bufferedBytes += record.length;
     this.#records++;
-    if (this.#bufferedBytes >= FLUSH_BYTES) this.#flush();
+    if (this.#bufferedBytes >= this.#flushAtBytes) this.#flush();
     else this.#flushTimer ??= setTimeout(() => this.#flush(), FLUSH_MS).unref();
   }
 
@@ -137,30 +141,25 @@ export class NamesFile {
     this.#flushTimer = undefined;
     if (this.#bufferedBytes === 0 || this.#fd < 0) return;
     const bytes = Buffer.concat(this.#buffer);
-    const before = fstatSync(this.#fd).size;
+    // What is not written now is written with what comes next.
+    this.#buffer = [bytes];
     try {
+      // Half a record would hide all that follow it; at the end of the file a start cuts it off.
+      if (this.#wholeBytes !== undefined) ftruncateSync(this.#fd, this.#wholeBytes);
+      this.#wholeBytes = fstatSync(this.#fd).size;
       writeAllSync(this.#fd, bytes, null);
     } catch (error) {
-      // What was not written is written with what comes next.
-      this.#cutBack(before);
-      this.#buffer = [bytes];
+      this.#flushAtBytes = bytes.length + FLUSH_BYTES;
       this.#complain(error);
       return;
     }
+    this.#wholeBytes = undefined;
+    this.#flushAtBytes = FLUSH_BYTES;
     this.#buffer = [];
     this.#bufferedBytes = 0;
     this.#isUnsynced = true;
     this.#writeToSuccessor(bytes);
     this.#syncSoon();
-  }
-
-  /** Half a record would hide all that follow it. On a disk that takes not even that, the list is written anew as soon as it can be. */
-  #cutBack(sizeBytes: number): void {
-    try {
-      ftruncateSync(this.#fd, sizeBytes);
-    } catch {
-      this.#isUntrusted = true;
-    }
   }
 
   #syncSoon(): void {
@@ -245,6 +244,7 @@ export class NamesFile {
     closeSync(this.#fd);
     this.#fd = successorFd;
     this.#successorFd = -1;
+    this.#wholeBytes = undefined;
     this.#isUntrusted = false;
     this.#isUnnamed = true;
   }

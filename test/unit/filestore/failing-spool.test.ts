@@ -1,11 +1,11 @@
-/** A disk of the spool that refuses its journal, over a store in memory: node:fs is wrapped before the filestore is loaded. */
+/** A disk of the spool that turns read-only under open files: node:fs is wrapped before the filestore is loaded. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 import { openCache } from '../../../src/cache/blob-cache.js';
-import { makeBlob } from '../../helpers/blobs.js';
+import { makeBlob, makeBlobs } from '../../helpers/blobs.js';
 import { filestoreSettings } from '../../helpers/filestore-settings.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
@@ -15,18 +15,26 @@ import { tempDir } from '../../helpers/temp-dir.js';
 
 type OnFile = (fd: number, ...rest: unknown[]) => unknown;
 
-/** The disk has turned read-only under the open journal. */
+/** The disk has turned read-only under the open journal and the open list of names. */
 let isReadOnly = false;
+/** A write has half of its effect before it is refused. */
+let isHalfDone = false;
 const table = fs as unknown as Record<string, OnFile>;
 for (const name of ['writeSync', 'ftruncateSync']) {
   const original = table[name] ?? assert.fail();
   table[name] = (fd, ...rest) => {
-    if (isReadOnly && /\/journal(\.new)?$/.test(fs.readlinkSync(`/proc/self/fd/${fd}`)))
+    if (isReadOnly && /\/(journal|names-1)(\.new)?$/.test(fs.readlinkSync(`/proc/self/fd/${fd}`))) {
+      const [data] = rest;
+      if (isHalfDone && data instanceof Uint8Array) original(fd, data.subarray(0, data.length / 2 - 5));
+      isHalfDone = false;
       throw Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+    }
     return original(fd, ...rest);
   };
 }
 syncBuiltinESMExports();
+const { Catalog } = await import('../../../src/filestore/catalog.js');
+const { NamesFile } = await import('../../../src/filestore/names-file.js');
 const { openFilestore } = await import('../../../src/filestore/open-filestore.js');
 const { createMemoryDriver } = await import('../../../src/fuse/memory-driver.js');
 const { createVfs } = await import('../../../src/vfs/vfs.js');
@@ -70,4 +78,35 @@ test('A disk of the spool that fails is no outage of Swift: what only Swift has 
     await filestore.close();
     await cache.close();
   }
+});
+
+test('A list of names that can neither be written nor cut back fails nobody, and is whole once the disk is.', async () => {
+  const directory = tempDir('failing-names');
+  const log = new LogGuard();
+  log.expect(/^WARN names\.not-written/);
+  const names = new NamesFile(directory, log.log());
+  names.load(new Catalog());
+  // More than are held back for a moment.
+  const blobs = makeBlobs(5000, 10);
+  try {
+    isReadOnly = isHalfDone = true;
+    for (const { name } of blobs.slice(1)) names.added(name, 10);
+    names.flush();
+    names.flush();
+    // A kill here finds half a record at the end of the file, which a start cuts off.
+    assert.ok(fs.statSync(path.join(directory, 'names-1')).size % 29 > 0);
+  } finally {
+    isReadOnly = isHalfDone = false;
+  }
+  names.added(blobs[0]?.name ?? '', 10);
+  await names.close();
+  const catalog = new Catalog();
+  const reopened = new NamesFile(directory, log.log());
+  reopened.load(catalog);
+  await reopened.close();
+  assert.deepEqual(
+    blobs.filter(({ name }) => catalog.sizeOf(name) !== 10),
+    [],
+  );
+  log.assertQuiet();
 });
