@@ -19,6 +19,8 @@ import type { RecordedState } from './spool-state.js';
 
 /** Records nobody waits for are synced this long after the first of them: within 100 ms (docs/DURABILITY.md) with the sync itself. */
 const LAZY_SYNC_MS = 50;
+/** After a sync that failed: until one succeeds the journal counts as failing, and nobody else may come for long. */
+const RETRY_SYNC_MS = 1_000;
 /** The journal is rewritten when it has this many dead records, and they are more than so many times the living ones. */
 const DEAD_RECORDS_MIN = 4096;
 const DEAD_TO_ALIVE = 4;
@@ -43,6 +45,7 @@ export class Recorder {
   /** Paths for which something was ended by a record that is not synced yet, with its sequence number. */
   readonly #ended = new Map<string, number>();
   #lazySync: NodeJS.Timeout | undefined;
+  #retrySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor({ state, journal, journalPath, log }: RecorderParts) {
@@ -70,12 +73,12 @@ export class Recorder {
   record(unnumbered: Unnumbered<SpoolRecord>, options: { keepFile: boolean } = { keepFile: false }): SpoolRecord {
     if (this.#isClosed) throw new FilestoreError('unavailable', 'the spool is closed');
     for (const { path, sequence: of } of this.underWay.overtakenBy(unnumbered)) {
-      this.#journal.append(encodeRecord({ type: 'release', sequence: this.#state.nextSequence(), path, of }));
+      this.#append({ type: 'release', sequence: this.#state.nextSequence(), path, of });
       this.underWay.end(path, of);
     }
     const record = { ...unnumbered, sequence: this.#state.nextSequence() } as SpoolRecord;
     const endedPath = this.#endedBy(record);
-    this.#journal.append(encodeRecord(record));
+    this.#append(record);
     if (endedPath !== undefined) this.#ended.set(endedPath, record.sequence);
     const ended = this.#state.apply(record);
     if (ended !== undefined && !options.keepFile) this.#doomed.push(ended.file);
@@ -108,6 +111,7 @@ export class Recorder {
       await this.#journal.sync();
     } catch (error) {
       this.#doomed = [...doomed, ...this.#doomed];
+      this.#retrySyncSoon();
       throw error;
     }
     for (const [path, sequence] of ended) if (this.#ended.get(path) === sequence) this.#ended.delete(path);
@@ -152,10 +156,20 @@ export class Recorder {
     // Before the last sync: a later one would be of a file that is closed by then.
     this.#isClosed = true;
     clearTimeout(this.#lazySync);
+    clearTimeout(this.#retrySync);
     try {
       await this.sync();
     } finally {
       await this.#journal.close();
+    }
+  }
+
+  #append(record: SpoolRecord): void {
+    try {
+      this.#journal.append(encodeRecord(record));
+    } catch (error) {
+      if (this.#journal.isFailing) this.#retrySyncSoon();
+      throw error;
     }
   }
 
@@ -171,6 +185,16 @@ export class Recorder {
       default:
         return undefined;
     }
+  }
+
+  #retrySyncSoon(): void {
+    if (this.#isClosed) return;
+    this.#retrySync ??= setTimeout(() => {
+      this.#retrySync = undefined;
+      this.sync().catch((error: unknown) => {
+        this.#log.debug('spool.sync-failed', { journal: this.#journalPath, reason: messageOf(error) });
+      });
+    }, RETRY_SYNC_MS).unref();
   }
 
   #compactIfWorthIt(): void {

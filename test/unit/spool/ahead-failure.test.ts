@@ -9,6 +9,7 @@ import type { Spool } from '../../../src/spool/spool.js';
 import type { Blob } from '../../helpers/blobs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
+import { eventually } from '../../helpers/processes.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 
 type Sync = (fd: number, done: (error: Error | null) => void) => void;
@@ -133,6 +134,28 @@ test('What cannot be made durable behind its write stays in the write-ahead log,
   assert.ok(kept, 'the log is kept');
   const again = await open(directory, log);
   assert.ok(again.pending.has(blob.name));
+  await again.close();
+  assert.deepEqual(log.unexpected(), []);
+});
+
+test('A journal whose sync failed is well again when the disk is, though nobody comes with anything new.', async () => {
+  const directory = tempDir('ahead-failure');
+  const log = new LogGuard();
+  log.expect(/^ERROR spool\.(journal|sync)-failed/);
+  const spool = await open(directory, log);
+  refuses = (path) => /^journal(\.new)?$/.test(basename(path));
+  spool.bury('deleted', { owedToSwift: true });
+  await eventually('the failure is noticed', () => spool.isFailing);
+  // The first try of its own meets the same disk.
+  await sleep(1_500);
+  assert.equal(spool.isFailing, true);
+  refuses = () => false;
+  await eventually('it is well again', () => !spool.isFailing, 10_000);
+  const copy = tempDir('ahead-failure-kill');
+  fs.cpSync(directory, copy, { recursive: true });
+  await spool.close();
+  const again = await open(copy, log);
+  assert.ok(again.tombstones.has('deleted'));
   await again.close();
   assert.deepEqual(log.unexpected(), []);
 });
