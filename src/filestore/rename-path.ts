@@ -54,8 +54,8 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   // A close meanwhile belongs to the name that the file has in the end, also when this rename fails.
   const decided = [db.live.get(from), db.live.get(to)].map((live) => live?.holdName());
   try {
-    if (db.spool.pending.has(from)) await renamePending(db, from, to);
-    else await copyThenBury(db, from, to, requester);
+    while (!db.spool.pending.has(from)) if (await copyThenBury(db, from, to, requester)) return;
+    await renamePending(db, from, to);
   } finally {
     for (const decide of decided) decide?.();
   }
@@ -141,22 +141,24 @@ async function takeForContentName(db: Database, from: string, to: string, reques
   }
 }
 
-async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+/** @returns false when the copy was not worth it: its source is pending by now */
+async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
   const [known, sizeBytes] = [db.catalog.other(from), db.catalog.sizeOf(from)];
   // Only an origin has it, or it would be a temporary name in Swift, or the spool would put what it owes of the target over the copy: mv copies
   // through the mount.
   if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || db.spool.pending.has(to)) throw crossDevice(from, to);
   let isGivenUp = false;
-  const copy = async (): Promise<void> => {
-    if (isGivenUp) return;
+  const copy = async (): Promise<boolean> => {
+    if (isGivenUp) return false;
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs };
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
-    // The rename was answered with an error meanwhile: whatever was done to the target since is newer.
-    if (isGivenUp) {
+    // The rename was answered with an error meanwhile: whatever was done to the target since is newer. Or something was closed under the old name
+    // and answered from the spool: that is newer than what was copied.
+    if (isGivenUp || db.spool.pending.has(from)) {
       const target = db.catalog.other(to);
       if (target !== undefined) db.learnOther(to, { ...target, checkedAtMs: 0 });
-      return;
+      return false;
     }
     moveLive(db, from, to);
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
@@ -166,14 +168,16 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     if (contentSha1(to) !== undefined) db.learnBlob(to, sizeBytes);
     else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
     moveTimes(db, from, to);
+    return true;
   };
   try {
-    await db.health.answerOrAway(() => db.locks.runBoth(from, to, copy), requester.signal);
+    if (!(await db.health.answerOrAway(() => db.locks.runBoth(from, to, copy), requester.signal))) return false;
   } catch (error) {
     isGivenUp = true;
     throw error;
   }
   await unlink(db, from, requester);
+  return true;
 }
 
 function crossDevice(from: string, to: string): FilestoreError {

@@ -447,6 +447,24 @@ describe('what may interleave', () => {
     }
   });
 
+  it('what is closed under the old name while Swift copies it to the new one is what the new name has', async () => {
+    const client = await start({ writeMode: 'back' });
+    await client.writeFile('cfg', Buffer.from('old'));
+    await drained();
+    const { held, go } = hold(({ method }) => method === 'copy');
+    const renamed = client.rename('cfg', 'cfg.2');
+    await held;
+    // Opened, written and closed meanwhile: answered from the spool.
+    await client.writeFile('cfg', Buffer.from('new'));
+    go();
+    await renamed;
+    assert.equal(await client.exists('cfg'), false);
+    assert.equal((await client.readFile('cfg.2')).toString(), 'new');
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), ['cfg.2']);
+    assert.equal(store.peek(CONTAINER, 'cfg.2')?.toString(), 'new');
+  });
+
   it('who has the target of a failed rename open still writes to it', async () => {
     const client = await start();
     await client.writeFile('a', Buffer.from('a'));
