@@ -1,5 +1,5 @@
 /**
- * A database's container: found, made, claimed, registered with. A container is never made inside a MKDIR, which must not wait: the record is
+ * A database's container: found, made, and claimed (container-claim.ts). A container is never made inside a MKDIR, which must not wait: the record is
  * written, and `ensure` is called by whoever first needs the container, or by the publisher.
  *
  *    unbound ──ensure──► bound (ours to use)        refused: another owner, or another machine with `nodes: one`; asked again every minute
@@ -17,26 +17,18 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
-import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
+import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
+import { ContainerClaim, type ClaimOptions } from './container-claim.js';
 import { ContainerLost, isElsewhere, whatHangsOn } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
-import { claimOf, databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
+import { DROPPED_KEY, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
 import { DropWatch } from './drop-watch.js';
-import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
-import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
-import { isTrash } from './retention.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
-const NOTHING: ContainerInfo = { objectCount: 0, bytesUsed: 0, metadata: {}, storagePolicy: undefined };
 
-export interface BindingOptions {
-  readonly store: ObjectStore;
-  readonly container: string;
-  readonly database: string;
-  readonly node: NodeIdentity;
-  readonly nodes: 'one' | 'many';
+export interface BindingOptions extends ClaimOptions {
   readonly log: Log;
   readonly memory: ContainerMemory;
   /** Another container may take the place of one that is lost. */
@@ -54,19 +46,17 @@ export class ContainerBinding {
   /** When a question set out that found it there, dropped or not. */
   #lookedAtMs = 0;
   #madeHere = false;
-  #refusal: FilestoreError | undefined;
   #lost: ContainerLost | undefined;
-  #isDoubted = false;
   #isEnded = false;
   /** Until it has been made use of, or was not needed: a container that is lost later is another story. */
   #acceptNew: boolean;
-  readonly #own: OwnRegistration;
+  readonly #claim: ContainerClaim;
   readonly #drops: DropWatch;
 
   constructor(options: BindingOptions) {
     this.#options = options;
     this.#acceptNew = options.acceptNew;
-    this.#own = new OwnRegistration(options.node, options.nodes);
+    this.#claim = new ContainerClaim(options);
     this.#drops = new DropWatch(options.nodes === 'many' ? options.beginLook : undefined);
   }
 
@@ -82,7 +72,7 @@ export class ContainerBinding {
   /** Why the container may not be ours, as it was last seen. */
   get refusal(): FilestoreError | undefined {
     // What is lost of a database that was dropped meanwhile is nobody's.
-    return this.#lost !== undefined && this.#options.memory.isConfirmed ? this.#lost : this.#refusal;
+    return this.#lost !== undefined && this.#options.memory.isConfirmed ? this.#lost : this.#claim.refusal;
   }
 
   /** Swift has, or had, the container: an answer of "not there" says that it is missing, and not that it was never made. */
@@ -165,7 +155,7 @@ export class ContainerBinding {
    * @throws `refusal` when there is no such doubt
    */
   async restIfDoubted(refusal: unknown): Promise<void> {
-    if (!this.#isDoubted) throw refusal;
+    if (!this.#claim.isDoubted) throw refusal;
     this.#options.log.debug('container.doubted', { reason: messageOf(refusal) });
     await delay(DOUBT_LOOK_MS);
   }
@@ -175,7 +165,7 @@ export class ContainerBinding {
    * @throws FilestoreError busy, exists
    */
   assertMayBind(info: ContainerInfo): void {
-    this.#check(info);
+    this.#claim.check(info);
   }
 
   /**
@@ -204,11 +194,7 @@ export class ContainerBinding {
       return;
     }
     this.#seen(Date.now());
-    // Before the update, which writes over what a foreign one has written.
-    const verdict = this.#own.verdict(info, Date.now());
-    // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, options);
-    this.#check(info, verdict);
+    await this.#claim.renew(info, options);
   }
 
   /** The database is dropped here: says so to the other nodes. @returns false when the container is gone already */
@@ -234,12 +220,7 @@ export class ContainerBinding {
 
   /** Takes the registration back, if Swift answers. */
   async leave(): Promise<void> {
-    const { store, container, node } = this.#options;
-    // One who lives under our id would lose it.
-    const isOurs =
-      this.#bound &&
-      (this.#refusal === undefined || this.#own.isIn((await store.headContainer(container, { timeoutMs: 2_000 })) ?? NOTHING));
-    if (isOurs) await store.updateContainer(container, deregistration(node.id), { timeoutMs: 2_000 });
+    if (this.#bound) await this.#claim.leave();
     this.#bound = false;
   }
 
@@ -253,7 +234,6 @@ export class ContainerBinding {
   async #bind(signal: AbortSignal | undefined): Promise<void> {
     const { store, container, database, log } = this.#options;
     const options = signal === undefined ? {} : { signal };
-    const claim = claimOf(database);
     const account = await store.account(options);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
@@ -264,7 +244,7 @@ export class ContainerBinding {
     }
     const replaces = this.#replacedBy(account, info);
     if (info === undefined) {
-      const outcome = await store.createContainer(container, { ...claim, ...this.#own.next(Date.now()) }, options);
+      const outcome = await store.createContainer(container, this.#claim.metadata(), options);
       if (outcome === 'created') {
         this.#madeHere = true;
         this.#becomeBound(account, replaces);
@@ -274,7 +254,10 @@ export class ContainerBinding {
       info = await store.headContainer(container, options);
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
-    await this.#register(info, claim, options);
+    const isDropped = isBeingDropped(info);
+    await this.#claim.register(info, isDropped ? { [DROPPED_KEY]: '' } : {}, options, () => {
+      if (isDropped) this.#drops.remade();
+    });
     this.#becomeBound(account, replaces);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
   }
@@ -354,55 +337,5 @@ export class ContainerBinding {
     }
     this.#lost = lost;
     return lost;
-  }
-
-  /** Looks, registers, and looks again: somebody may have registered at the same moment. @throws as `ensure` */
-  async #register(before: ContainerInfo, claim: Metadata, options: RequestOptions): Promise<void> {
-    const { store, container, node } = this.#options;
-    let last = before;
-    try {
-      this.#check(before);
-      const remade = isBeingDropped(before) ? { [DROPPED_KEY]: '' } : {};
-      const changes = { ...deadNodes(before, Date.now()), ...claim, ...remade, ...this.#own.next(Date.now()) };
-      await store.updateContainer(container, changes, options);
-      if (isBeingDropped(before)) this.#drops.remade();
-      const after = await store.headContainer(container, options);
-      if (after === undefined) return;
-      last = after;
-      this.#check(after);
-    } catch (error) {
-      // Not to stand in the other's way: the mere attempt must not refuse its next start. What a life before has left goes too, but not what
-      // belongs to one who lives under our id.
-      const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, Date.now()) === 'ours';
-      if (kindOf(error) === 'busy' && isOurs) await store.updateContainer(container, deregistration(node.id), options);
-      throw error;
-    }
-  }
-
-  #check(info: ContainerInfo, verdict = this.#own.verdict(info, Date.now())): void {
-    this.#isDoubted = verdict === 'doubted';
-    this.#refusal = this.#refusalOf(info, verdict);
-    if (this.#refusal !== undefined) throw this.#refusal;
-  }
-
-  #refusalOf(info: ContainerInfo, verdict: Verdict): FilestoreError | undefined {
-    const { container, database, nodes, node } = this.#options;
-    const owner = databaseOf(info);
-    if (owner !== undefined && owner !== database) {
-      return new FilestoreError(
-        'exists',
-        `container ${container} belongs to database "${displayName(owner)}"; "${displayName(database)}" needs another name or container_prefix`,
-      );
-    }
-    if (isTrash(info)) {
-      return new FilestoreError(
-        'exists',
-        `container ${container} keeps what was deleted from another database (delete_retention); "${displayName(database)}" needs another name or container_prefix`,
-      );
-    }
-    if (verdict !== 'ours') return new FilestoreError('busy', sayVerdict(verdict, info, container, node.id, Date.now()));
-    const reason = refusalOf(info, container, node.id, nodes, Date.now());
-    if (reason !== undefined) return new FilestoreError('busy', reason);
-    return undefined;
   }
 }

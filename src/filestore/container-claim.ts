@@ -1,0 +1,126 @@
+/**
+ * Whether a container may be this database's on this machine, and what is written into its metadata for that: the database's name, and the
+ * registration of the machine (node-registry.ts, own-registration.ts).
+ *
+ * Swift has no compare-and-swap: who registers looks before and after, and takes the registration back when somebody else was first.
+ */
+import { FilestoreError, kindOf } from '../base/errors.js';
+import { displayName } from '../base/names.js';
+import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
+import { claimOf, databaseOf } from './container-metadata.js';
+import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
+import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
+import { isTrash } from './retention.js';
+
+/** How long a stop may take to take the registration back. */
+const LEAVE_MS = 2_000;
+
+export interface ClaimOptions {
+  readonly store: ObjectStore;
+  readonly container: string;
+  readonly database: string;
+  readonly node: NodeIdentity;
+  readonly nodes: 'one' | 'many';
+}
+
+export class ContainerClaim {
+  readonly #options: ClaimOptions;
+  readonly #own: OwnRegistration;
+  #refusal: FilestoreError | undefined;
+  #isDoubted = false;
+
+  constructor(options: ClaimOptions) {
+    this.#options = options;
+    this.#own = new OwnRegistration(options.node, options.nodes);
+  }
+
+  /** Why the container may not be ours, as it was last seen. */
+  get refusal(): FilestoreError | undefined {
+    return this.#refusal;
+  }
+
+  /** It is not known yet whether a life before of this very daemon is meant: the refusal may end by itself soon. */
+  get isDoubted(): boolean {
+    return this.#isDoubted;
+  }
+
+  /** The metadata of a container that is about to be made. */
+  metadata(): Metadata {
+    return { ...claimOf(this.#options.database), ...this.#own.next(Date.now()) };
+  }
+
+  /** @throws FilestoreError busy (another machine has it), exists (another database has it, or it is a trash) */
+  check(info: ContainerInfo, verdict = this.#own.verdict(info, Date.now())): void {
+    this.#isDoubted = verdict === 'doubted';
+    this.#refusal = this.#refusalOf(info, verdict);
+    if (this.#refusal !== undefined) throw this.#refusal;
+  }
+
+  /**
+   * Looks, registers, and looks again: somebody may have registered at the same moment.
+   * @param before the container as it was found
+   * @param changes further metadata that goes along
+   * @param onWritten called once they stand
+   * @throws as {@link check}; what the store throws
+   */
+  async register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {
+    const { store, container, node } = this.#options;
+    let last = before;
+    try {
+      this.check(before);
+      await store.updateContainer(container, { ...deadNodes(before, Date.now()), ...changes, ...this.metadata() }, options);
+      onWritten();
+      const after = await store.headContainer(container, options);
+      if (after === undefined) return;
+      last = after;
+      this.check(after);
+    } catch (error) {
+      // Not to stand in the other's way: the mere attempt must not refuse its next start. What a life before has left goes too, but not what
+      // belongs to one who lives under our id.
+      const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, Date.now()) === 'ours';
+      if (kindOf(error) === 'busy' && isOurs) await store.updateContainer(container, deregistration(node.id), options);
+      throw error;
+    }
+  }
+
+  /** Says again that this machine is here, and looks who else is. @param info the container as it was found. @throws as {@link register} */
+  async renew(info: ContainerInfo, options: RequestOptions): Promise<void> {
+    const { store, container } = this.#options;
+    // Before the update, which writes over what a foreign one has written.
+    const verdict = this.#own.verdict(info, Date.now());
+    // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
+    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, options);
+    this.check(info, verdict);
+  }
+
+  /** Takes the registration of a bound container back, if Swift answers. @throws what the store throws */
+  async leave(): Promise<void> {
+    const { store, container, node } = this.#options;
+    // One who lives under our id would lose it.
+    if (this.#refusal !== undefined) {
+      const info = await store.headContainer(container, { timeoutMs: LEAVE_MS });
+      if (info === undefined || !this.#own.isIn(info)) return;
+    }
+    await store.updateContainer(container, deregistration(node.id), { timeoutMs: LEAVE_MS });
+  }
+
+  #refusalOf(info: ContainerInfo, verdict: Verdict): FilestoreError | undefined {
+    const { container, database, nodes, node } = this.#options;
+    const owner = databaseOf(info);
+    if (owner !== undefined && owner !== database) {
+      return new FilestoreError(
+        'exists',
+        `container ${container} belongs to database "${displayName(owner)}"; "${displayName(database)}" needs another name or container_prefix`,
+      );
+    }
+    if (isTrash(info)) {
+      return new FilestoreError(
+        'exists',
+        `container ${container} keeps what was deleted from another database (delete_retention); "${displayName(database)}" needs another name or container_prefix`,
+      );
+    }
+    if (verdict !== 'ours') return new FilestoreError('busy', sayVerdict(verdict, info, container, node.id, Date.now()));
+    const reason = refusalOf(info, container, node.id, nodes, Date.now());
+    return reason === undefined ? undefined : new FilestoreError('busy', reason);
+  }
+}
