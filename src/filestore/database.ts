@@ -19,7 +19,7 @@ import { Absence } from './absence.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 import type { ContainerBinding } from './container-binding.js';
 import type { FilestoreSettings } from './filestore-options.js';
-import type { Stat } from './filestore.js';
+import { DIRECTORY_SIZE_BYTES, type Stat } from './filestore.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
@@ -149,7 +149,7 @@ export class Database {
   directoryStat(path: string): Stat {
     return {
       kind: 'directory',
-      sizeBytes: 4096,
+      sizeBytes: DIRECTORY_SIZE_BYTES,
       mtimeMs: this.spool.directories.get(path) ?? BLOB_MTIME_MS,
       mode: this.settings.directoryMode,
       // Another node may drop the database: what the kernel and we believe of that together ends with the same bound.

@@ -10,6 +10,9 @@ export interface Requester {
   readonly signal: AbortSignal;
 }
 
+/** What a directory's size is said to be, as ext4 has it. */
+export const DIRECTORY_SIZE_BYTES = 4096;
+
 export interface Stat {
   readonly kind: 'file' | 'directory';
   readonly sizeBytes: number;

@@ -26,7 +26,7 @@ import {
 import { FilestoreError } from '../base/errors.js';
 import type { FileSlice } from '../base/read-result.js';
 import { displayName } from '../base/names.js';
-import type { ListedName, OpenFile, OpenMode, Stat } from './filestore.js';
+import { DIRECTORY_SIZE_BYTES, type ListedName, type OpenFile, type OpenMode, type Stat } from './filestore.js';
 
 export class LocalArea {
   readonly #root: Buffer;
@@ -104,7 +104,7 @@ export class LocalArea {
     const directory = stats.isDirectory();
     return {
       kind: directory ? 'directory' : 'file',
-      sizeBytes: directory ? 4096 : stats.size,
+      sizeBytes: directory ? DIRECTORY_SIZE_BYTES : stats.size,
       mtimeMs: stats.mtimeMs,
       mode: directory ? this.#modes.directory : this.#modes.file,
       validMs: 1_000,

@@ -10,7 +10,7 @@ import { ContainerLost } from './container-lost.js';
 import { DatabaseFiles } from './database-files.js';
 import { Databases } from './databases.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './filestore-options.js';
-import type { OpenFile, OpenMode, Requester, Stat, TakeNames, Usage } from './filestore.js';
+import { DIRECTORY_SIZE_BYTES, type OpenFile, type OpenMode, type Requester, type Stat, type TakeNames, type Usage } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { identify } from './own-registration.js';
 import { assertNotBeside, containerName } from './container-name.js';
@@ -316,7 +316,13 @@ class ManyFilestore extends BaseFilestore implements RunningFilestore {
   }
 
   #rootStat(): Stat {
-    return { kind: 'directory', sizeBytes: 4096, mtimeMs: this.#startedMs, mode: this.#shared.settings.directoryMode, validMs: 60_000 };
+    return {
+      kind: 'directory',
+      sizeBytes: DIRECTORY_SIZE_BYTES,
+      mtimeMs: this.#startedMs,
+      mode: this.#shared.settings.directoryMode,
+      validMs: 60_000,
+    };
   }
 
   #place(path: string, requester: Requester): Answer<Place | undefined> {
