@@ -8,10 +8,12 @@ import type { SealRecord, SpoolRecord } from './records.js';
 import { decodeLines } from './replay.js';
 
 /** A disk writes it whole or not at all, in one place. */
-export const PAGE = 4096;
+export const PAGE_BYTES = 4096;
 const MAGIC = 0x4f534641;
+/** Where the fields of the header lie, each a little-endian u32; the last is the CRC-32 of those before it. */
+const AT = { magic: 0, lap: 4, metaLength: 8, sizeBytes: 12, metaCrc: 16, headerCrc: 20 } as const;
 const HEADER_LENGTH = 24;
-const PADDING = Buffer.alloc(PAGE);
+const PADDING = Buffer.alloc(PAGE_BYTES);
 
 export interface AheadEntry {
   /** Numbered when the entry was written; the record in the journal has a later number, or there is none. */
@@ -52,12 +54,12 @@ export function draftEntry(entry: AheadEntry): EntryDraft {
  */
 export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: number, bytes: Uint8Array): Uint8Array[] {
   const head = Buffer.allocUnsafe(bytesAt);
-  head.writeUInt32LE(MAGIC, 0);
-  head.writeUInt32LE(lap, 4);
-  head.writeUInt32LE(meta.length, 8);
-  head.writeUInt32LE(seal.sizeBytes, 12);
-  head.writeUInt32LE(crc32(meta), 16);
-  head.writeUInt32LE(crc32(head.subarray(0, 20)), 20);
+  head.writeUInt32LE(MAGIC, AT.magic);
+  head.writeUInt32LE(lap, AT.lap);
+  head.writeUInt32LE(meta.length, AT.metaLength);
+  head.writeUInt32LE(seal.sizeBytes, AT.sizeBytes);
+  head.writeUInt32LE(crc32(meta), AT.metaCrc);
+  head.writeUInt32LE(crc32(head.subarray(0, AT.headerCrc)), AT.headerCrc);
   meta.copy(head, HEADER_LENGTH);
   return [head, bytes, PADDING.subarray(0, length - bytesAt - seal.sizeBytes)];
 }
@@ -67,15 +69,15 @@ export function encodeEntry({ seal, meta, bytesAt, length }: EntryDraft, lap: nu
  * @throws FilestoreError unsupported, for records of a newer version
  */
 export function* decodeEntries(segment: Buffer): Generator<FoundEntry> {
-  const lap = segment.length < HEADER_LENGTH ? 0 : segment.readUInt32LE(4);
+  const lap = segment.length < HEADER_LENGTH ? 0 : segment.readUInt32LE(AT.lap);
   for (let at = 0; at + HEADER_LENGTH <= segment.length;) {
     const header = segment.subarray(at, at + HEADER_LENGTH);
-    if (header.readUInt32LE(0) !== MAGIC || header.readUInt32LE(20) !== crc32(header.subarray(0, 20))) return;
-    if (header.readUInt32LE(4) !== lap) return;
-    const bytesAt = at + HEADER_LENGTH + header.readUInt32LE(8);
-    const end = bytesAt + header.readUInt32LE(12);
+    if (header.readUInt32LE(AT.magic) !== MAGIC || header.readUInt32LE(AT.headerCrc) !== crc32(header.subarray(0, AT.headerCrc))) return;
+    if (header.readUInt32LE(AT.lap) !== lap) return;
+    const bytesAt = at + HEADER_LENGTH + header.readUInt32LE(AT.metaLength);
+    const end = bytesAt + header.readUInt32LE(AT.sizeBytes);
     const meta = segment.subarray(at + HEADER_LENGTH, bytesAt);
-    if (end > segment.length || crc32(meta) !== header.readUInt32LE(16)) return;
+    if (end > segment.length || crc32(meta) !== header.readUInt32LE(AT.metaCrc)) return;
     const { seal, lines } = JSON.parse(meta.toString('utf8')) as AheadEntry;
     const bytes = segment.subarray(bytesAt, end);
     yield { seal, records: [...decodeLines(Buffer.from(lines, 'utf8'))], bytes: isOf(bytes, seal.sha1) ? bytes : undefined };
@@ -88,5 +90,5 @@ export function isOf(bytes: Buffer, sha1: string): boolean {
 }
 
 function pages(length: number): number {
-  return Math.ceil(length / PAGE) * PAGE;
+  return Math.ceil(length / PAGE_BYTES) * PAGE_BYTES;
 }

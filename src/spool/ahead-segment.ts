@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
 import type { EntryDraft } from './ahead-entry.js';
-import { encodeEntry, PAGE } from './ahead-entry.js';
+import { encodeEntry, PAGE_BYTES } from './ahead-entry.js';
 import { fdatasyncFile, FILE_MODE, fsyncFile, unlinkQuietly, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
 import type { SealRecord } from './records.js';
@@ -87,7 +87,7 @@ export class AheadSegment {
 
   /** All of it is durable elsewhere: a start finds nothing here. */
   clear(): void {
-    writeAllSync(this.#fd, Buffer.alloc(PAGE), 0);
+    writeAllSync(this.#fd, Buffer.alloc(PAGE_BYTES), 0);
     this.#copies.length = 0;
     this.#lap = newLap();
     this.#end = 0;

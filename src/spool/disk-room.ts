@@ -8,6 +8,8 @@ import { FilestoreError } from '../base/errors.js';
 const RESERVE_BYTES = 4 << 20;
 /** On a disk so small that the reserve is more than this part of it, the part. */
 const RESERVE_PART = 1 / 16;
+/** What is only of use, and not needed, may take this part of what is free. */
+const SPARE_PART = 1 / 8;
 /** Bytes written between two looks at the disk. */
 const LOOK_EVERY_BYTES = 1 << 20;
 
@@ -39,9 +41,9 @@ export class DiskRoom {
     this.#leftBytes -= bytes;
   }
 
-  /** Whether there is room for what is only of use, and not needed: when it leaves seven times as much. */
+  /** Whether there is room for so many bytes of what is only of use, and not needed. */
   hasPlenty(bytes: number): boolean {
-    return this.#spareBytes() >= 8 * bytes;
+    return bytes <= this.#spareBytes() * SPARE_PART;
   }
 
   /** Whether the disk is so full that nothing may be written. */
