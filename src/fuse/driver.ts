@@ -1,6 +1,6 @@
 /**
- * The seam: something that lets programs reach a {@link FileSystem}. Three tenants: the kernel driver (`kernel-driver.ts`), the in-memory
- * driver for tests (`memory-driver.ts`), and a driver on the npm package fuse-native (`fuse-native-driver.ts`).
+ * The seam: something that lets programs reach a {@link FileSystem}. Three tenants: the kernel driver (`kernel-driver.ts`), a driver on
+ * the npm package fuse-native (`fuse-native-driver.ts`), and the tests' own in memory (test/helpers/memory-driver.ts).
  */
 import type { FilestoreError } from '../base/errors.js';
 import type { FileSystem } from './file-system.js';

@@ -196,7 +196,7 @@ async function main(plan: CrashPlan): Promise<number> {
     import('../../src/base/log.js'),
     import('../../src/cache/blob-cache.js'),
     import('../../src/filestore/open-filestore.js'),
-    import('../../src/fuse/memory-driver.js'),
+    import('../helpers/memory-driver.js'),
     import('../../src/vfs/vfs.js'),
   ]);
   const [{ blobOf, bytesOf }, { differences, readManifest, someOf }] = await Promise.all([

@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { unreachable } from '../../src/base/errors.js';
 import type { FilestoreSettings } from '../../src/filestore/filestore-options.js';
-import type { MemoryFile } from '../../src/fuse/memory-handles.js';
+import type { MemoryFile } from '../helpers/memory-handles.js';
 import { MemoryStore } from '../helpers/memory-store.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { Machine, outcomeOf, runsOf } from './machine.js';

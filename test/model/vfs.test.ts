@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { kindOf, unreachable } from '../../src/base/errors.js';
 import { SILENT_LOG } from '../../src/base/log.js';
 import { ROOT_INO, type Caller } from '../../src/fuse/file-system.js';
-import { createMemoryDriver, type MemoryMount } from '../../src/fuse/memory-driver.js';
+import { createMemoryDriver, type MemoryMount } from '../helpers/memory-driver.js';
 import { createVfs, type Vfs } from '../../src/vfs/vfs.js';
 import { MemoryFilestore } from '../helpers/memory-filestore.js';
 import { ReferenceTree, resized, written, type RefFile, type RefNode } from './reference-tree.js';

@@ -6,7 +6,7 @@ import { resolveSettings } from '../../../src/config/resolve.js';
 import type { MountRequest, PartMakers } from '../../../src/daemon/start-mount.js';
 import type { RunningFilestore } from '../../../src/filestore/filestore-options.js';
 import type { DatabaseStatus } from '../../../src/filestore/mount-status.js';
-import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
 import { MemoryFilestore } from '../../helpers/memory-filestore.js';
 import { MemoryStore } from '../../helpers/memory-store.js';

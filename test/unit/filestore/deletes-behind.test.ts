@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import { openFilestore } from '../../../src/filestore/open-filestore.js';
-import { createMemoryDriver } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver } from '../../helpers/memory-driver.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
 import { makeBlobs } from '../../helpers/blobs.js';
 import { filestoreSettings } from '../../helpers/filestore-settings.js';

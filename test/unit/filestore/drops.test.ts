@@ -10,7 +10,7 @@ import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
 import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
 import { openFilestore } from '../../../src/filestore/open-filestore.js';
-import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
 import { openOrigin } from '../../../src/origins/directory-origin.js';
 import type { Origin } from '../../../src/origins/origin.js';
 import { createVfs } from '../../../src/vfs/vfs.js';

@@ -36,7 +36,7 @@ syncBuiltinESMExports();
 const { Catalog } = await import('../../../src/filestore/catalog.js');
 const { NamesFile } = await import('../../../src/filestore/names-file.js');
 const { openFilestore } = await import('../../../src/filestore/open-filestore.js');
-const { createMemoryDriver } = await import('../../../src/fuse/memory-driver.js');
+const { createMemoryDriver } = await import('../../helpers/memory-driver.js');
 const { createVfs } = await import('../../../src/vfs/vfs.js');
 
 const [DOOMED, ELSEWHERE] = [makeBlob(1, 1000), makeBlob(2, 1000)] as const;

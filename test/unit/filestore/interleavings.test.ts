@@ -8,7 +8,7 @@ import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
 import { openFilestore } from '../../../src/filestore/open-filestore.js';
 import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
-import { createMemoryDriver, type MemoryMount } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { filestoreSettings } from '../../helpers/filestore-settings.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
-import { createMemoryDriver } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver } from '../../helpers/memory-driver.js';
 import { TreeFileSystem } from './tree-file-system.js';
 
 const hasKind = (kind: string) => (error: unknown) => error instanceof FilestoreError && error.kind === kind;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ROOT_INO, type Caller, type DirectoryEntry } from '../../../src/fuse/file-system.js';
-import { createMemoryDriver } from '../../../src/fuse/memory-driver.js';
+import { createMemoryDriver } from '../../helpers/memory-driver.js';
 import { callerOf, harness, WRITE, type Harness } from './harness.js';
 
 async function readAll({ vfs, me }: Harness, ino: number, handle: number, hint = 300): Promise<DirectoryEntry[]> {

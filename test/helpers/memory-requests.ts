@@ -3,9 +3,9 @@
  * same bookkeeping of lookups and handles that a kernel keeps.
  * INVARIANT: `heldLookups` holds exactly the lookups that were answered and not yet forgotten.
  */
-import type { Answer } from '../base/maybe-promise.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
-import type { Caller, Entry, FileSystem } from './file-system.js';
+import type { Answer } from '../../src/base/maybe-promise.js';
+import { FilestoreError, kindOf, messageOf } from '../../src/base/errors.js';
+import type { Caller, Entry, FileSystem } from '../../src/fuse/file-system.js';
 
 export interface Identity {
   readonly uid: number;

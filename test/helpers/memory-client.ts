@@ -3,10 +3,10 @@
  * Every call walks from the root with one lookup a name and forgets them at its end; an open file keeps its own lookup until it is closed.
  * Failures are the FilestoreErrors a kernel client would see as errno.
  */
-import { FilestoreError, unreachable } from '../base/errors.js';
-import { displayName, splitPath } from '../base/names.js';
-import type { Attributes, DirectoryEntry, OpenFlags, SetAttributes } from './file-system.js';
-import { opendir, ROOT_INO } from './file-system.js';
+import { FilestoreError, unreachable } from '../../src/base/errors.js';
+import { displayName, splitPath } from '../../src/base/names.js';
+import type { Attributes, DirectoryEntry, OpenFlags, SetAttributes } from '../../src/fuse/file-system.js';
+import { opendir, ROOT_INO } from '../../src/fuse/file-system.js';
 import { MemoryDirectory, MemoryFile } from './memory-handles.js';
 import type { Identity, RequestRunner } from './memory-requests.js';
 

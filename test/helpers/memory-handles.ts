@@ -1,8 +1,8 @@
 /** Open files and directories of the in-memory client. */
-import { FilestoreError } from '../base/errors.js';
-import type { ReadResult } from '../base/read-result.js';
-import { copyResult, readElsewhere, unreadable } from '../base/read-result.js';
-import type { Attributes, DirectoryEntry, Opened, OpenFlags, SetAttributes } from './file-system.js';
+import { FilestoreError } from '../../src/base/errors.js';
+import type { ReadResult } from '../../src/base/read-result.js';
+import { copyResult, readElsewhere, unreadable } from '../../src/base/read-result.js';
+import type { Attributes, DirectoryEntry, Opened, OpenFlags, SetAttributes } from '../../src/fuse/file-system.js';
 import type { Identity, RequestRunner } from './memory-requests.js';
 
 /** What the kernel asks at most in one READ or WRITE. */

@@ -2,10 +2,10 @@
  * A driver without a kernel: the file system is mounted on nothing and reached through a {@link MemoryClient}, which walks paths and asks
  * the questions the kernel would ask (LOOKUP before CREATE, FLUSH before RELEASE, FORGET at the end). For tests of file systems.
  */
-import type { DriverCapabilities, FuseDriver, Mounted, MountOptions } from './driver.js';
-import type { FileSystem } from './file-system.js';
-import { FilestoreError } from '../base/errors.js';
-import { SILENT_LOG } from '../base/log.js';
+import type { DriverCapabilities, FuseDriver, Mounted, MountOptions } from '../../src/fuse/driver.js';
+import type { FileSystem } from '../../src/fuse/file-system.js';
+import { FilestoreError } from '../../src/base/errors.js';
+import { SILENT_LOG } from '../../src/base/log.js';
 import { MemoryClient } from './memory-client.js';
 import { RequestRunner } from './memory-requests.js';
 
