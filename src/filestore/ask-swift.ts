@@ -189,6 +189,28 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
 }
 
 /**
+ * Lists what lies directly in the container, which takes one page however many blobs there are: another node may have made a directory. What its
+ * objects are is asked for, since a directory of Swift's listings may hold nothing that is a file of the database.
+ */
+export function refreshTop(db: Database, options: RequestOptions): Promise<void> {
+  return db.listings.run('top', async () => {
+    const startedMs = Date.now();
+    const [files, directories] = [new Set<string>(), new Array<string>()];
+    for await (const page of pagesOf(db, { level: true, limit: PAGE, ...options })) {
+      merge(db, page, startedMs);
+      for (const { name } of page) {
+        if (name.endsWith('/')) directories.push(pathOfObject(name.slice(0, -1)));
+        else files.add(pathOfObject(name));
+      }
+    }
+    await askForUnshown(db, '', files);
+    const unknown = directories.filter((path) => isFileInSwift(path) && !db.catalog.hasBelow(path));
+    await forEachAtOnce(unknown, ASKED_AT_ONCE, async (path) => void (await hasObjectBelow(db, path)));
+    db.catalog.topListedAtMs = startedMs;
+  });
+}
+
+/**
  * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past
  * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
  */

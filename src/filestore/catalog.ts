@@ -41,6 +41,8 @@ export class Catalog {
   loadedAtMs = 0;
   /** When a listing of the whole container was last complete, ms since the epoch; 0 for never. */
   completeAtMs = 0;
+  /** The same for a listing of what lies directly in the container: its files, and which directories there are. */
+  topListedAtMs = 0;
 
   get count(): number {
     return this.#blobs + this.#others.size;

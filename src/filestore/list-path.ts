@@ -6,13 +6,13 @@
 import { FilestoreError, kindOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, joinPath } from '../base/names.js';
-import { refreshBelow } from './ask-swift.js';
+import { refreshBelow, refreshTop } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
 import type { ListedName, Requester, Stat, TakeNames } from './filestore.js';
 import { kindOfPath } from './path-kind.js';
 
-/** How long a listing of the whole container is good enough to name the shards. New names are found by lookup in any case. */
+/** How long a listing of the whole container is good enough for the database's own directory, where nobody else makes any in it. */
 const ROOT_LISTING_MS = 600_000;
 
 export async function list(db: Database, directory: string, requester: Requester): Promise<readonly ListedName[]> {
@@ -58,16 +58,23 @@ function isHidden(db: Database, path: string): boolean {
 /** Whether what is known of Swift's names is young enough. */
 function isFresh(db: Database, directory: string): boolean {
   if (kindOfPath(directory) === 'temporary' || directory === 'upload') return true;
-  const now = Date.now();
-  const complete = db.catalog.completeAtMs;
-  return directory === ''
-    ? now - complete < Math.max(ROOT_LISTING_MS, db.trustMs)
-    : now - Math.max(complete, db.catalog.shard(directory).listedAtMs) < db.trustMs;
+  const listedAtMs = directory === '' ? db.catalog.topListedAtMs : db.catalog.shard(directory).listedAtMs;
+  const isTrusted = Date.now() - Math.max(db.catalog.completeAtMs, listedAtMs) < db.trustMs;
+  return isTrusted && (directory !== '' || isNamed(db));
+}
+
+/** Whether the listing of the whole container is young enough for its files and shards to be shown from it. */
+function isNamed(db: Database): boolean {
+  return Date.now() - db.catalog.completeAtMs < Math.max(ROOT_LISTING_MS, db.trustMs);
 }
 
 async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {
   try {
-    await db.health.answerOrAway(() => refreshBelow(db, directory, { priority: 'read' }), signal);
+    const options = { priority: 'read' } as const;
+    await db.health.answerOrAway(
+      () => (directory === '' && isNamed(db) ? refreshTop(db, options) : refreshBelow(db, directory, options)),
+      signal,
+    );
   } catch (error) {
     // What the durable list knows is the best there is, whatever Swift refused; without any list an empty directory would be a lie.
     if (kindOf(error) === 'interrupted') throw error;

@@ -86,6 +86,8 @@ export interface ListOptions extends RequestOptions {
   readonly marker?: string;
   /** Names a page; at most 10,000. */
   readonly limit?: number;
+  /** Only what lies directly below the prefix. What lies deeper is shown once, as far as its next '/': a name that ends in one, without a size. */
+  readonly level?: boolean;
 }
 
 /** What a run of many deletes did. A name that was not there counts as deleted. */

@@ -196,6 +196,10 @@ export function objectStoreContract(what: string, make: () => Promise<StoreUnder
       assert.deepEqual(sizes, [4, 4, 4, 4, 4, 1]);
       assert.deepEqual(await listNames(store, container, { prefix: 'ab/', limit: 2 }), ['ab/1', 'ab/2', 'ab/3']);
       assert.deepEqual(await listNames(store, container, { marker: 'ab/2' }), ['ab/3', 'b']);
+      for (const limit of [1, 2, 100]) {
+        assert.deepEqual(await listNames(store, container, { level: true, limit }), ['aa/', 'ab/', 'b']);
+        assert.deepEqual(await listNames(store, container, { level: true, limit, prefix: 'ab/' }), ['ab/1', 'ab/2', 'ab/3']);
+      }
       assert.equal((await store.deleteMany(container, [...names, 'never-there'])).failed.size, 0);
       assert.deepEqual(await listNames(store, container), []);
       await store.deleteContainer(container);

@@ -245,8 +245,13 @@ export class MemoryStore implements ObjectStore {
       const page = await this.#request({ method: 'list', container, name: '' }, options, () => {
         const names = this.names(container);
         if (names === undefined) throw new FilestoreError('not-found', `there is no container ${container}`);
-        const wanted = names.filter((n) => n.startsWith(options.prefix ?? '') && (after === undefined || byUtf8(n, after) > 0));
-        return wanted.slice(0, options.limit ?? this.#pageSize).map((name) => this.#listed(container, name));
+        const prefix = options.prefix ?? '';
+        const below = names.filter((n) => n.startsWith(prefix));
+        const shown = options.level === true ? new Set(below.map((n) => levelOf(n, prefix))) : below;
+        const wanted = [...shown].filter((n) => after === undefined || byUtf8(n, after) > 0);
+        const page = wanted.slice(0, options.limit ?? this.#pageSize);
+        const isDeeper = (name: string): boolean => options.level === true && name.endsWith('/');
+        return page.map((name) => (isDeeper(name) ? { name, sizeBytes: undefined, lastModifiedMs: 0 } : this.#listed(container, name)));
       });
       const last = page.at(-1);
       if (last === undefined) return;
@@ -407,6 +412,12 @@ function describe({ method, container, name }: StoreRequest): string {
 /** Keys with an empty value go, as Swift has it. */
 function merged(before: Metadata, changes: Metadata): Metadata {
   return Object.fromEntries(Object.entries({ ...before, ...changes }).filter(([, value]) => value !== ''));
+}
+
+/** What a listing of one level shows of a name. */
+function levelOf(name: string, prefix: string): string {
+  const slash = name.indexOf('/', prefix.length);
+  return slash < 0 ? name : name.slice(0, slash + 1);
 }
 
 /** Swift lists names in the order of their UTF-8 bytes. */

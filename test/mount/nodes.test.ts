@@ -125,6 +125,26 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await eventually('B asks again', () => isThere(b, asked.name), 5_000);
   });
 
+  it('What one node has stored is in every listing of the other within `delete_bound`, also in a shard that was not there before.', async () => {
+    const [before, later] = [makeBlob(307), makeBlob(308)];
+    await write(a, before);
+    await eventually('A lists what it has', async () => (await fs.readdir(a.path)).length === 1);
+    await sleep(3_500);
+    assert.deepEqual(await fs.readdir(a.path), [path.dirname(before.name)]);
+    await write(b, later);
+    await fs.writeFile(b.file('plan.txt'), 'of B');
+    const expected = [before, later].map(({ name }) => path.dirname(name)).concat('plan.txt');
+    await sleep(3_500);
+    assert.deepEqual(await fs.readdir(a.path), expected.sort());
+    assert.deepEqual(await fs.readdir(a.file(path.dirname(later.name))), [later.sha1]);
+    await fs.unlink(b.file('plan.txt'));
+    await sleep(3_500);
+    assert.deepEqual(
+      await fs.readdir(a.path),
+      expected.filter((name) => name !== 'plan.txt'),
+    );
+  });
+
   it('A blob deleted on one node ends on the other within `delete_bound`, also in listings.', async () => {
     const blob = makeBlob(310);
     const shard = path.dirname(blob.name);

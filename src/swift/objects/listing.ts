@@ -17,8 +17,9 @@ export async function* listObjects(requester: Requester, container: string, opti
   const limit = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
   let marker = options.marker;
   for (;;) {
-    const rows = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker }, options);
-    const objects = rows.flatMap((row) => listedObject(row) ?? []);
+    const delimiter = options.level === true ? '/' : undefined;
+    const rows = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker, delimiter }, options);
+    const objects = rows.flatMap((row) => listedObject(row) ?? (delimiter === undefined ? undefined : listedDirectory(row)) ?? []);
     const last = objects.at(-1);
     if (last === undefined) return;
     assertForward(container, marker, last.name);
@@ -74,7 +75,13 @@ function assertForward(what: string, marker: string | undefined, last: string): 
   }
 }
 
-/** Pseudo-folders (`subdir`) have no name and are left out. */
+/** What a listing of one level shows of what lies deeper. */
+function listedDirectory(row: unknown): ListedObject | undefined {
+  const name = textField(row, 'subdir');
+  return name === undefined ? undefined : { name, sizeBytes: undefined, lastModifiedMs: 0 };
+}
+
+/** Pseudo-folders (`subdir`) have no name, and are left out where they were not asked for. */
 function listedObject(row: unknown): ListedObject | undefined {
   const name = textField(row, 'name');
   if (name === undefined) return undefined;
