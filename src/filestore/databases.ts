@@ -43,6 +43,11 @@ export class Databases {
   readonly #absentUntilMs = new Map<string, number>();
   /** Names that were refused, and the log says so. */
   readonly #refused = new Set<string>();
+  readonly #discovering = new SingleFlight<void>();
+  /** When a list of the account's containers that was gone through set out, in ms since the epoch; 0 for never. */
+  #discoveredAtMs = 0;
+  /** Containers that say of no database that they are its. */
+  readonly #foreign = new Set<string>();
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
@@ -66,8 +71,8 @@ export class Databases {
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
   async discover(): Promise<void> {
     const { store, settings } = this.#shared;
-    const prefix = containerNamesPrefix(settings.containerPrefix);
-    for await (const page of store.listContainers(prefix)) {
+    const startedMs = Date.now();
+    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
       for (const container of page) {
         if (container.endsWith('_segments')) continue;
         const recorded = [...this.#open.values()].filter((d) => d.db.container === container);
@@ -76,13 +81,50 @@ export class Databases {
         if (info === undefined || isTrash(info) || isBeingDropped(info)) continue;
         for (const known of recorded) if (known.record.exists) await this.#assertMayBind(known, info);
         if (recorded.length > 0) continue;
-        // With an empty prefix every container of the account matches: only those that say they are ours are taken.
-        const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
+        const database = this.#databaseOf(container, info);
         if (database === undefined) continue;
         const opened = await this.open(database, { exists: true });
         if (opened.db.container === container) await this.#assertMayBind(opened, info);
       }
     }
+    this.#discoveredAtMs = startedMs;
+  }
+
+  /** With an empty prefix every container of the account matches: only those that say they are ours are taken. */
+  #databaseOf(container: string, info: ContainerInfo): string | undefined {
+    const prefix = containerNamesPrefix(this.#shared.settings.containerPrefix);
+    const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
+    if (database === undefined) this.#foreign.add(container);
+    return database;
+  }
+
+  /** Who copies the whole filestore goes by the list of databases: what another node has made since, or Swift did not tell at the start, is to be in it. */
+  async #discoverAgain(): Promise<void> {
+    const { settings, health, log } = this.#shared;
+    const ageMs = Date.now() - this.#discoveredAtMs;
+    const isDue = settings.nodes === 'many' ? ageMs >= settings.deleteBoundMs : this.#discoveredAtMs === 0;
+    if (!isDue || health.isAway) return;
+    try {
+      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()));
+    } catch (error) {
+      log.debug('database.not-discovered', { reason: messageOf(error) });
+    }
+  }
+
+  /** @throws what the store throws */
+  async #findUnknown(): Promise<void> {
+    const { store, settings } = this.#shared;
+    const startedMs = Date.now();
+    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
+      const served = new Set(this.all().flatMap(({ db, record }) => (record.exists ? db.container : [])));
+      for (const container of page) {
+        if (isBeside(container) || served.has(container) || this.#foreign.has(container)) continue;
+        const info = await store.headContainer(container);
+        const database = info === undefined ? undefined : this.#databaseOf(container, info);
+        if (database !== undefined) await this.find(database, { signal: new AbortController().signal });
+      }
+    }
+    this.#discoveredAtMs = startedMs;
   }
 
   /** @throws FilestoreError busy, exists */
@@ -109,7 +151,7 @@ export class Databases {
   }
 
   /** @returns undefined when there is no such database. @throws unavailable when nobody can tell */
-  find(database: string, requester: Requester): Answer<OpenDatabase | undefined> {
+  find(database: string, requester: Pick<Requester, 'signal'>): Answer<OpenDatabase | undefined> {
     const open = this.#open.get(database);
     if (open?.record.exists === true) return this.#mustLook(open) ? this.#findAgain(open, requester) : open;
     if ((this.#absentUntilMs.get(database) ?? 0) > Date.now()) return undefined;
@@ -134,7 +176,7 @@ export class Databases {
     }
   }
 
-  async #findAgain(open: OpenDatabase, requester: Requester): Promise<OpenDatabase | undefined> {
+  async #findAgain(open: OpenDatabase, requester: Pick<Requester, 'signal'>): Promise<OpenDatabase | undefined> {
     try {
       await this.#look(open, requester.signal);
     } catch (error) {
@@ -143,7 +185,7 @@ export class Databases {
     return open.record.exists ? open : this.#find(open.db.name, requester);
   }
 
-  async #find(database: string, requester: Requester): Promise<OpenDatabase | undefined> {
+  async #find(database: string, requester: Pick<Requester, 'signal'>): Promise<OpenDatabase | undefined> {
     const open = this.#open.get(database);
     const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(open);
     if (isShown && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
@@ -196,7 +238,7 @@ export class Databases {
   /** Names of the root directory. */
   async names(): Promise<Set<string>> {
     const names = new Set<string>();
-    await this.#lookAtAll();
+    await Promise.all([this.#lookAtAll(), this.#discoverAgain()]);
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
       if (entry.kind !== 'directory' || entry.name === LOST_AND_FOUND) continue;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBlob, makeBlobs, type Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
@@ -101,6 +102,32 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     await eventually('B finds it', () => isThere(b.file('second')), 5_000);
     assert.deepEqual(await fs.readFile(b.file('second', again.name)), again.content);
     assert.deepEqual(await client.names('drops-second'), [again.name]);
+  });
+});
+
+describe('docs/SEMANTICS.md: a list of databases with several nodes', () => {
+  it("A database that one node has made is in the other's list of databases within `delete_bound`.", async () => {
+    const a = await startMount({ swift, containerPrefix: 'lists', args: MANY });
+    const b = await startMount({ swift, containerPrefix: 'lists', args: MANY });
+    try {
+      await write(a.file('first'), makeBlob(760));
+      await client.makeContainer('lists-first_segments');
+      await sleep(BOUND_MS);
+      // Nobody has asked B for it by its name.
+      assert.deepEqual(await fs.readdir(b.path), ['first']);
+      await write(a.file('Second'), makeBlob(761));
+      await sleep(BOUND_MS);
+      assert.deepEqual((await fs.readdir(b.path)).sort(), ['Second', 'first']);
+      await fs.rm(a.file('first'), { recursive: true });
+      await eventually('B lists it no more', async () => !(await fs.readdir(b.path)).includes('first'), BOUND_MS + 5_000);
+      await eventually('the container is removed', async () => (await client.head('lists-first')) === undefined);
+      await write(a.file('first'), makeBlob(762));
+      await sleep(BOUND_MS);
+      assert.deepEqual((await fs.readdir(b.path)).sort(), ['Second', 'first']);
+      assert.deepEqual((await fs.readdir(a.path)).sort(), ['Second', 'first']);
+    } finally {
+      await Promise.all([a.stop(), b.stop()]);
+    }
   });
 });
 
