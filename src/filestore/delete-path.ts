@@ -98,11 +98,11 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   const tombstone = db.spool.tombstones.get(path);
   if (tombstone === undefined || !isDue(tombstone)) return;
   const options = { priority: db.settings.nodes === 'many' ? ('write' as const) : ('background' as const), ...(signal && { signal }) };
+  // Before the look: a copy may take Swift minutes, and what another node stores meanwhile must be seen.
+  await db.trash.keep(path, options);
   const found = check ? await lookAgain(db, path, options) : 'old';
-  if (found === 'newer') return;
+  if (found === 'newer' || db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
   if (found === 'old') {
-    await db.trash.keep(path, options);
-    if (db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
     const startedMs = Date.now();
     if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);
   }

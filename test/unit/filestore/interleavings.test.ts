@@ -519,6 +519,22 @@ describe('what may interleave', () => {
     assert.deepEqual(await client.readFile(blob.name), blob.content);
   });
 
+  it('what another node stores while the trash copy of a delete that waited is made stays', async () => {
+    const client = await start({ nodes: 'many', gcGraceMs: 50, deleteRetentionMs: 86_400_000 });
+    const blob = makeBlob(60, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await client.rename(blob.name, `${blob.name}.__gc`);
+    const { held, go } = hold(({ method }) => method === 'copy');
+    await client.unlink(`${blob.name}.__gc`);
+    await held;
+    await store.put(CONTAINER, blob.name, { sizeBytes: 1000, md5: blob.md5, read: (from, to) => blob.content.subarray(from, to) });
+    go();
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), [blob.name]);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+  });
+
   it('a listing asks for what it did not show, so that what another node deleted ends in listings too', async () => {
     const client = await start({ nodes: 'many' });
     const blob = makeBlob(1, 2000);
