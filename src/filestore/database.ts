@@ -32,7 +32,7 @@ import { Writers } from './writers.js';
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
 const TRUST_ONE_MS = 3600_000;
 
-/** Damaged names that are kept in mind. */
+/** Damaged names that are kept in mind, and sizes. */
 const DAMAGED_MOST = 10_000;
 
 /** Longer than a listing of a large container takes. */
@@ -98,6 +98,8 @@ export class Database {
   readonly verifiedSeals = new Map<number, Fingerprint>();
   /** Names of which damaged bytes came, with the reason: an answer "not there" that follows is no word for their absence. */
   readonly damaged = new Map<string, string>();
+  /** Sizes of blobs whose verified bytes are more or fewer than Swift or an origin has under the name, where a damaged copy lies. */
+  readonly #trueSizes = new Map<string, number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
   /** Requests of ours that change the container: under way, and ended so far. A count taken while these move says nothing. */
@@ -177,7 +179,8 @@ export class Database {
     if (askedAtMs === undefined) this.names.flush();
   }
 
-  #learnBlob(path: string, sizeBytes: number, checkedAtMs: number): void {
+  #learnBlob(path: string, saidBytes: number, checkedAtMs: number): void {
+    const sizeBytes = this.trueSize(path, saidBytes);
     const shard = shardOfBlobPath(path);
     if (shard === undefined) {
       this.learnOther(path, { sizeBytes, mtimeMs: BLOB_MTIME_MS, md5: undefined, checkedAtMs });
@@ -202,6 +205,19 @@ export class Database {
     const [shard, sizeBytes] = [shardOfBlobPath(path), this.catalog.sizeOf(path)];
     if (shard === undefined || sizeBytes === undefined) return;
     this.catalog.setBlob(shard, path, sizeBytes, 0);
+    this.changed(path);
+  }
+
+  /** @param saidBytes what Swift or an origin says. @returns the size of its verified bytes, where that is known to be another */
+  trueSize(path: string, saidBytes: number): number {
+    return this.#trueSizes.size === 0 ? saidBytes : (this.#trueSizes.get(path) ?? saidBytes);
+  }
+
+  /** Verified bytes of a blob are more or fewer than its stat says: who reads as many as that would take a part for the whole. */
+  noteTrueSize(path: string, sizeBytes: number): void {
+    if (this.#trueSizes.size >= DAMAGED_MOST) this.#trueSizes.clear();
+    this.#trueSizes.set(path, sizeBytes);
+    if (this.catalog.sizeOf(path) !== undefined) this.#learnBlob(path, sizeBytes, 0);
     this.changed(path);
   }
 

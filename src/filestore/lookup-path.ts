@@ -100,7 +100,7 @@ async function findBlob(db: Database, path: string, requester: Requester, onDoub
   if (db.catalog.completeAtMs > 0) {
     // Swift's whole list lacks it: the origin is the likelier place, and its "yes" saves a question.
     const there = await db.origin?.stat(path);
-    if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(there.sizeBytes);
+    if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(db.trueSize(path, there.sizeBytes));
   }
   try {
     const info = (await isPlainlyAbsent(db, path, requester)) ? undefined : await headOf(db, path, requester.signal);
@@ -114,7 +114,7 @@ async function findBlob(db: Database, path: string, requester: Requester, onDoub
   if (meanwhile !== undefined) return meanwhile;
   if (db.isBuried(path)) return undefined;
   const inOrigin = await db.origin?.stat(path);
-  if (inOrigin?.kind === 'file' && !db.isBuried(path)) return db.blobStat(inOrigin.sizeBytes);
+  if (inOrigin?.kind === 'file' && !db.isBuried(path)) return db.blobStat(db.trueSize(path, inOrigin.sizeBytes));
   db.absence.said(path);
   return undefined;
 }
@@ -134,7 +134,7 @@ async function blobWithoutSwift(db: Database, path: string, error: unknown, requ
   if (meanwhile !== undefined) return meanwhile;
   if (db.isBuried(path)) return undefined;
   const inOrigin = await db.origin?.stat(path);
-  if (inOrigin?.kind === 'file') return { ...db.blobStat(inOrigin.sizeBytes), validMs: 0 };
+  if (inOrigin?.kind === 'file') return { ...db.blobStat(db.trueSize(path, inOrigin.sizeBytes)), validMs: 0 };
   // On the list: it is there as far as anybody knows. Its read waits for Swift, and fails with EIO when that takes too long.
   const listed = db.catalog.sizeOf(path);
   if (listed !== undefined) return { ...db.blobStat(listed), validMs: 0 };

@@ -185,7 +185,11 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     try {
       if (isDoubted)
         await untilAborted(this.#arrived, patience.signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
-      return await this.#fill.readPart(offset, length, patience.signal);
+      const part = await this.#fill.readPart(offset, length, patience.signal);
+      // Where the file turns out to have another size than its reader was told, this is not its end.
+      if (offset + length >= this.#sizeBytes)
+        await untilAborted(this.#arrived, patience.signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
+      return part;
     } catch (error) {
       if (patience.isLate && !signal.aborted)
         throw new FilestoreError('unavailable', `no bytes came within ${timeoutMs} ms (read_timeout)`, { cause: error });

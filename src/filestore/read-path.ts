@@ -38,10 +38,25 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
   return openVerified(db, path, requester);
 }
 
-/** A copy in the cache, and a verified one in its place when it is changed while it is open. */
+/** A copy in the cache, and a verified one in its place when it is changed while it is open. @throws stale */
 function heldBlob(db: Database, blob: string, held: HeldFile, stat: Stat): HeldBlob {
-  const { sizeBytes } = held;
-  return new HeldBlob(held, stat.sizeBytes === sizeBytes ? stat : { ...stat, sizeBytes }, (signal) => openCached(db, blob, signal));
+  assertSize(db, blob, held, stat);
+  return new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
+}
+
+/**
+ * The kernel reads no further than the size that it was told, which is that of a damaged copy when Swift or an origin has one under the name.
+ * @throws stale: it looks the name up again, is told the true size, and opens once more
+ */
+function assertSize(db: Database, blob: string, held: HeldFile, stat: Stat): void {
+  if (held.sizeBytes === stat.sizeBytes) return;
+  held.close();
+  throw otherSize(db, blob, held.sizeBytes, stat);
+}
+
+function otherSize(db: Database, blob: string, sizeBytes: number, stat: Stat): FilestoreError {
+  db.noteTrueSize(blob, sizeBytes);
+  return new FilestoreError('stale', `${displayName(blob)} has ${sizeBytes} bytes, not ${stat.sizeBytes}: a damaged copy has so many`);
 }
 
 /** A verified copy, filled when there is none. @throws not-found, unavailable, corrupt */
@@ -53,6 +68,7 @@ async function openCached(db: Database, blob: string, signal: AbortSignal): Prom
 /** A blob that Swift does not have from us yet. Where its sealed copy is damaged, the same bytes may lie elsewhere. @throws corrupt */
 async function openPending(db: Database, blob: string, pending: Pending, stat: Stat, signal: AbortSignal): Promise<OpenFile> {
   const held = await openSealedOrElsewhere(db, blob, pending, signal);
+  assertSize(db, blob, held, stat);
   // What was sealed when it was opened may be the cache's by now.
   const reopen = (again: AbortSignal): Promise<HeldFile> => {
     const now = db.spool.pending.get(blob);
@@ -92,7 +108,10 @@ export async function openVerified(db: Database, path: string, requester: Reques
   }
   db.walk.opened(blob, true);
   const filled = await fillToRead(db, blob, key, requester.signal);
-  if (filled instanceof Uint8Array) return new FreshBlob(filled, { ...stat, sizeBytes: filled.length });
+  if (filled instanceof Uint8Array) {
+    if (filled.length !== stat.sizeBytes) throw otherSize(db, blob, filled.length, stat);
+    return new FreshBlob(filled, stat);
+  }
   return heldBlob(db, blob, filled, stat);
 }
 

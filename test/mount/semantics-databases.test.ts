@@ -200,6 +200,36 @@ describe('docs/SEMANTICS.md: the original directory', () => {
     removeDir(dir);
   });
 
+  it('A blob is as long as its verified bytes, also where Swift or the original directory has a damaged copy of another length.', async () => {
+    const dir = tempDir('origin');
+    const blobs = [makeBlob(310, 3000), makeBlob(311, 300_000), makeBlob(312, 3_000_000)];
+    const cached = makeBlob(313, 30_000);
+    await client.makeContainer('odoo-lengths');
+    for (const [nth, blob] of blobs.entries()) {
+      await fs.mkdir(path.dirname(path.join(dir, blob.name)), { recursive: true });
+      await fs.writeFile(path.join(dir, blob.name), blob.content);
+      const longer = Buffer.concat([blob.content, Buffer.alloc(100)]);
+      await client.put('odoo-lengths', blob.name, nth === 1 ? longer : blob.content.subarray(0, 2000));
+    }
+    const mount = await startMount({ swift, database: 'lengths', origin: dir });
+    mount.log.expect(/^WARN cache\.fill-wrong-hash/);
+    try {
+      await fs.mkdir(path.dirname(mount.file(cached.name)), { recursive: true });
+      await fs.writeFile(mount.file(cached.name), cached.content);
+      await client.put('odoo-lengths', cached.name, cached.content.subarray(0, 1000));
+      for (let start = 0; start < 2; start++) {
+        await mount.restart();
+        for (const blob of [...blobs, cached]) {
+          assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+          assert.equal((await fs.stat(mount.file(blob.name))).size, blob.content.length);
+        }
+      }
+    } finally {
+      await mount.stop();
+      removeDir(dir);
+    }
+  });
+
   it('A file deleted through the mount stays deleted although the original directory still has it.', async () => {
     const dir = tempDir('origin');
     const blobs = makeBlobs(3, 400, 4000);
