@@ -211,6 +211,20 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
 }
 
 /**
+ * For who is about to remove the database, when all that was seen of it is gone: what another node has stored since the directories were listed is
+ * learnt. Each name is asked for, since a listing may lag behind our own deletes.
+ */
+export async function lookForUnseen(db: Database): Promise<void> {
+  await refreshTop(db, { priority: 'read' });
+  const unseen: string[] = [];
+  db.catalog.forEachIn('', (name, kind) => {
+    if (kind === 'file') unseen.push(name);
+    else db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
+  });
+  await askForEach(db, unseen.slice(0, MOST_ASKED));
+}
+
+/**
  * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past
  * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
  */

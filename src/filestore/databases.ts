@@ -9,7 +9,7 @@ import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo } from '../store/object-store.js';
-import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
+import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
 import { assertNotBeside, containerName, containerNamesPrefix, isBeside } from './container-name.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
@@ -299,6 +299,7 @@ export class Databases {
   async rmdir(database: string, requester: Requester): Promise<void> {
     const opened = await this.find(database, requester);
     if (opened === undefined) throw new FilestoreError('not-found', `no database "${displayName(database)}"`);
+    await this.#lookForUnseen(opened, requester);
     const names = await list(opened.db, '', requester);
     for (const { name, kind } of names) {
       if (kind === 'file') throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
@@ -310,6 +311,17 @@ export class Databases {
     opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: Date.now() });
     endGrace(opened.db);
     void this.#removeContainer(opened);
+  }
+
+  /** The end of the container takes all that is in it: with several nodes that must not be what one has stored and the other has not seen. */
+  async #lookForUnseen({ db }: OpenDatabase, { signal }: Requester): Promise<void> {
+    if (db.settings.nodes === 'one' || !db.binding.isBound) return;
+    try {
+      await db.health.answerOrAway(() => lookForUnseen(db), signal, lookupPatienceMs(db));
+    } catch (error) {
+      if (!isDontKnow(error)) throw error;
+      db.log.debug('database.not-looked-at', { database: displayName(db.name), reason: messageOf(error) });
+    }
   }
 
   /** @param isRefused the mount was refused before anybody could use it */

@@ -74,6 +74,24 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     assert.equal(await client.head('drops-first'), undefined);
   });
 
+  it('What another node has stored in a database, and the one that removes it has not seen, makes its directory ENOTEMPTY.', async () => {
+    const [seen, unseen] = [makeBlob(745), makeBlob(746)];
+    await made('third', [seen]);
+    await sleep(BOUND_MS);
+    const shard = path.dirname(seen.name);
+    assert.deepEqual(await fs.readdir(a.file('third')), [shard]);
+    // As Odoo renames: the tree was copied from these listings, and is now removed.
+    await write(b.file('third'), unseen);
+    await fs.unlink(a.file('third', seen.name));
+    await fs.rmdir(a.file('third', shard));
+    await assert.rejects(fs.rmdir(a.file('third')), { code: 'ENOTEMPTY' });
+    assert.deepEqual(await client.get('drops-third', unseen.name), unseen.content);
+    assert.deepEqual(await fs.readdir(a.file('third')), [path.dirname(unseen.name)]);
+    await fs.rm(a.file('third'), { recursive: true });
+    await eventually('the container is removed', async () => (await client.head('drops-third')) === undefined);
+    await eventually('B has lost it', async () => !(await isThere(b.file('third'))), 10_000);
+  });
+
   it('A database that is made again after a drop, on whichever node, is empty and is found at once by name on the others.', async () => {
     const [old, restored, again] = [makeBlobs(5, 720, 2000), makeBlobs(5, 730, 2000), makeBlob(740)];
     await made('second', old);
