@@ -288,11 +288,12 @@ class DiskCache implements OpenedCache {
   }
 
   async #verify(key: CacheKey, fd: number, before: Fingerprint): Promise<void> {
+    const known = this.#verified.get(key);
     let reason: string;
     try {
       const found = await hashFile(fd, algorithmOf(key));
       const after = fingerprintOf(fd);
-      if (after.isGone) return closeSync(fd);
+      if (after.isGone || this.#isReplaced(key, known)) return closeSync(fd);
       if (found === sumOf(key) && isSameFile(after, before)) {
         this.#noteVerified(key, after);
         // To the idle ones: those who wait pin it in this same turn.
@@ -305,6 +306,12 @@ class DiskCache implements OpenedCache {
     }
     closeSync(fd);
     this.#putInQuarantine(key, reason);
+  }
+
+  /** What stood under this name lost it while it was hashed; maybe another copy has it by now. @param known of it before that */
+  #isReplaced(key: CacheKey, known: Fingerprint | undefined): boolean {
+    const isThere = this.#ledger.has(key) || this.#removedMeanwhile?.has(key) === false;
+    return !isThere || this.#verified.get(key) !== known;
   }
 
   #putInQuarantine(key: CacheKey, reason: string): void {

@@ -114,7 +114,9 @@ export class PartialFile {
     this.#fd = -1;
     try {
       const readFd = openSync(`/proc/self/fd/${fd}`, 'r');
-      closeSync(fd);
+      // A read that began in this turn may still use it.
+      this.#toClose.push(fd);
+      this.#closeWhatWaits();
       return readFd;
     } catch {
       return fd;

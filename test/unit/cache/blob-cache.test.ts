@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  linkSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -117,6 +118,31 @@ for (const [what, harm] of [
     await cache.close();
   });
 }
+
+test('A copy that is deleted while it is hashed takes no newer one along.', async () => {
+  const directory = tempDir('cache');
+  const blob = makeBlob(1, 17 << 20);
+  const first = await open(directory);
+  await put(first, blob);
+  await first.close();
+  // As long as its blocks are not freed, its inode is not gone.
+  linkSync(pathOf(directory, blob), join(directory, 'still-there'));
+  const log = new LogGuard();
+  const cache = await open(directory, { log: log.log() });
+  await cache.found;
+  const opening = cache.open(keyOf(blob));
+  cache.forget(keyOf(blob));
+  const newer = join(directory, 'newer');
+  writeFileSync(newer, blob.content);
+  await cache.adopt(keyOf(blob), newer, blob.content.length);
+  (await opening)?.close();
+  assert.equal(cache.statistics.quarantined, 0);
+  const file = await cache.open(keyOf(blob));
+  assert.deepEqual(file && (await bytesOfFile(file)), blob.content);
+  file?.close();
+  log.assertQuiet();
+  await cache.close();
+});
 
 test('A change that leaves the bytes right costs one more hashing and nothing else.', async () => {
   const directory = tempDir('cache');
