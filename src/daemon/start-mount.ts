@@ -124,7 +124,16 @@ async function compose(
     undo.add(() => lock.release());
   }
   const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, makers.openOrigin);
-  if (origin !== undefined) undo.add(() => origin.close());
+  if (origin !== undefined) {
+    undo.add(() => origin.close());
+    if ((await origin.list(''))?.length === 0) {
+      log.warn('origin-empty', {
+        origin: settings.origin,
+        meaning: 'what only the original directory has is not there; a disk that is mounted there later is not seen',
+        remedy: 'mount its disk and start again; or leave origin out when all its files are in Swift',
+      });
+    }
+  }
   // A start that is refused says why once: that Swift is away is no second thing to be told.
   const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
   const { store, counts } = makers.createStore(settings, held);

@@ -230,6 +230,18 @@ describe('docs/SEMANTICS.md: the original directory', () => {
     }
   });
 
+  it('An original directory with nothing in it, as when its disk is not mounted, is warned of at the start.', async () => {
+    const origin = tempDir('origin');
+    const mount = await startMount({ swift, database: 'nothing', origin });
+    mount.log.expect(/^WARN origin-empty .*mount its disk/);
+    try {
+      assert.ok(mount.log.has(/^WARN origin-empty/));
+    } finally {
+      await mount.stop();
+    }
+    removeDir(origin);
+  });
+
   it('A file deleted through the mount stays deleted although the original directory still has it.', async () => {
     const dir = tempDir('origin');
     const blobs = makeBlobs(3, 400, 4000);
