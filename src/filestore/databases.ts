@@ -29,6 +29,9 @@ const REFUSED_TOLD = 100;
 /** Of an origin that is a file system of its own: the file system's, and no database. */
 const LOST_AND_FOUND = 'lost+found';
 
+/** Names that are no databases, kept in mind for a moment: whoever asks for more of them asks Swift again. */
+const ABSENT_MOST = 10_000;
+
 export class Databases {
   readonly #shared: SharedParts;
   readonly #origin: Origin | undefined;
@@ -209,6 +212,7 @@ export class Databases {
       this.#shared.log.debug('database.unlisted', { database: displayName(database), reason: messageOf(error) });
       return undefined;
     }
+    if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
     this.#absentUntilMs.set(database, Date.now() + this.#shared.settings.negativeTtlMs);
     return undefined;
   }

@@ -58,8 +58,5 @@ export function describeHolders(holders: readonly Holder[], most = 8): string {
 export async function busyError(mountPoint: string): Promise<FilestoreError> {
   const holders = await findHolders(mountPoint);
   const who = holders.length > 0 ? describeHolders(holders) : 'a process this user may not see, or another mount below it';
-  return new FilestoreError(
-    'busy',
-    `${mountPoint} is busy: held by ${who}; end it, or let open files end by themselves with a detaching unmount`,
-  );
+  return new FilestoreError('busy', `${mountPoint} is busy: held by ${who}; end it, or let open files end by themselves: unmount --detach`);
 }
