@@ -124,16 +124,7 @@ async function compose(
     undo.add(() => lock.release());
   }
   const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, makers.openOrigin);
-  if (origin !== undefined) {
-    undo.add(() => origin.close());
-    if ((await origin.list(''))?.length === 0) {
-      log.warn('origin-empty', {
-        origin: settings.origin,
-        meaning: 'what only the original directory has is not there; a disk that is mounted there later is not seen',
-        remedy: 'mount its disk and start again; or leave origin out when all its files are in Swift',
-      });
-    }
-  }
+  if (origin !== undefined) undo.add(() => origin.close());
   // A start that is refused says why once: that Swift is away is no second thing to be told.
   const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
   const { store, counts } = makers.createStore(settings, held);
@@ -166,6 +157,8 @@ async function compose(
   const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
   running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
   warnOfLittleRoom(log, settings.connections);
+  // Behind the mount, which opens one that lies below it; and nobody waits, for its disk may hang.
+  if (origin !== undefined) void warnOfEmptyOrigin(origin, log);
   log.info('serving', { mountPoint, driver: mounted.description, pid: process.pid });
   return running.mount;
 }
@@ -176,6 +169,20 @@ function ofSpool(error: unknown, directory: string): unknown {
   if (error instanceof FilestoreError || kind === 'internal') return error;
   const remedy = kind === 'no-space' ? 'make room on its disk' : 'check its disk and its permissions';
   return new FilestoreError(kind, `spool_dir ${directory}: ${messageOf(error)}; ${remedy}`, { cause: error });
+}
+
+/** Never rejects: an origin that cannot be listed may still be read. */
+async function warnOfEmptyOrigin(origin: Origin, log: Log): Promise<void> {
+  try {
+    if ((await origin.list(''))?.length !== 0) return;
+    log.warn('origin-empty', {
+      origin: origin.description,
+      meaning: 'what only the original directory has is not there; a disk that is mounted there later is not seen',
+      remedy: 'mount its disk and start again; or leave origin out when all its files are in Swift',
+    });
+  } catch (error) {
+    log.debug('origin-not-listed', { origin: origin.description, reason: messageOf(error) });
+  }
 }
 
 /** The control socket is opened last but one, so that its failure is undone before anything believes that the mount runs. */
