@@ -19,8 +19,8 @@ const TRASH_MARK = 'osf-trash';
 const COPIES_AT_ONCE = 4;
 /** Swift copies before it answers: 5 GB take most of a minute. */
 const COPY_TIMEOUT_MS = 300_000;
-/** Kinds that say nothing about the one object that was to be copied. */
-const OF_THE_STORE: ReadonlySet<ErrorKind> = new Set(['unavailable', 'bad-credentials', 'interrupted', 'not-found']);
+/** Kinds that are about the one object that was to be copied; others (rights, a quota) would be the same for the next. */
+const OF_THE_OBJECT: ReadonlySet<ErrorKind> = new Set(['busy', 'too-large', 'corrupt', 'invalid-name']);
 
 export function trashContainerOf(container: string): string {
   return `${container}_trash`;
@@ -78,7 +78,7 @@ export class Trash {
         });
         return undefined;
       } catch (error) {
-        if (error instanceof FilestoreError && !OF_THE_STORE.has(error.kind)) return error;
+        if (error instanceof FilestoreError && OF_THE_OBJECT.has(error.kind)) return error;
         // Somebody removed the empty trash since we made it.
         if (isLast || kindOf(error) !== 'not-found') throw error;
         this.#made = false;

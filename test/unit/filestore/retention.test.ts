@@ -43,6 +43,18 @@ describe('retention', () => {
     assert.deepEqual(store.names('c_trash'), ['ab/1']);
   });
 
+  it('what Swift refuses of one object is told of that one, and what it would refuse of each fails all', async () => {
+    const trash = new Trash(store, 'c', DAY_MS);
+    store.failNext('copy', 'busy');
+    const refused = await trash.keepMany(['ab/1', 'ab/2', 'cd/3']);
+    assert.equal(refused.size, 1);
+    assert.equal(store.names('c_trash')?.length, 2);
+    for (const kind of ['no-space', 'forbidden', 'unavailable'] as const) {
+      store.failNext('copy', kind);
+      await assert.rejects(trash.keepMany(['ab/1', 'ab/2', 'cd/3']), (error) => kindOf(error) === kind);
+    }
+  });
+
   it('a trash that somebody removed is made again', async () => {
     const trash = new Trash(store, 'c', DAY_MS);
     await trash.keep('absent');
