@@ -221,7 +221,12 @@ export async function lookForUnseen(db: Database): Promise<void> {
     if (kind === 'file') unseen.push(name);
     else db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
   });
-  await askForEach(db, unseen.slice(0, MOST_ASKED));
+  // One that is really there is enough to know.
+  for (let at = 0; at < unseen.length; at += MOST_ASKED) {
+    const asked = unseen.slice(at, at + MOST_ASKED);
+    await askForEach(db, asked);
+    if (asked.some((path) => db.catalog.sizeOf(path) !== undefined)) return;
+  }
 }
 
 /**
@@ -275,7 +280,9 @@ async function assertEmpty(db: Database, options: RequestOptions): Promise<void>
 function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
   for (const object of page) {
     const path = pathOfObject(object.name);
-    if (db.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
+    // Stored before a delete of ours that Swift has confirmed: the listing lags.
+    const isOld = db.wasDeletedSince(path, Math.min(startedMs, object.lastModifiedMs));
+    if (isOld || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);

@@ -49,6 +49,8 @@ export class Databases {
   readonly #discovering = new SingleFlight<void>();
   /** When a list of the account's containers that was gone through set out, in ms since the epoch; 0 for never. */
   #discoveredAtMs = 0;
+  /** After a list that could not be gone through. */
+  #discoveryRestsUntilMs = 0;
   /** Containers that say of no database that they are its. */
   readonly #foreign = new Set<string>();
 
@@ -106,27 +108,35 @@ export class Databases {
     const { settings, health, log } = this.#shared;
     const ageMs = Date.now() - this.#discoveredAtMs;
     const isDue = settings.nodes === 'many' ? ageMs >= settings.deleteBoundMs : this.#discoveredAtMs === 0;
-    if (!isDue || health.isAway) return;
+    if (!isDue || health.isAway || this.#isClosed || Date.now() < this.#discoveryRestsUntilMs) return;
     try {
-      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()));
+      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()), undefined, 10 * settings.lookupWaitMs);
     } catch (error) {
+      this.#discoveryRestsUntilMs = Date.now() + LOOK_PAUSE_MS;
       log.debug('database.not-discovered', { reason: messageOf(error) });
     }
   }
 
-  /** @throws what the store throws */
+  /** One that cannot be asked for does not hide those behind it. @throws what the store throws */
   async #findUnknown(): Promise<void> {
     const { store, settings } = this.#shared;
     const startedMs = Date.now();
+    let failure: Error | undefined;
     for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
       const served = new Set(this.all().flatMap(({ db, record }) => (record.exists ? db.container : [])));
       for (const container of page) {
+        if (this.#isClosed) return;
         if (isBeside(container) || served.has(container) || this.#foreign.has(container)) continue;
-        const info = await store.headContainer(container);
-        const database = info === undefined ? undefined : this.#databaseOf(container, info);
-        if (database !== undefined) await this.find(database, { signal: new AbortController().signal });
+        try {
+          const info = await store.headContainer(container);
+          const database = info === undefined ? undefined : this.#databaseOf(container, info);
+          if (database !== undefined) await this.find(database, { signal: new AbortController().signal });
+        } catch (error) {
+          failure ??= error instanceof Error ? error : new FilestoreError('internal', messageOf(error));
+        }
       }
     }
+    if (failure !== undefined) throw failure;
     this.#discoveredAtMs = startedMs;
   }
 
@@ -303,7 +313,7 @@ export class Databases {
   async rmdir(database: string, requester: Requester): Promise<void> {
     const opened = await this.find(database, requester);
     if (opened === undefined) throw new FilestoreError('not-found', `no database "${displayName(database)}"`);
-    await this.#lookForUnseen(opened, requester);
+    const lookedAtMs = await this.#lookForUnseen(opened, requester);
     const names = await list(opened.db, '', requester);
     for (const { name, kind } of names) {
       if (kind === 'file') throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
@@ -312,19 +322,25 @@ export class Databases {
       else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
     }
     // `bound`: the container may still be there.
-    opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: Date.now() });
+    opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: lookedAtMs });
     endGrace(opened.db);
     void this.#removeContainer(opened);
   }
 
-  /** The end of the container takes all that is in it: with several nodes that must not be what one has stored and the other has not seen. */
-  async #lookForUnseen({ db }: OpenDatabase, { signal }: Requester): Promise<void> {
-    if (db.settings.nodes === 'one' || !db.binding.isBound) return;
+  /**
+   * The end of the container takes all that is in it: with several nodes that must not be what one has stored and the other has not seen.
+   * @returns up to when (ms since the epoch) all that another node had stored was seen: when Swift cannot be asked, that of the last complete listing
+   */
+  async #lookForUnseen({ db }: OpenDatabase, { signal }: Requester): Promise<number> {
+    const startedMs = Date.now();
+    if (db.settings.nodes === 'one' || !db.binding.isBound) return startedMs;
     try {
       await db.health.answerOrAway(() => lookForUnseen(db), signal, lookupPatienceMs(db));
+      return startedMs;
     } catch (error) {
       if (!isDontKnow(error)) throw error;
       db.log.debug('database.not-looked-at', { database: displayName(db.name), reason: messageOf(error) });
+      return db.catalog.completeAtMs;
     }
   }
 

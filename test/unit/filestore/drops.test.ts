@@ -306,6 +306,29 @@ describe('a database that another node drops', () => {
     assert.equal(await a.has(`db/${old.name}`), false);
   });
 
+  it('takes nothing of what another node has stored since the last complete listing, when nobody can look before it', async () => {
+    const a = await node('a', { lookupWaitMs: 20, deleteBoundMs: 60_000 });
+    a.announced = /^WARN /;
+    const [old, unseen] = [makeBlob(16, 100), makeBlob(17, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    await eventually('A has listed it', () => store.counts.list !== undefined);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    store.plant(CONTAINER, unseen.name, unseen.content);
+    store.before = ({ method }) => {
+      if (method === 'list') throw new FilestoreError('busy', 'listings are refused');
+    };
+    await a.drop();
+    store.before = undefined;
+    await eventually(
+      'A leaves it',
+      () => a.lines.some((line) => line.includes('container.left') || line.includes('container.removed')),
+      20_000,
+    );
+    assert.deepEqual(store.names(CONTAINER), [unseen.name]);
+    assert.equal(await a.has(`db/${unseen.name}`), true);
+  });
+
   it('takes along what no listing has shown, with one node also when the clock of Swift is ahead', async () => {
     store = new MemoryStore({ clock: { ...SYSTEM_CLOCK, nowMs: () => Date.now() + 3_600_000 } });
     const a = await node('a', { nodes: 'one' });
