@@ -87,7 +87,8 @@ class DiskCache implements OpenedCache {
     this.#budgetBytes = options.budgetBytes;
     this.#held = new HeldFiles(
       () => this.#evictor.evictSoon(),
-      (key) => this.#putInQuarantine(key, 'its disk did not give its bytes'),
+      // Hashed when it is opened next: a disk that failed for a moment spoils nothing.
+      (key) => void this.#verified.delete(key),
     );
     this.#evictor = new Evictor({
       ledger: this.#ledger,

@@ -5,17 +5,19 @@
  *    over(base) ──write──► staging ──freeze──► frozen ──write──► staging (a copy) …
  */
 import type { Answer } from '../base/maybe-promise.js';
-import type { FileSlice } from '../base/read-result.js';
+import { unreadable, type FileSlice, type ReadResult, type SliceHolder } from '../base/read-result.js';
 import type { Spool, StagingFile } from '../spool/spool.js';
 
 /** Bytes that a draft starts from, and that its readers see until something is written. */
 export interface DraftBase {
   readonly fd: number;
   readonly sizeBytes: number;
+  /** Its disk did not give the bytes: it is not handed out again unless it is found to be whole. */
+  reject?(): void;
   close(): void;
 }
 
-export class Draft {
+export class Draft implements SliceHolder {
   readonly #spool: Spool;
   #base: DraftBase | undefined;
   #staging: StagingFile | undefined;
@@ -48,7 +50,14 @@ export class Draft {
 
   read(offset: number, length: number): FileSlice {
     const left = Math.max(0, this.sizeBytes - offset);
-    return { fd: this.#fd(), position: offset, length: Math.min(length, left) };
+    const slice = { fd: this.#fd(), position: offset, length: Math.min(length, left) };
+    return this.#staging === undefined ? { ...slice, holder: this } : slice;
+  }
+
+  /** Who has it open keeps the copy that he has; who opens it next gets another. @throws FilestoreError unavailable */
+  readElsewhere(): Promise<ReadResult> {
+    this.#base?.reject?.();
+    return Promise.reject(unreadable());
   }
 
   write(offset: number, data: Uint8Array): Answer<number> {

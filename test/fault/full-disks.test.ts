@@ -120,7 +120,7 @@ describe('a disk that fails', () => {
   it('A cached copy that its disk does not give is put aside in the same read, and Swift gives the bytes.', () =>
     withBadDisk((cache, spoil) =>
       withMount({ database: 'sectors', cache }, async (mount) => {
-        mount.log.expect(/^WARN cache\.quarantined .*its disk did not give its bytes/);
+        mount.log.expect(/^WARN cache\.quarantined .*EIO/);
         const blob = makeBlob(701, SIZE_BYTES);
         await write(mount, blob);
         await mount.drained();

@@ -144,6 +144,30 @@ test('A copy that is deleted while it is hashed takes no newer one along.', asyn
   await cache.close();
 });
 
+test('A copy whose disk failed for a moment is hashed once more and kept, and one that is bad is not.', async () => {
+  const directory = tempDir('cache');
+  const log = new LogGuard();
+  const cache = await open(directory, { log: log.log() });
+  const blob = makeBlob(1);
+  await put(cache, blob);
+  const first = await cache.open(keyOf(blob));
+  first?.reject();
+  assert.equal(first?.isIntact(), false);
+  assert.equal(cache.openHeld(keyOf(blob)), undefined);
+  const again = await cache.open(keyOf(blob));
+  assert.deepEqual(again && (await bytesOfFile(again)), blob.content);
+  assert.equal(cache.statistics.quarantined, 0);
+  truncateSync(pathOf(directory, blob), 10);
+  again?.reject();
+  log.expect(/^WARN cache\.quarantined/);
+  assert.equal(await cache.open(keyOf(blob)), undefined);
+  assert.equal(cache.statistics.quarantined, 1);
+  first?.close();
+  again?.close();
+  log.assertQuiet();
+  await cache.close();
+});
+
 test('A change that leaves the bytes right costs one more hashing and nothing else.', async () => {
   const directory = tempDir('cache');
   const cache = await open(directory);
