@@ -150,6 +150,7 @@ export class NamesFile {
       writeAllSync(this.#fd, bytes, null);
     } catch (error) {
       this.#flushAtBytes = bytes.length + FLUSH_BYTES;
+      this.#flushTimer = setTimeout(() => this.#flush(), SYNC_MS).unref();
       this.#complain(error);
       return;
     }

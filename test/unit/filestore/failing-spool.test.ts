@@ -98,6 +98,9 @@ test('A list of names that can neither be written nor cut back fails nobody, and
   } finally {
     isReadOnly = isHalfDone = false;
   }
+  // Nobody comes with anything new.
+  const list = path.join(directory, 'names-1');
+  await eventually('it is written', () => fs.statSync(list).size === 29 * (blobs.length - 1));
   names.added(blobs[0]?.name ?? '', 10);
   await names.close();
   const catalog = new Catalog();
