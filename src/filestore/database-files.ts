@@ -12,7 +12,7 @@ import { LiveFile } from './live-file.js';
 import { lookup } from './lookup-path.js';
 import { noteMarker } from './markers.js';
 import { kindOfPath } from './path-kind.js';
-import { openBlob, openOther, openVerified } from './read-path.js';
+import { openBlob, openCopy, openOther } from './read-path.js';
 import { rename } from './rename-path.js';
 
 export class DatabaseFiles {
@@ -121,14 +121,7 @@ export class DatabaseFiles {
     const sha1 = contentSha1(path);
     if (sha1 === undefined) throw new FilestoreError('not-permitted', `${displayName(path)} is read-only until it is renamed back`);
     if (mode.truncate) return new ContentWriter(this.db, path, sha1);
-    const before = await openVerified(this.db, path, requester);
-    const { passthroughFd: fd } = before;
-    if (fd === undefined) {
-      await before.release();
-      throw new FilestoreError('unsupported', `${displayName(path)}: a blob this large cannot be opened for changing; write it anew`);
-    }
-    const { sizeBytes } = await before.stat();
-    return new ContentWriter(this.db, path, sha1, { fd, sizeBytes, close: () => void before.release() });
+    return new ContentWriter(this.db, path, sha1, await openCopy(this.db, path, requester));
   }
 
   async #openOther(path: string, mode: OpenMode, requester: Requester): Promise<OpenFile> {

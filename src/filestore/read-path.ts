@@ -88,6 +88,13 @@ async function openSealedOrElsewhere(db: Database, blob: string, pending: Pendin
   }
 }
 
+/** A verified copy for who changes it, fetched whole when there is none on this machine. @throws not-found, unavailable, corrupt */
+export async function openCopy(db: Database, blob: string, requester: Requester): Promise<HeldFile> {
+  if ((await lookup(db, blob, requester)) === undefined) throw new FilestoreError('not-found', `${displayName(blob)} is not there`);
+  const pending = db.spool.pending.get(blob);
+  return pending === undefined ? openCached(db, blob, requester.signal) : openSealedOrElsewhere(db, blob, pending, requester.signal);
+}
+
 /** The same as {@link openBlob}, with a copy that was looked at just now. */
 export async function openVerified(db: Database, path: string, requester: Requester): Promise<OpenFile> {
   const blob = blobOfPath(path);

@@ -105,6 +105,17 @@ describe('docs/SEMANTICS.md: files', () => {
       await reader.close();
       assert.ok((await fs.readFile(file)).equals(blob.content), `${sizeBytes} bytes, in the end`);
     }
+    // Of which this machine has no copy.
+    for (const sizeBytes of [60_000, 3 << 20]) {
+      const elsewhere = makeBlob(163, sizeBytes);
+      await client.put(container, elsewhere.name, elsewhere.content);
+      const file = await place(elsewhere.name);
+      await eventually('it is found', () => fs.stat(file).then(({ size }) => size === sizeBytes, () => false)); // prettier-ignore
+      const writer = await fs.open(file, 'r+');
+      await writer.write(elsewhere.content.subarray(0, 10), 0, 10, 0);
+      await writer.close();
+      assert.ok((await fs.readFile(file)).equals(elsewhere.content));
+    }
     // Torn here, then put right by another hand.
     const blob = makeBlob(162, 60_000);
     const file = await place(blob.name);
