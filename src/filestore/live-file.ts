@@ -74,10 +74,11 @@ export class LiveFile {
 
   /** @param truncate the opener empties it. @throws FilestoreError no-space, unavailable when it cannot be emptied */
   open(truncate: boolean): Answer<OpenFile> {
-    this.#openers++;
     const handle = new LiveHandle(this);
     // At once, since a frozen or untouched draft gets a new staging file, but for one whose bytes are being copied.
     const emptied = truncate ? this.truncate(0) : undefined;
+    // Nobody has opened it when that fails.
+    this.#openers++;
     return emptied instanceof Promise ? this.#whenEmptied(emptied, handle) : handle;
   }
 

@@ -104,7 +104,7 @@ async function findBlob(db: Database, path: string, requester: Requester, onDoub
   }
   try {
     const info = (await isPlainlyAbsent(db, path, requester)) ? undefined : await headOf(db, path, requester.signal);
-    if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(info.sizeBytes), validMs: 0 };
+    if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(db.trueSize(path, info.sizeBytes)), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;
     onDoubt?.();

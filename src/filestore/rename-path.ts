@@ -176,6 +176,8 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     isGivenUp = true;
     throw error;
   }
+  // The same once more, in the turn of the delete.
+  if (db.spool.pending.has(from)) return false;
   await unlink(db, from, requester);
   return true;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { decodeEntries } from '../../../src/spool/ahead-entry.js';
 import { openSpool } from '../../../src/spool/open-spool.js';
 import type { Spool } from '../../../src/spool/spool.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { eventually } from '../../helpers/processes.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 import { MTIME_MS, rootOf, sealBlob } from './spools.js';
 
@@ -80,6 +81,9 @@ test('A delete that came after a write is not undone by the write-ahead log.', a
   await sealBlob(spool, blob);
   spool.bury(blob.name, { owedToSwift: true });
   await spool.sync();
+  // Behind the sync; it must not go while it is copied.
+  const sealed = join(rootOf(directory), 'sealed');
+  await eventually('its sealed file is removed', () => !readdirSync(sealed).some((name) => name.endsWith(blob.sha1)));
   const after = await open(cut(directory, journalBytesOf(directory)));
   assert.equal(after.pending.get(blob.name), undefined);
   assert.ok(after.tombstones.has(blob.name));
