@@ -10,7 +10,7 @@
 import { closeSync, unlink } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import { SYSTEM_CLOCK } from '../base/clock.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import { CacheFolder } from './cache-folder.js';
@@ -87,7 +87,7 @@ class DiskCache implements OpenedCache {
     this.#budgetBytes = options.budgetBytes;
     this.#held = new HeldFiles(
       () => this.#evictor.evictSoon(),
-      // Hashed when it is opened next: a disk that failed for a moment spoils nothing.
+      // Hashed when it is opened next.
       (key) => void this.#verified.delete(key),
     );
     this.#evictor = new Evictor({
@@ -303,7 +303,10 @@ class DiskCache implements OpenedCache {
       }
       reason = found === sumOf(key) ? 'it changed while it was read' : `its bytes hash to ${found}`;
     } catch (error) {
-      reason = messageOf(error);
+      // Its bytes may be right: another copy takes its place as soon as it is filled, and until then it is tried again.
+      closeSync(fd);
+      this.#folder.tellUnreadable(key, error);
+      return;
     }
     closeSync(fd);
     this.#putInQuarantine(key, reason);

@@ -100,6 +100,15 @@ export class CacheFolder {
     }
   }
 
+  /** A copy that its disk does not give. */
+  tellUnreadable(key: CacheKey, error: unknown): void {
+    this.#log.warn('cache.unreadable', {
+      key,
+      reason: messageOf(error),
+      remedy: 'it is filled again; test the disk of cache_dir',
+    });
+  }
+
   /** Sets a copy aside for a human, of those not more than the last few. */
   quarantine(key: CacheKey, reason: string): void {
     const kept = join(this.#layout.quarantine, `${key}.${this.#clock.nowMs()}`);

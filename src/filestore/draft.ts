@@ -114,9 +114,16 @@ export class Draft implements SliceHolder {
 
   async #copy(): Promise<StagingFile> {
     // By descriptor: the path may have moved into the spool or the cache meanwhile.
-    const staging = await this.#spool.createStagingFrom(`/proc/self/fd/${this.#fd()}`);
-    this.#replace(staging);
-    return staging;
+    const base = this.#staging === undefined ? this.#base : undefined;
+    try {
+      const staging = await this.#spool.createStagingFrom(`/proc/self/fd/${this.#fd()}`);
+      this.#replace(staging);
+      return staging;
+    } catch (error) {
+      // Where it is the base that cannot be read, who opens the file next gets another one.
+      base?.reject?.();
+      throw error;
+    }
   }
 
   #fd(): number {

@@ -117,10 +117,10 @@ describe('a disk that fails', () => {
     }
   };
 
-  it('A cached copy that its disk does not give is put aside in the same read, and Swift gives the bytes.', () =>
+  it('Where a disk does not give a cached copy, Swift gives the bytes in the same read, and a new copy takes its place.', () =>
     withBadDisk((cache, spoil) =>
       withMount({ database: 'sectors', cache }, async (mount) => {
-        mount.log.expect(/^WARN cache\.quarantined .*EIO/);
+        mount.log.expect(/^WARN cache\.unreadable .*EIO/);
         const blob = makeBlob(701, SIZE_BYTES);
         await write(mount, blob);
         await mount.drained();
