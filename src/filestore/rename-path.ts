@@ -127,6 +127,10 @@ async function takeForContentName(db: Database, from: string, to: string, reques
   let staging: StagingFile;
   try {
     staging = await db.spool.createStagingFrom(`/proc/self/fd/${file.fd}`);
+  } catch (error) {
+    // Where the copy cannot be read, the next try gets another one.
+    file.reject();
+    throw error;
   } finally {
     file.close();
   }
@@ -148,23 +152,27 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
   // through the mount.
   if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || db.spool.pending.has(to)) throw crossDevice(from, to);
   let isGivenUp = false;
+  // The rename was answered with an error meanwhile: whatever was done to the target since is newer. Or something was closed under the old name
+  // and answered from the spool: that is newer than what was copied.
+  const isOvertaken = (): boolean => {
+    if (!isGivenUp && !db.spool.pending.has(from)) return false;
+    const target = db.catalog.other(to);
+    if (target !== undefined) db.learnOther(to, { ...target, checkedAtMs: 0 });
+    return true;
+  };
   const copy = async (): Promise<boolean> => {
     if (isGivenUp) return false;
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs };
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
-    // The rename was answered with an error meanwhile: whatever was done to the target since is newer. Or something was closed under the old name
-    // and answered from the spool: that is newer than what was copied.
-    if (isGivenUp || db.spool.pending.has(from)) {
-      const target = db.catalog.other(to);
-      if (target !== undefined) db.learnOther(to, { ...target, checkedAtMs: 0 });
-      return false;
-    }
-    moveLive(db, from, to);
+    if (isOvertaken()) return false;
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
     db.spool.exhume(to);
     endAlias(db, to);
     if (db.spool.mayRise(to)) await db.spool.sync();
+    // From here to the burial of the old name nothing is waited for: nobody closes a file under it in between.
+    if (isOvertaken()) return false;
+    moveLive(db, from, to);
     if (contentSha1(to) !== undefined) db.learnBlob(to, sizeBytes);
     else db.learnOther(to, { sizeBytes, mtimeMs: known?.mtimeMs ?? Date.now(), md5: known?.md5, checkedAtMs: known?.checkedAtMs ?? 0 });
     moveTimes(db, from, to);
@@ -176,8 +184,6 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     isGivenUp = true;
     throw error;
   }
-  // The same once more, in the turn of the delete.
-  if (db.spool.pending.has(from)) return false;
   await unlink(db, from, requester);
   return true;
 }
