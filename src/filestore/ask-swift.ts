@@ -215,12 +215,13 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
  * learnt. Each name is asked for, since a listing may lag behind our own deletes.
  */
 export async function lookForUnseen(db: Database): Promise<void> {
-  await refreshTop(db, { priority: 'read' });
-  const unseen: string[] = [];
-  db.catalog.forEachIn('', (name, kind) => {
-    if (kind === 'file') unseen.push(name);
-    else db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
-  });
+  const options = { priority: 'read' } as const;
+  await refreshTop(db, options);
+  const [unseen, directories] = [new Array<string>(), new Array<string>()];
+  db.catalog.forEachIn('', (name, kind) => void (kind === 'file' ? unseen : directories).push(name));
+  // To its end: what is left of our own deletes in a listing that lags may stand before what is there.
+  await forEachAtOnce(directories, ASKED_AT_ONCE, (name) => refreshBelow(db, name, options));
+  for (const name of directories) db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
   // One that is really there is enough to know.
   for (let at = 0; at < unseen.length; at += MOST_ASKED) {
     const asked = unseen.slice(at, at + MOST_ASKED);
@@ -280,9 +281,7 @@ async function assertEmpty(db: Database, options: RequestOptions): Promise<void>
 function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
   for (const object of page) {
     const path = pathOfObject(object.name);
-    // Stored before a delete of ours that Swift has confirmed: the listing lags.
-    const isOld = db.wasDeletedSince(path, Math.min(startedMs, object.lastModifiedMs));
-    if (isOld || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
+    if (db.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);

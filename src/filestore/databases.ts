@@ -157,6 +157,11 @@ export class Databases {
     if (open !== undefined) return open;
     return this.#opening.run(database, async () => {
       const opened = await openDatabase(this.#shared, database, this.#origin?.below(database), change);
+      // It is in nobody's list of what is to be closed.
+      if (this.#isClosed) {
+        await opened.giveUp(false);
+        throw new FilestoreError('unavailable', 'the mount ends');
+      }
       this.#open.set(database, opened);
       this.#absentUntilMs.delete(database);
       return opened;
@@ -418,7 +423,8 @@ export class Databases {
       if (this.#isClosed || opened.record.exists) return false;
       for (const { name, lastModifiedMs } of page) {
         if (lastModifiedMs <= droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
-        else {
+        // A listing may lag behind a delete of ours.
+        else if ((await store.head(container, name, options)) !== undefined) {
           await store.updateContainer(container, { [DROPPED_KEY]: '' }, options);
           return true;
         }
