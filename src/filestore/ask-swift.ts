@@ -85,8 +85,8 @@ async function* pagesOf(db: Database, options: ListOptions): AsyncGenerator<read
 }
 
 /** Silence of all of Swift ends a LOOKUP after twice `lookup_wait`; a single slow answer is waited for longer, since it is no outage. */
-export function lookupPatienceMs(db: Database): number {
-  return 10 * db.settings.lookupWaitMs;
+export function lookupPatienceMs({ settings }: { readonly settings: Pick<Database['settings'], 'lookupWaitMs'> }): number {
+  return 10 * settings.lookupWaitMs;
 }
 
 /** @param askedAtMs when the question set out: the answer is no younger than that */

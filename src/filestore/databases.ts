@@ -110,7 +110,7 @@ export class Databases {
     const isDue = settings.nodes === 'many' ? ageMs >= settings.deleteBoundMs : this.#discoveredAtMs === 0;
     if (!isDue || health.isAway || this.#isClosed || Date.now() < this.#discoveryRestsUntilMs) return;
     try {
-      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()), undefined, 10 * settings.lookupWaitMs);
+      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()), undefined, lookupPatienceMs(this.#shared));
     } catch (error) {
       this.#discoveryRestsUntilMs = Date.now() + LOOK_PAUSE_MS;
       log.debug('database.not-discovered', { reason: messageOf(error) });

@@ -183,12 +183,10 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     const { timeoutMs, isDoubted } = this.#options;
     const patience = new Patience(signal, timeoutMs, () => this.#fill.receivedBytes);
     try {
-      if (isDoubted)
-        await untilAborted(this.#arrived, patience.signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
+      if (isDoubted) await this.#allHere(patience.signal);
       const part = await this.#fill.readPart(offset, length, patience.signal);
       // Where the file turns out to have another size than its reader was told, this is not its end.
-      if (offset + length >= this.#sizeBytes)
-        await untilAborted(this.#arrived, patience.signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
+      if (offset + length >= this.#sizeBytes) await this.#allHere(patience.signal);
       return part;
     } catch (error) {
       if (patience.isLate && !signal.aborted)
@@ -197,6 +195,11 @@ export class StreamedFile extends ReadOnlyFile implements OpenFile {
     } finally {
       patience.end();
     }
+  }
+
+  /** All bytes are here and verified. @throws FilestoreError interrupted; what ended the download */
+  #allHere(signal: AbortSignal): Promise<void> {
+    return untilAborted(this.#arrived, signal, () => new FilestoreError('interrupted', 'given up before all bytes were here'));
   }
 }
 

@@ -69,12 +69,13 @@ async function openCached(db: Database, blob: string, signal: AbortSignal): Prom
 async function openPending(db: Database, blob: string, pending: Pending, stat: Stat, signal: AbortSignal): Promise<OpenFile> {
   const held = await openSealedOrElsewhere(db, blob, pending, signal);
   assertSize(db, blob, held, stat);
-  // What was sealed when it was opened may be the cache's by now.
-  const reopen = (again: AbortSignal): Promise<HeldFile> => {
-    const now = db.spool.pending.get(blob);
-    return now === undefined ? openCached(db, blob, again) : openSealedOrElsewhere(db, blob, now, again);
-  };
-  return new HeldBlob(held, stat, reopen);
+  return new HeldBlob(held, stat, (again) => openHere(db, blob, again));
+}
+
+/** What was sealed a moment ago may be the cache's by now. @throws not-found, unavailable, corrupt */
+function openHere(db: Database, blob: string, signal: AbortSignal): Promise<HeldFile> {
+  const pending = db.spool.pending.get(blob);
+  return pending === undefined ? openCached(db, blob, signal) : openSealedOrElsewhere(db, blob, pending, signal);
 }
 
 async function openSealedOrElsewhere(db: Database, blob: string, pending: Pending, signal: AbortSignal): Promise<HeldFile> {
@@ -91,8 +92,7 @@ async function openSealedOrElsewhere(db: Database, blob: string, pending: Pendin
 /** A verified copy for who changes it, fetched whole when there is none on this machine. @throws not-found, unavailable, corrupt */
 export async function openCopy(db: Database, blob: string, requester: Requester): Promise<HeldFile> {
   if ((await lookup(db, blob, requester)) === undefined) throw new FilestoreError('not-found', `${displayName(blob)} is not there`);
-  const pending = db.spool.pending.get(blob);
-  return pending === undefined ? openCached(db, blob, requester.signal) : openSealedOrElsewhere(db, blob, pending, requester.signal);
+  return openHere(db, blob, requester.signal);
 }
 
 /** The same as {@link openBlob}, with a copy that was looked at just now. */

@@ -3,27 +3,16 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
-import { openCache } from '../../../src/cache/blob-cache.js';
-import { openFilestore } from '../../../src/filestore/open-filestore.js';
-import { createMemoryDriver } from '../../helpers/memory-driver.js';
-import { createVfs } from '../../../src/vfs/vfs.js';
 import { makeBlobs } from '../../helpers/blobs.js';
-import { filestoreSettings } from '../../helpers/filestore-settings.js';
+import { mountInMemory } from '../../helpers/filestore-in-memory.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
-import { tempDir } from '../../helpers/temp-dir.js';
 
 test('A file that Swift refuses to copy to the trash keeps no other delete waiting, however many are owed.', async () => {
   const log = new LogGuard();
   const store = new MemoryStore();
-  const cache = await openCache({ directory: tempDir('deletes-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
-  const settings = filestoreSettings(tempDir('deletes-spool'), { deleteRetentionMs: 3_600_000 });
-  const filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
-  const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
-  const mount = await createMemoryDriver().mount(vfs);
-  vfs.attach(mount);
-  const { client } = mount;
+  const { filestore, client, close } = await mountInMemory(store, log, { deleteRetentionMs: 3_600_000 });
   try {
     const blobs = makeBlobs(30);
     const bad = blobs[0]?.name ?? assert.fail();
@@ -48,8 +37,6 @@ test('A file that Swift refuses to copy to the trash keeps no other delete waiti
     assert.deepEqual(store.names('odoo-db'), []);
     assert.equal(store.names('odoo-db_trash')?.length, blobs.length);
   } finally {
-    await mount.unmount('detach');
-    await filestore.close();
-    await cache.close();
+    await close();
   }
 });

@@ -4,9 +4,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openCache } from '../../../src/cache/blob-cache.js';
 import { makeBlob, makeBlobs } from '../../helpers/blobs.js';
-import { filestoreSettings } from '../../helpers/filestore-settings.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
@@ -35,22 +33,14 @@ for (const name of ['writeSync', 'ftruncateSync']) {
 syncBuiltinESMExports();
 const { Catalog } = await import('../../../src/filestore/catalog.js');
 const { NamesFile } = await import('../../../src/filestore/names-file.js');
-const { openFilestore } = await import('../../../src/filestore/open-filestore.js');
-const { createMemoryDriver } = await import('../../helpers/memory-driver.js');
-const { createVfs } = await import('../../../src/vfs/vfs.js');
+const { mountInMemory } = await import('../../helpers/filestore-in-memory.js');
 
 const [DOOMED, ELSEWHERE] = [makeBlob(1, 1000), makeBlob(2, 1000)] as const;
 
 test('A disk of the spool that fails is no outage of Swift: what only Swift has is found.', async () => {
   const log = new LogGuard();
   const store = new MemoryStore();
-  const cache = await openCache({ directory: tempDir('failing-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
-  const settings = filestoreSettings(path.join(tempDir('failing-spool'), 'spool'), { deleteBoundMs: 60_000 });
-  const filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
-  const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
-  const mount = await createMemoryDriver().mount(vfs);
-  vfs.attach(mount);
-  const { client } = mount;
+  const { filestore, client, close } = await mountInMemory(store, log, { deleteBoundMs: 60_000 });
   try {
     await client.mkdir(DOOMED.sha1.slice(0, 2));
     await client.writeFile(DOOMED.name, DOOMED.content);
@@ -74,9 +64,7 @@ test('A disk of the spool that fails is no outage of Swift: what only Swift has 
     assert.deepEqual(store.names('odoo-db'), [ELSEWHERE.name]);
   } finally {
     isReadOnly = false;
-    await mount.unmount('detach');
-    await filestore.close();
-    await cache.close();
+    await close();
   }
 });
 
