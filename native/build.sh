@@ -33,9 +33,9 @@ done
 [ -n "$headers" ] || give_up "no Node headers (node_api.h; set NODE_INCLUDE_DIR, or apt-get install libnode-dev)"
 
 mkdir -p build
-if [ build/fuse-device.node -nt fuse-device.c ] && [ build/fuse-device.node -nt build.sh ]; then exit 0; fi
+if [ build/fuse-device.node -nt fuse-device.c ] && [ build/fuse-device.node -nt fuse-ring.c ] && [ build/fuse-device.node -nt build.sh ]; then exit 0; fi
 # Written aside and renamed: a running daemon keeps the file it has mapped.
-"$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -I"$headers" -o build/fuse-device.node.new fuse-device.c ||
+"$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -I"$headers" -o build/fuse-device.node.new fuse-device.c fuse-ring.c ||
   give_up "the compiler failed"
 mv -f build/fuse-device.node.new build/fuse-device.node
 echo "native/build.sh: built native/build/fuse-device.node with $compiler and $headers" >&2

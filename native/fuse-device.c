@@ -15,6 +15,8 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include "fuse-ring.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -402,6 +404,10 @@ NAPI_MODULE_INIT() {
       {"detachNow", detach_now},       {"backingOpen", backing_open}, {"backingClose", backing_close},
       {"socketPair", socket_pair},     {"reply", reply},              {"receiveDescriptor", receive_descriptor},
       {"replyFromFile", reply_from_file}, {"start", start},           {"stop", stop},
+      {"ringPrepare", ring_prepare},  {"ringStart", ring_start},     {"ringStop", ring_stop},
+      {"ringReply", ring_reply},      {"ringReplyFromFile", ring_reply_from_file},
+      {"ringShare", ring_share},      {"ringUnshare", ring_unshare}, {"ringUnused", ring_unused},
+      {"ringTake", ring_take},        {"ringTrim", ring_trim},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     napi_value function;

@@ -209,12 +209,12 @@ export const OPTIONS = {
     fallback: 'true',
     help: 'Let the kernel check owner and mode.',
   }),
-  driver: option(oneOf('kernel', 'kernel-pure', 'fuse-native'), {
+  driver: option(oneOf('kernel', 'kernel-device', 'kernel-pure', 'fuse-native'), {
     name: 'driver',
     group: 'mount',
-    takes: 'kernel|kernel-pure|fuse-native',
+    takes: 'kernel|kernel-device|kernel-pure|fuse-native',
     fallback: 'kernel',
-    help: 'What speaks to the kernel. kernel: the native addon, or plain Node where it cannot be loaded; kernel-pure: plain Node; fuse-native: the npm package of that name, installed by you.',
+    help: 'What speaks to the kernel. kernel: the native addon, by io_uring where Linux offers it (6.18; from 6.14 with fuse.enable_uring), or plain Node where the addon cannot be loaded; kernel-device: the addon without io_uring; kernel-pure: plain Node; fuse-native: the npm package of that name, installed by you.',
   }),
   requestDeadlineMs: option(duration, {
     name: 'request_deadline',

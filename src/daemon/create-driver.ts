@@ -9,6 +9,10 @@ export async function createDriver(name: Settings['driver']): Promise<FuseDriver
       const { createKernelDriver } = await import('../fuse/kernel-driver.js');
       return createKernelDriver();
     }
+    case 'kernel-device': {
+      const { createKernelDriver } = await import('../fuse/kernel-driver.js');
+      return createKernelDriver({ transport: 'device' });
+    }
     case 'kernel-pure': {
       const { createKernelDriver } = await import('../fuse/kernel-driver.js');
       return createKernelDriver({ transport: 'pure' });

@@ -30,12 +30,49 @@ export interface FuseDevice {
     lookAgainUs: number,
   ): DeviceReader | number;
   stop(reader: DeviceReader): number;
+  /** Makes a ring and its memory; touches no device. @param depth entries a queue, to begin with @returns it, or a negative errno */
+  ringPrepare(queues: number, depth: number): DeviceRing | number;
+  /**
+   * Once INIT has been answered. Requests lie in `inbox` behind one another, each at a multiple of eight, and replies are left in `outbox` in
+   * the same way. @returns 0 or a negative errno
+   */
+  ringStart(
+    ring: DeviceRing,
+    device: number,
+    inbox: Buffer,
+    outbox: Buffer,
+    /** @returns the bytes of replies in the outbox */
+    onRequests: (bytesOrNegativeErrno: number) => number,
+    batch: number,
+    lookAgainUs: number,
+  ): number;
+  ringStop(ring: DeviceRing): number;
+  /** That open takes others of its node from now on. @returns 0 or a negative errno */
+  ringShare(ring: DeviceRing, ino: number, handle: number, openFlags: number): number;
+  /** @returns the handle when nothing has it open, 0 when something has, -ENOENT when the node was not shared */
+  ringUnshare(ring: DeviceRing, ino: number): number;
+  /** @returns how many shared nodes it found that nobody has opened since the last call */
+  ringUnused(ring: DeviceRing, into: Float64Array): number;
+  /** Answers the requests that have arrived, now. @returns 0 or a negative errno */
+  ringTake(ring: DeviceRing): number;
+  /** Gives back memory that large requests have used. @returns of how many */
+  ringTrim(ring: DeviceRing): number;
+  /** As `reply`; one to a request that came from the device goes there. */
+  ringReply(ring: DeviceRing, bytes: Buffer, length: number): number;
+  /** As `replyFromFile`; -ENOENT for a request that did not come through the ring. */
+  ringReplyFromFile(ring: DeviceRing, bytes: Buffer, fd: number, length: number, position: number, isWhole: boolean): number;
 }
 
 declare const READER: unique symbol;
 /** An opaque value of the addon. */
 export interface DeviceReader {
   readonly [READER]: true;
+}
+
+declare const RING: unique symbol;
+/** An opaque value of the addon. */
+export interface DeviceRing {
+  readonly [RING]: true;
 }
 
 const RELATIVE_PATHS = ['native/build/fuse-device.node', `native/prebuilt/linux-${process.arch}/fuse-device.node`];

@@ -48,6 +48,8 @@ export interface Mounted {
   invalidateEntry(parent: number, name: string): void;
   /** Tells the kernel to forget an inode's attributes and pages. */
   invalidateInode(ino: number): void;
+  /** From now on every open of this file comes to the file system; a handle that was shared and is not in use is released at once. */
+  endSharing(ino: number): void;
   /** Requests being served now. */
   readonly activeRequests: number;
   /** Settles when the mount has ended, whoever ended it. */

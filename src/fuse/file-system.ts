@@ -74,6 +74,8 @@ export interface Opened {
   readonly directIo: boolean;
   /** close() needs no FLUSH (a read-only handle). */
   readonly noFlush: boolean;
+  /** Of a reader: others who open it to read may be given this handle, until `Mounted.endSharing`. */
+  readonly isShareable?: boolean;
   /** Of a reader: a local descriptor with the whole file, which the driver may let the kernel read directly. */
   readonly passthroughFd?: number;
 }

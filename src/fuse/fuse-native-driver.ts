@@ -84,6 +84,7 @@ async function mountNative(Fuse: NativeFuseClass, fileSystem: FileSystem, option
     capabilities: CAPABILITIES,
     description: 'fuse-native',
     invalidateEntry: () => undefined,
+    endSharing: () => undefined,
     invalidateInode: () => undefined,
     get activeRequests() {
       return requests.active;

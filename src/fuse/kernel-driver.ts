@@ -18,12 +18,14 @@ import type { MountedDevice } from './mounting.js';
 import { mountDevice } from './mounting.js';
 import { Notifications } from './notifications.js';
 import { PureTransport } from './pure-transport.js';
+import { switchRingOn } from './ring-switch.js';
+import { RingTransport } from './ring-transport.js';
 import { Session } from './session.js';
 import type { Transport } from './transport.js';
 
 interface KernelDriverOptions {
-  /** Left out: the addon when it can be loaded. */
-  readonly transport?: 'addon' | 'pure';
+  /** Left out: the addon when it can be loaded, by io_uring where this system offers it. `device`: the addon, and no io_uring. */
+  readonly transport?: 'device' | 'pure';
 }
 
 const INIT_MS = 15_000;
@@ -35,36 +37,46 @@ export function createKernelDriver(options: KernelDriverOptions = {}): FuseDrive
   return {
     mount: async (fileSystem, mountOptions) => {
       const device = chooseDevice(options.transport, mountOptions);
+      const usesRing = device !== undefined && options.transport !== 'device';
       const inherited = inheritedDescriptor(mountOptions.mountPoint);
       if (inherited !== undefined)
-        return serve(fileSystem, mountOptions, device, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
+        return serve(fileSystem, mountOptions, { device, usesRing }, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
       const path = await canonicalMountPoint(mountOptions.mountPoint);
       const dead = await checkMountPoint(path, mountOptions.subtype);
+      if (usesRing && switchRingOn()) mountOptions.log.info('io-uring-switched-on', { set: 'fuse.enable_uring=Y' });
       const mounted = await mountDevice(device, path, mountOptions);
       if (dead > 0)
         mountOptions.log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; it is mounted anew' });
-      return serve(fileSystem, mountOptions, device, path, mounted);
+      return serve(fileSystem, mountOptions, { device, usesRing }, path, mounted);
     },
   };
 }
 
-function chooseDevice(transport: 'addon' | 'pure' | undefined, { log }: MountOptions): FuseDevice | undefined {
+function chooseDevice(transport: KernelDriverOptions['transport'], { log }: MountOptions): FuseDevice | undefined {
   if (transport === 'pure') return undefined;
   const loaded = loadDevice();
   if (loaded.device !== undefined) return loaded.device;
-  if (transport === 'addon') throw new FilestoreError('unavailable', `the native addon was asked for: ${loaded.reason}`);
+  if (transport !== undefined) throw new FilestoreError('unavailable', `the native addon was asked for: ${loaded.reason}`);
   log.info('addon-missing', { reason: loaded.reason, effect: 'the kernel is read in pure Node, which is slower' });
   return undefined;
 }
 
-async function serve(
-  fileSystem: FileSystem,
-  options: MountOptions,
-  device: FuseDevice | undefined,
-  path: string,
-  mounted: MountedDevice,
-): Promise<Mounted> {
-  const transport: Transport = device === undefined ? new PureTransport(mounted.fd) : new AddonTransport(device, mounted.fd);
+/** How the kernel is read. */
+interface Way {
+  readonly device: FuseDevice | undefined;
+  /** By io_uring, if the kernel offers it at INIT. */
+  readonly usesRing: boolean;
+}
+
+function transportOf({ device, usesRing }: Way, fd: number): Transport {
+  if (device === undefined) return new PureTransport(fd);
+  const addon = new AddonTransport(device, fd);
+  return (usesRing ? RingTransport.create(device, fd, addon) : undefined) ?? addon;
+}
+
+async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, path: string, mounted: MountedDevice): Promise<Mounted> {
+  const { device } = way;
+  const transport = transportOf(way, mounted.fd);
   const session = new Session(fileSystem, transport, {
     requestDeadlineMs: options.requestDeadlineMs,
     log: options.log,
@@ -103,6 +115,7 @@ async function serve(
     description: `kernel (${transport.name})`,
     invalidateEntry: (parent, name) => notifications.entry(parent, name),
     invalidateInode: (ino) => notifications.inode(ino),
+    endSharing: (ino) => session.shared.end(ino),
     get activeRequests() {
       return session.activeRequests;
     },

@@ -18,6 +18,8 @@ export interface Negotiated {
   readonly flags: number;
   readonly flags2: number;
   readonly hasPassthrough: boolean;
+  /** Requests come through io_uring from now on. */
+  readonly hasRing: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ const WANTED =
   INIT.PARALLEL_DIROPS |
   INIT.MAX_PAGES |
   INIT.INIT_EXT;
-const WANTED2 = INIT2.DIRECT_IO_ALLOW_MMAP | INIT2.PASSTHROUGH;
+const WANTED2 = INIT2.DIRECT_IO_ALLOW_MMAP;
 
 const MAX_READAHEAD_BYTES = 1 << 20;
 const MAX_BACKGROUND = 64;
@@ -43,20 +45,25 @@ const CONGESTION_THRESHOLD = 48;
 const MAX_STACK_DEPTH = 1;
 
 /** @returns 'ask-again' for a kernel of a later major version, which then offers ours; 'too-old' below 7.31 */
-export function negotiate(request: RequestView, canPassThrough: boolean): Negotiated | 'ask-again' | 'too-old' {
+export function negotiate(
+  request: RequestView,
+  transport: { canPassThrough: boolean; canUseRing: boolean },
+): Negotiated | 'ask-again' | 'too-old' {
   const major = request.word(10);
   const minor = request.word(11);
   if (major > PROTOCOL_MAJOR) return 'ask-again';
   if (major < PROTOCOL_MAJOR || minor < PROTOCOL_MINOR_MIN) return 'too-old';
   const offered = request.word(13);
   const offered2 = (offered & INIT.INIT_EXT) !== 0 && request.length >= 60 ? request.word(14) : 0;
-  const flags2 = (canPassThrough ? WANTED2 : WANTED2 & ~INIT2.PASSTHROUGH) & offered2;
+  const wanted2 = WANTED2 | (transport.canPassThrough ? INIT2.PASSTHROUGH : 0) | (transport.canUseRing ? INIT2.OVER_IO_URING : 0);
+  const flags2 = wanted2 & offered2;
   return {
     minor: Math.min(minor, PROTOCOL_MINOR_MAX),
     maxReadaheadBytes: Math.min(request.word(12), MAX_READAHEAD_BYTES),
     flags: (WANTED & offered) >>> 0,
     flags2,
     hasPassthrough: (flags2 & INIT2.PASSTHROUGH) !== 0,
+    hasRing: (flags2 & INIT2.OVER_IO_URING) !== 0,
   };
 }
 

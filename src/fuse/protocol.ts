@@ -97,6 +97,7 @@ export const INIT = {
 export const INIT2 = {
   DIRECT_IO_ALLOW_MMAP: 1 << 4,
   PASSTHROUGH: 1 << 5,
+  OVER_IO_URING: 1 << 9,
 } as const;
 
 export const FOPEN = {

@@ -37,8 +37,10 @@ export const ATTRIBUTES: ReplyShape<AttributesAnswer> = {
 
 export const OPENED: ReplyShape<Opened> = {
   send: (session, call, opened) => {
-    writeOpened(session, 4, call.ino, opened);
-    return counted(session, call.ino, session.sendPayload(call, OPEN_OUT_BYTES));
+    const openFlags = writeOpened(session, 4, call.ino, opened);
+    const result = counted(session, call.ino, session.sendPayload(call, OPEN_OUT_BYTES));
+    if (result === 0 && opened.isShareable === true) session.shared.share(call.ino, opened.handle, openFlags);
+    return result;
   },
   undo: (session, call, opened) => session.releaseQuietly(call.ino, opened.handle),
 };
@@ -55,7 +57,7 @@ export const CREATED: ReplyShape<{ entry: Entry; opened: Opened }> = {
   },
 };
 
-function writeOpened(session: Session, at: number, ino: number, opened: Opened): void {
+function writeOpened(session: Session, at: number, ino: number, opened: Opened): number {
   const { backingId, isAround } = session.passthrough.open(ino, opened.passthroughFd, opened.directIo);
   let flags = 0;
   if (opened.noFlush) flags |= FOPEN.NOFLUSH;
@@ -63,6 +65,7 @@ function writeOpened(session: Session, at: number, ino: number, opened: Opened):
   if (isAround) flags |= FOPEN.DIRECT_IO;
   else if (backingId === 0 && opened.keepCache) flags |= FOPEN.KEEP_CACHE;
   session.out.opened(at, opened.handle, flags, backingId);
+  return flags;
 }
 
 /** What was counted as open is taken back when the reply was not taken. */

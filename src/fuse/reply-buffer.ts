@@ -20,12 +20,13 @@ import {
 
 export class ReplyBuffer {
   readonly bytes = Buffer.alloc(REPLY_BUFFER_BYTES);
-  readonly #words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, REPLY_BUFFER_BYTES >>> 2);
+  /** The same bytes. */
+  readonly words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, REPLY_BUFFER_BYTES >>> 2);
   readonly #halves = new Uint16Array(this.bytes.buffer, this.bytes.byteOffset, 64);
 
   /** @param errno positive, or 0 @returns the reply's length */
   header(uniqueLow: number, uniqueHigh: number, errno: number, payloadBytes: number): number {
-    const words = this.#words;
+    const words = this.words;
     const length = OUT_HEADER_BYTES + payloadBytes;
     words[0] = length;
     words[1] = -errno;
@@ -35,7 +36,7 @@ export class ReplyBuffer {
   }
 
   word(index: number, value: number): void {
-    this.#words[index] = value;
+    this.words[index] = value;
   }
 
   half(index: number, value: number): void {
@@ -44,17 +45,17 @@ export class ReplyBuffer {
 
   /** Two's complement, so that times before 1970 survive. */
   u64(index: number, value: number): void {
-    this.#words[index] = value % TWO_32;
-    this.#words[index + 1] = Math.floor(value / TWO_32);
+    this.words[index] = value % TWO_32;
+    this.words[index + 1] = Math.floor(value / TWO_32);
   }
 
   zero(fromWord: number, toWord: number): void {
-    this.#words.fill(0, fromWord, toWord);
+    this.words.fill(0, fromWord, toWord);
   }
 
   /** fuse_entry_out (128 bytes) at a word. */
   entry(at: number, entry: Entry): number {
-    const words = this.#words;
+    const words = this.words;
     const { attributes } = entry;
     this.u64(at, attributes.ino);
     this.u64(at + 2, entry.generation);
@@ -67,16 +68,16 @@ export class ReplyBuffer {
   /** fuse_attr_out (104 bytes) behind the header. */
   attributes(answer: AttributesAnswer): number {
     this.#validity(4, 6, answer.attributesValidMs);
-    this.#words[7] = 0;
-    this.#attributes(8, answer.attributes, this.#words);
+    this.words[7] = 0;
+    this.#attributes(8, answer.attributes, this.words);
     return ATTR_OUT_BYTES;
   }
 
   /** fuse_open_out (16 bytes) at a word. */
   opened(at: number, handle: number, openFlags: number, backingId: number): void {
     this.u64(at, handle);
-    this.#words[at + 2] = openFlags;
-    this.#words[at + 3] = backingId;
+    this.words[at + 2] = openFlags;
+    this.words[at + 3] = backingId;
   }
 
   statistics(statistics: FileSystemStatistics): number {
@@ -86,9 +87,9 @@ export class ReplyBuffer {
     this.u64(8, statistics.freeBlocks);
     this.u64(10, statistics.files);
     this.u64(12, statistics.freeFiles);
-    this.#words[14] = statistics.blockSizeBytes;
-    this.#words[15] = statistics.nameMaxBytes;
-    this.#words[16] = statistics.blockSizeBytes;
+    this.words[14] = statistics.blockSizeBytes;
+    this.words[15] = statistics.nameMaxBytes;
+    this.words[16] = statistics.blockSizeBytes;
     return STATFS_OUT_BYTES;
   }
 
@@ -102,7 +103,7 @@ export class ReplyBuffer {
    * @param offset in bytes; a multiple of eight
    */
   dirent(offset: number, entry: DirectoryEntry, known?: Entry | 'unknown'): number {
-    const words = this.#words;
+    const words = this.words;
     let at = offset >>> 2;
     if (known === 'unknown') {
       words.fill(0, at, at + (ENTRY_OUT_BYTES >> 2));
@@ -127,7 +128,7 @@ export class ReplyBuffer {
   #validity(secondsAt: number, nanosecondsAt: number, validMs: number): void {
     const seconds = Math.floor(validMs / 1000);
     this.u64(secondsAt, seconds);
-    this.#words[nanosecondsAt] = Math.floor((validMs - seconds * 1000) * 1e6);
+    this.words[nanosecondsAt] = Math.floor((validMs - seconds * 1000) * 1e6);
   }
 
   #attributes(at: number, a: Attributes, words: Uint32Array): void {
@@ -150,6 +151,6 @@ export class ReplyBuffer {
     const seconds = Math.floor(timeMs / 1000);
     this.u64(secondsAt, seconds);
     // Rounded to the microsecond first: 1e6 times a binary fraction of a millisecond would show as …999 ns.
-    this.#words[nanosecondsAt] = Math.min(999_999_999, Math.round((timeMs - seconds * 1000) * 1000) * 1000);
+    this.words[nanosecondsAt] = Math.min(999_999_999, Math.round((timeMs - seconds * 1000) * 1000) * 1000);
   }
 }

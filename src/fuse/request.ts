@@ -8,13 +8,21 @@ import { IN_HEADER_BYTES, LEAST_BYTES, TWO_32 } from './protocol.js';
 export class RequestView {
   readonly bytes: Buffer;
   readonly #words: Uint32Array;
-  /** Bytes of the request now in the buffer. */
+  /** Bytes of the request that is looked at now. */
   length = 0;
+  /** The word at which it begins. */
+  #first = 0;
 
   /** @param sizeBytes a multiple of four */
   constructor(sizeBytes: number) {
     this.bytes = Buffer.allocUnsafeSlow(sizeBytes);
     this.#words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, sizeBytes >>> 2);
+  }
+
+  /** Looks at the request at `offset` (a multiple of eight), whose header says its length. */
+  moveTo(offset: number): void {
+    this.#first = offset >>> 2;
+    this.length = this.#words[this.#first] as number;
   }
 
   get opcode(): number {
@@ -34,17 +42,17 @@ export class RequestView {
   }
 
   word(index: number): number {
-    return this.#words[index] as number;
+    return this.#words[this.#first + index] as number;
   }
 
   /** Exact below 2^53, which ids, handles and offsets never reach. */
   u64(index: number): number {
-    return (this.#words[index] as number) + (this.#words[index + 1] as number) * TWO_32;
+    return this.word(index) + this.word(index + 1) * TWO_32;
   }
 
   /** A time before 1970 has a negative second. */
   i64(index: number): number {
-    return (this.#words[index] as number) + ((this.#words[index + 1] as number) | 0) * TWO_32;
+    return this.word(index) + (this.word(index + 1) | 0) * TWO_32;
   }
 
   /** Whether the lengths add up: the header's is what was read, and the opcode's fixed part is there. */
@@ -59,9 +67,11 @@ export class RequestView {
    * @throws FilestoreError invalid-argument when it is empty or does not end within the request
    */
   name(offset: number): string {
-    const end = this.bytes.indexOf(0, offset);
-    if (end <= offset || end >= this.length) throw new FilestoreError('invalid-argument', 'the request has no name where one belongs');
-    return this.bytes.toString('latin1', offset, end);
+    const start = (this.#first << 2) + offset;
+    const end = this.bytes.indexOf(0, start);
+    if (end <= start || end >= (this.#first << 2) + this.length)
+      throw new FilestoreError('invalid-argument', 'the request has no name where one belongs');
+    return this.bytes.toString('latin1', start, end);
   }
 
   /**
@@ -70,6 +80,7 @@ export class RequestView {
    */
   data(offset: number, length: number): Uint8Array {
     if (offset + length > this.length) throw new FilestoreError('invalid-argument', 'the request is shorter than it says');
-    return this.bytes.subarray(offset, offset + length);
+    const start = (this.#first << 2) + offset;
+    return this.bytes.subarray(start, start + length);
   }
 }

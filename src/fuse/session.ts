@@ -29,6 +29,7 @@ import type { ReplyShape } from './replies.js';
 import { BYTES } from './replies.js';
 import { ReplyBuffer } from './reply-buffer.js';
 import type { RequestView } from './request.js';
+import { SharedOpens } from './shared-opens.js';
 import type { Transport } from './transport.js';
 import { UNREADABLE } from './transport.js';
 
@@ -46,6 +47,7 @@ const SWEEP_MS = 250;
 export class Session {
   readonly fileSystem: FileSystem;
   readonly passthrough: Passthrough;
+  readonly shared: SharedOpens;
   readonly out = new ReplyBuffer();
   /** Settles when INIT was answered; rejects when the kernel and we have no version in common, or the mount ends before. */
   readonly initialized: Promise<Negotiated>;
@@ -69,6 +71,10 @@ export class Session {
     this.#errors = new ErrorReport(options.log, options.onError);
     this.#urgencyOf = options.urgencyOf ?? urgencyOf;
     this.passthrough = new Passthrough(transport, options.log);
+    this.shared = new SharedOpens(transport, (ino, handle) => {
+      this.passthrough.release(ino);
+      this.releaseQuietly(ino, handle);
+    });
     this.initialized = new Promise((resolve, reject) => {
       this.#onInitialized = resolve;
       this.#onInitFailed = reject;
@@ -162,7 +168,7 @@ export class Session {
   /** @param payloadBytes already in `out`, behind the header @returns 0 or a negative errno */
   sendPayload(call: Call, payloadBytes: number): number {
     call.isAnswered = true;
-    return this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, 0, payloadBytes));
+    return this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, 0, payloadBytes), this.out.words);
   }
 
   /** Where the disk does not give the bytes, they come from another copy, later. @returns as `sendPayload` */
@@ -182,7 +188,7 @@ export class Session {
   /** @param errno positive @returns 0: an error leaves nothing to take back */
   sendErrno(call: Call, errno: number): number {
     call.isAnswered = true;
-    this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, errno, 0));
+    this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, errno, 0), this.out.words);
     return 0;
   }
 
@@ -203,6 +209,7 @@ export class Session {
     this.#hasEnded = true;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
+    this.shared.close();
     for (const call of this.#waiting.values()) {
       call.isAnswered = true;
       call.abort();
@@ -214,7 +221,7 @@ export class Session {
   }
 
   #init(call: Call, request: RequestView): void {
-    const negotiated = negotiate(request, this.#transport.canPassThrough);
+    const negotiated = negotiate(request, this.#transport);
     if (negotiated === 'ask-again') {
       this.sendPayload(call, writeInitReply(this.out, undefined));
       return;
@@ -231,6 +238,14 @@ export class Session {
     }
     this.passthrough.isEnabled = negotiated.hasPassthrough;
     this.sendPayload(call, writeInitReply(this.out, negotiated));
+    const errno = negotiated.hasRing ? -this.#transport.useRing() : 0;
+    if (errno > 0) {
+      this.#onInitFailed(
+        new FilestoreError('unavailable', `the kernel takes no request by io_uring (errno ${errno}); set "driver: kernel-device"`),
+      );
+      this.end(errno);
+      return;
+    }
     this.#onInitialized(negotiated);
   }
 

@@ -6,6 +6,7 @@ import type { Stat } from '../filestore/filestore.js';
 import type { Caller, Entry } from '../fuse/file-system.js';
 import { entryAnswer } from './attributes.js';
 import { placeOf, requesterOf, writerOf, type Place, type VfsContext } from './context.js';
+import type { Node } from './node.js';
 
 export class Names {
   readonly #context: VfsContext;
@@ -41,7 +42,10 @@ export class Names {
 
   unlink(caller: Caller, parentIno: number, name: string): Answer<void> {
     const { parent, path } = placeOf(this.#context, parentIno, name);
-    return andThen(this.#context.filestore.unlink(path, requesterOf(caller)), () => this.#context.table.removed(parent, name));
+    return andThen(this.#context.filestore.unlink(path, requesterOf(caller)), () => {
+      this.#endSharing(parent, name);
+      this.#context.table.removed(parent, name);
+    });
   }
 
   rmdir(caller: Caller, parentIno: number, name: string): Answer<void> {
@@ -60,6 +64,7 @@ export class Names {
     const from = placeOf(this.#context, parentIno, name);
     const to = placeOf(this.#context, newParentIno, newName);
     return andThen(this.#context.filestore.rename(from.path, to.path, options, requesterOf(caller)), () => {
+      this.#endSharing(to.parent, newName);
       this.#context.table.moved(from.parent, name, to.parent, newName);
       const node = to.parent.child(newName);
       // Who still writes it writes on a file without a name; the blob gets an inode, and pages, of its own.
@@ -67,6 +72,12 @@ export class Names {
       to.parent.dropChild(newName, node);
       this.#context.mounted?.invalidateEntry(to.parent.ino, newName);
     });
+  }
+
+  /** The name leads elsewhere from now on. */
+  #endSharing(parent: Node, name: string): void {
+    const node = parent.child(name);
+    if (node !== undefined) this.#context.mounted?.endSharing(node.ino);
   }
 
   #found({ parent, name, path }: Place, stat: Stat): Answer<Entry> {

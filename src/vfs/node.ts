@@ -23,6 +23,8 @@ export class Node {
   /** Open directory streams. */
   openStreams = 0;
   deleted = false;
+  /** It has been opened to read; a second time says that it is read often. */
+  wasRead = false;
   /**
    * Counts what happened below a directory through this mount. A listing that began at another count must not tell the kernel of
    * attributes, or a name that was just unlinked would rise again.

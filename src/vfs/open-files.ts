@@ -41,6 +41,7 @@ export class OpenFiles {
   open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
     const node = this.#context.table.get(ino);
     if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory cannot be opened as a file');
+    if (flags.write) this.#context.mounted?.endSharing(ino);
     const mode = { read: flags.read, write: flags.write, truncate: flags.truncate };
     return andThen(this.#context.filestore.open(pathOf(node), mode, requesterOf(caller)), (file) => {
       if (flags.truncate) this.#changed(node);
@@ -58,8 +59,10 @@ export class OpenFiles {
       orRelease(file, () =>
         andThen(file.stat(), (stat) => {
           const { table, filestore, owner } = this.#context;
+          const known = parent.child(name);
+          if (known !== undefined) this.#context.mounted?.endSharing(known.ino);
           // Two writers of one content name have bytes of their own, so they must not share an inode and its pages.
-          const isTaken = filestore.isImmutable(path) && parent.child(name)?.isOpen === true;
+          const isTaken = filestore.isImmutable(path) && known?.isOpen === true;
           const node = isTaken ? table.displacing(parent, name, 'file') : table.at(parent, name, 'file');
           parent.version++;
           const opened = this.#opened(node, file, { ...flags, write: true }, caller, 0);
@@ -151,11 +154,14 @@ export class OpenFiles {
     const reading = readingMode(node, passthroughFd !== undefined, mustGoAround);
     const handle = new FileHandle(node, file, flags.write, reading, caller.pid);
     node.addHandle(handle);
+    const isShareable = !flags.write && reading === 'cached' && file.wholeBytes !== undefined && node.wasRead;
+    node.wasRead ||= !flags.write;
     const opened: Opened = {
       handle: this.#context.files.add(handle),
       keepCache: file.immutable && !flags.write,
       directIo: reading === 'direct',
       noFlush: !flags.write,
+      ...(isShareable && { isShareable }),
     };
     return reading === 'passthrough' && passthroughFd !== undefined ? { ...opened, passthroughFd } : opened;
   }

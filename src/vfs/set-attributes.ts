@@ -39,6 +39,7 @@ function setSize(
 ): Answer<void> {
   if (sizeBytes === undefined) return;
   if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory has no size to set');
+  context.mounted?.endSharing(node.ino);
   const writer = open?.writes === true ? open : node.path === undefined ? node.latestWriter : undefined;
   if (writer !== undefined) return writer.file.truncate(sizeBytes);
   return context.filestore.truncate(pathOf(node), sizeBytes, requesterOf(caller));

@@ -52,6 +52,7 @@ function mountInMemory(fileSystem: FileSystem, options: MountOptions): MemoryMou
     invalidated,
     ended,
     invalidateEntry: (parent, name) => void invalidated.push({ parent, name }),
+    endSharing: () => undefined,
     invalidateInode: (ino) => void invalidated.push({ ino }),
     get activeRequests() {
       return runner.active;

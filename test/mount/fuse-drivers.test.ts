@@ -1,15 +1,15 @@
-/** The three ways to speak to the kernel, over a small tree: what every one of them must do. */
+/** The four ways to speak to the kernel, over a small tree: what every one of them must do. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Transport } from './fuse-tree-server.js';
 import { isMounted, python, shell, TreeServer } from './fuse-tree-server.js';
 
-const TRANSPORTS: readonly Transport[] = ['addon', 'pure', 'fuse-native'];
+const TRANSPORTS: readonly Transport[] = ['ring', 'device', 'pure', 'fuse-native'];
 
 for (const transport of TRANSPORTS) {
   test(`${transport}: files are read, written, copied, renamed and removed`, async (t) => {
     const server = await TreeServer.start(t, transport);
-    assert.match(server.lines[0] ?? '', /^mounted /);
+    await server.line(/^mounted /);
     const outcome = await shell(
       server.path,
       `set -e
@@ -25,7 +25,7 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-for (const transport of ['addon', 'pure'] as const) {
+for (const transport of ['ring', 'device', 'pure'] as const) {
   test(`${transport}: mmap, sparse seeks, allocation, exact times and bytes in names work`, async (t) => {
     const server = await TreeServer.start(t, transport);
     const outcome = await python(
@@ -139,12 +139,15 @@ print(child.poll()); t = time.time(); child.kill(); print(child.wait(), time.tim
   });
 }
 
-test('addon: a whole local file is read by the kernel itself, and later opens of it agree', async (t) => {
-  const server = await TreeServer.start(t, 'addon');
-  assert.match(server.lines[0] ?? '', /passthrough=true/);
-  const outcome = await python(
-    server.path,
-    `
+for (const transport of ['ring', 'device'] as const) {
+  test(`${transport}: a whole local file is read by the kernel itself, and later opens of it agree`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const mounted = await server.line(/^mounted /);
+    assert.match(mounted, /passthrough=true/);
+    assert.equal(/io_uring/.test(mounted), transport === 'ring');
+    const outcome = await python(
+      server.path,
+      `
 a = open('backed', 'rb'); b = open('backed', 'rb')
 print(len(a.read()), len(b.read()))
 w = open('backed', 'r+b', buffering=0); a.seek(0)
@@ -152,7 +155,80 @@ print(len(a.read(10)))
 w.close(); a.close(); b.close()
 print(open('backed', 'rb').read(10))
 `,
+    );
+    assert.equal(outcome.out, "5000000 5000000\n10\nb'0123456789'\n");
+    assert.equal(await server.ask('asked read', /^asked/), 'asked 0');
+  });
+}
+
+for (const transport of ['ring', 'device'] as const) {
+  test(`${transport}: hundreds of requests that wait do not hold up another one`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const outcome = await python(
+      server.path,
+      `
+import threading, time
+def ask(i):
+    try: os.stat('stalls-%d' % i)
+    except OSError: pass
+waiting = [threading.Thread(target=ask, args=(i,), daemon=True) for i in range(300)]
+for one in waiting: one.start()
+time.sleep(1)
+slowest = 0
+for i in range(40):
+    os.sched_setaffinity(0, {i % os.cpu_count()})
+    began = time.time()
+    open('hello').read()
+    slowest = max(slowest, time.time() - began)
+print(sum(one.is_alive() for one in waiting), slowest < 2, flush=True)
+os._exit(0)
+`,
+    );
+    assert.equal(outcome.out, '300 True\n');
+    assert.equal((await shell(server.path, 'cat hello')).out, 'hello, world\n');
+  });
+}
+
+test('ring: a file that is opened again and again is one open file to the file system, until nobody opens it', async (t) => {
+  const server = await TreeServer.start(t, 'ring');
+  const outcome = await python(
+    server.path,
+    `
+for i in range(100): assert open('popular').read() == 'often read'
+held = open('popular'); os.fstat(held.fileno())
+others = [open('popular') for i in range(50)]
+for other in others: other.close()
+print(held.read())
+`,
   );
-  assert.equal(outcome.out, "5000000 5000000\n10\nb'0123456789'\n");
-  assert.equal(await server.ask('asked read', /^asked/), 'asked 0');
+  assert.equal(outcome.out, 'often read\n');
+  assert.equal(await server.ask('asked open', /^asked/), 'asked 1');
+  assert.equal(await server.ask('handles', /^handles/), 'handles 1 active 0');
+  for (let i = 0; i < 60; i++) {
+    if ((await server.ask('handles', /^handles/)) === 'handles 0 active 0') break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal(await server.ask('handles', /^handles/), 'handles 0 active 0', 'released once nobody opens it');
+  assert.equal(await server.ask('asked release', /^asked/), 'asked 1');
+});
+
+test('ring: a shared open ends when the file is opened to write, and who has it keeps it', async (t) => {
+  const server = await TreeServer.start(t, 'ring');
+  const outcome = await python(
+    server.path,
+    `
+reader = open('popular'); second = open('popular')
+writer = open('popular', 'r+b', buffering=0); writer.write(b'soon'); writer.close()
+third = open('popular')
+print(reader.fileno() != third.fileno(), os.pread(third.fileno(), 20, 0))
+reader.close(); second.close(); third.close()
+`,
+  );
+  assert.equal(outcome.out, "True b'soonn read'\n");
+  assert.equal(await server.ask('asked open', /^asked/), 'asked 3', 'the first, the writer, the third');
+  for (let i = 0; i < 60; i++) {
+    if ((await server.ask('handles', /^handles/)) === 'handles 0 active 0') return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail('a handle is left open');
 });

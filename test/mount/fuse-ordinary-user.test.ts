@@ -33,7 +33,7 @@ set -e
 chown ${NOBODY} '${path}'; cd '${directory}'
 mknod -m 666 device c 10 229; echo user_allow_other > conf; touch /etc/fuse.conf
 mount --bind device /dev/fuse; mount --bind conf /etc/fuse.conf; mkfifo commands
-setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' addon < commands > log & daemon=$!
+setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' device < commands > log & daemon=$!
 exec 9> commands
 for i in $(seq 300); do grep -qE '^(mounted|refused)' log && break; sleep 0.05; done
 cat log; cat '${path}/hello'; grep '${path}' /proc/self/mounts
@@ -55,7 +55,7 @@ set -e
 chown ${NOBODY} '${path}'; cd '${directory}'
 mknod -m 666 device c 10 229; echo user_allow_other > conf; touch /etc/fuse.conf
 mount --bind device /dev/fuse; mount --bind conf /etc/fuse.conf; mkfifo commands
-as_user() { exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' addon; }
+as_user() { exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' device; }
 await() { for i in $(seq 600); do grep -qE "$1" log && break; sleep 0.05; done; }
 (as_user) < commands > log & daemon=$!
 exec 9> commands; await '^(mounted|refused)'; kill -9 $daemon; exec 9>&-; wait $daemon || true
@@ -76,7 +76,7 @@ test('mount.fuse3 with drop_privileges hands its device to a daemon without righ
   chmodSync(scratch, 0o777);
   const log = join(scratch, 'log');
   const program = join(directory, 'program');
-  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${server}' "$2" addon close-input > '${log}' 2>&1\n`, { mode: 0o755 });
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${server}' "$2" device close-input > '${log}' 2>&1\n`, { mode: 0o755 });
   const mounting = run('mount.fuse3', [`${program}#source`, path, '-o', 'setuid=nobody,drop_privileges,allow_other'], 90_000);
   t.after(() => run('umount', ['-l', path]));
   const readLog = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');

@@ -1,6 +1,6 @@
 /**
  * A daemon for the mount tests: serves a small tree on the mount point given, in a process of its own, as the real one does.
- * Arguments: MOUNT_POINT addon|pure|fuse-native [close-input]. Speaks lines on standard output; takes commands (lines) on standard input.
+ * Arguments: MOUNT_POINT ring|device|pure|fuse-native [close-input]. Speaks lines on standard output; takes commands (lines) on standard input.
  */
 import { openSync, mkdtempSync, writeFileSync, rmSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { createFuseNativeDriver } from '../../src/fuse/fuse-native-driver.js';
 import { createKernelDriver } from '../../src/fuse/kernel-driver.js';
 import { TreeFileSystem } from '../unit/fuse/tree-file-system.js';
 
-const [, , mountPoint = '', transport = 'addon', input = 'commands'] = process.argv;
+const [, , mountPoint = '', transport = 'ring', input = 'commands'] = process.argv;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const tree = new TreeFileSystem();
@@ -26,6 +26,7 @@ writeFileSync(backing, Buffer.alloc(5_000_000, '0123456789'));
 const backed = tree.addFile('backed', readFileSync(backing));
 backed.fd = openSync(backing, 'r');
 rmSync(scratch, { recursive: true });
+tree.addFile('popular', 'often read').isShareable = true;
 tree.addFile('stalls', 'never seen');
 tree.addFile('slow', 'seen after a while');
 tree.addFile('throws', '');
@@ -37,7 +38,9 @@ tree.before = (operation, _caller, name) => {
 };
 
 const driver =
-  transport === 'fuse-native' ? createFuseNativeDriver() : createKernelDriver({ transport: transport === 'pure' ? 'pure' : 'addon' });
+  transport === 'fuse-native'
+    ? createFuseNativeDriver()
+    : createKernelDriver(transport === 'pure' || transport === 'device' ? { transport } : {});
 try {
   const mounted = await driver.mount(tree, {
     mountPoint,
@@ -48,6 +51,7 @@ try {
     requestDeadlineMs: 20_000,
     log: createLog('info', (line) => say(`log ${line}`)),
   });
+  tree.endSharing = (ino) => mounted.endSharing(ino);
   say(`mounted ${mounted.description} passthrough=${mounted.capabilities.passthrough}`);
   void mounted.ended.then(() => say('ended'));
   const commands = createInterface(process.stdin);

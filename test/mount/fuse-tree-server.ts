@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 
-export type Transport = 'addon' | 'pure' | 'fuse-native';
+export type Transport = 'ring' | 'device' | 'pure' | 'fuse-native';
 
 const LINE_MS = 20_000;
 

@@ -114,3 +114,22 @@ test('a name that is empty or does not end within the request is refused', () =>
   assert.throws(() => view.name(40));
   assert.throws(() => view.data(50, 11));
 });
+
+test('requests that lie behind one another are looked at one by one, and none is read beyond its end', () => {
+  const first = message(1, 7, fields().name('one'));
+  const second = message(1, 8, fields().name('another'));
+  const view = new RequestView(512);
+  view.bytes.fill(0x61);
+  const secondAt = (first.length + 7) & ~7;
+  first.copy(view.bytes);
+  second.copy(view.bytes, secondAt);
+  view.moveTo(0);
+  assert.deepEqual([view.length, view.ino, view.name(40), view.isWellFormed], [first.length, 7, 'one', true]);
+  view.moveTo(secondAt);
+  assert.deepEqual([view.length, view.ino, view.name(40), view.isWellFormed], [second.length, 8, 'another', true]);
+  assert.equal(Buffer.from(view.data(40, 7)).toString(), 'another');
+  assert.throws(() => view.data(40, second.length - 39));
+  view.moveTo(0);
+  view.bytes[43] = 0x61;
+  assert.throws(() => view.name(40), 'its name ends in the next request');
+});

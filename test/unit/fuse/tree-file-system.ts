@@ -28,6 +28,8 @@ interface TreeNode {
   lookups: number;
   /** Reads are answered from here, and offered for passthrough. */
   fd: number | undefined;
+  /** Who opens it to read may be given a handle of somebody else's. */
+  isShareable: boolean;
 }
 
 const VALID_MS = 1000;
@@ -38,6 +40,8 @@ export class TreeFileSystem implements FileSystem {
   readonly handles = new Map<number, TreeNode>();
   readonly asked: string[] = [];
   before: (operation: string, caller: Caller | undefined, name?: string) => Answer<void> = () => undefined;
+  /** Told of a file that is about to be opened to write. */
+  endSharing: (ino: number) => void = () => undefined;
   #nextIno = 1;
   #nextHandle = 1;
 
@@ -99,7 +103,10 @@ export class TreeFileSystem implements FileSystem {
   open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
     return this.#do('open', caller, undefined, () => {
       const node = this.#node(ino);
+      if (flags.write) this.endSharing(ino);
       if (flags.truncate) node.data = Buffer.alloc(0);
+      const isShareable = node.isShareable && !flags.write;
+      if (isShareable) return { handle: this.#handle(node), keepCache: true, directIo: false, noFlush: true, isShareable };
       const opened: Opened = { handle: this.#handle(node), keepCache: false, directIo: false, noFlush: !flags.write };
       return node.fd === undefined || flags.write ? opened : { ...opened, passthroughFd: node.fd };
     });
@@ -246,6 +253,7 @@ export class TreeFileSystem implements FileSystem {
       mtimeMs: nowMs,
       lookups: 0,
       fd: undefined,
+      isShareable: false,
     };
     this.nodes.set(node.ino, node);
     return node;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
+import { andThen } from '../../../src/base/maybe-promise.js';
 import type { OpenFile } from '../../../src/filestore/filestore.js';
 import { ROOT_INO } from '../../../src/fuse/file-system.js';
 import { ThreadGroup } from '../../../src/vfs/thread-group.js';
@@ -192,4 +193,51 @@ test('threads of one process are one writer, and /proc is asked once for each', 
   );
   assert.equal(asked, 6);
   assert.equal(new ThreadGroup(0).has(0), false, 'a process of another PID namespace is nobody');
+});
+
+/** A blob that is whole here, and a kernel that only notes of whom sharing was ended. */
+async function popularBlob(): Promise<ReturnType<typeof harness> & { parent: number; ino: number; ended: number[] }> {
+  const built = harness();
+  const { vfs, me, filestore, makeFile, at } = built;
+  await vfs.mkdir(me, ROOT_INO, SHARD, 0o755);
+  await makeFile(`${SHARD}/${SHA1}`, CONTENT.toString());
+  const open = filestore.open.bind(filestore);
+  filestore.open = (path, mode) => andThen(open(path, mode), (file) => ({ ...file, wholeBytes: CONTENT.length }));
+  const ended: number[] = [];
+  const ignore = (): void => undefined;
+  vfs.attach({
+    capabilities: { passthrough: false, invalidation: true, entryLifetimes: true, byteNames: true },
+    description: 'test',
+    invalidateEntry: ignore,
+    invalidateInode: ignore,
+    endSharing: (ino) => void ended.push(ino),
+    activeRequests: 0,
+    ended: Promise.resolve(),
+    unmount: () => Promise.resolve(),
+  });
+  const parent = (await at(SHARD)).attributes.ino;
+  const { ino } = (await at(`${SHARD}/${SHA1}`)).attributes;
+  return { ...built, parent, ino, ended };
+}
+
+test('a whole blob may be shared from the second time on that it is opened to read', async () => {
+  const { vfs, me, ino } = await popularBlob();
+  assert.equal((await vfs.open(me, ino, READ)).isShareable, undefined);
+  assert.equal((await vfs.open(me, ino, READ)).isShareable, true);
+  assert.equal((await vfs.open(me, ino, READ_WRITE)).isShareable, undefined, 'a writer');
+  assert.equal((await vfs.open(me, ino, READ)).isShareable, undefined, 'a reader beside a writer');
+});
+
+test('sharing ends when a blob is opened to write, cut, replaced or deleted', async () => {
+  const { vfs, me, parent, ino, ended, makeFile } = await popularBlob();
+  const { handle } = await vfs.open(me, ino, READ_WRITE);
+  await vfs.release(ino, handle);
+  assert.deepEqual(ended.splice(0), [ino]);
+  await vfs.setattr(me, ino, { mode: 0o600 }, undefined);
+  assert.deepEqual(ended, [], 'a mode changes no bytes');
+  await makeFile(`${SHARD}/other`, 'x');
+  await vfs.rename(me, parent, 'other', parent, SHA1, { noReplace: false });
+  assert.deepEqual(ended.splice(0), [ino]);
+  await vfs.unlink(me, parent, SHA1);
+  assert.equal(ended.length, 1);
 });

@@ -1,0 +1,167 @@
+/**
+ * Requests by io_uring (native/fuse-ring.c): many come in one call into the addon, and their replies leave together. The device beside it goes
+ * on bringing what the kernel never sends by a ring: INIT, FORGET, INTERRUPT.
+ */
+import { readFileSync } from 'node:fs';
+import type { FileSlice } from '../base/read-result.js';
+import type { AddonTransport } from './addon-transport.js';
+import type { DeviceRing, FuseDevice } from './device.js';
+import { ENOENT } from './errno.js';
+import { OP, REQUEST_BUFFER_BYTES } from './protocol.js';
+import { RequestView } from './request.js';
+import type { Transport } from './transport.js';
+import { UNREADABLE } from './transport.js';
+
+/** Requests answered before other work of the loop gets its turn. */
+const BATCH = 64;
+const LOOK_AGAIN_US = 50;
+/** Entries the kernel has at first, over all processors; each queue gets more when half of its own are taken. */
+const ENTRIES = 512;
+const MIN_DEPTH = 16;
+const MAX_DEPTH = 128;
+/** Several requests, one of which may be a WRITE of the largest size. */
+const INBOX_BYTES = REQUEST_BUFFER_BYTES + (128 << 10);
+const OUTBOX_BYTES = 64 << 10;
+const TRIM_MS = 10_000;
+/** Longer replies are handed over one by one: to copy them twice would cost more. */
+const SMALL_REPLY_BYTES = 256;
+
+export class RingTransport implements Transport {
+  readonly canPassThrough = true;
+  readonly canUseRing = true;
+  readonly #device: FuseDevice;
+  readonly #fd: number;
+  readonly #addon: AddonTransport;
+  readonly #ring: DeviceRing;
+  readonly #outbox = Buffer.alloc(OUTBOX_BYTES);
+  readonly #outWords = new Uint32Array(this.#outbox.buffer, this.#outbox.byteOffset, OUTBOX_BYTES >>> 2);
+  #onRequest: (request: RequestView) => void = () => undefined;
+  #onEnd: (errno: number) => void = () => undefined;
+  #filledBytes = 0;
+  #isAnswering = false;
+  #isInUse = false;
+  #trimmer: NodeJS.Timeout | undefined;
+
+  /** @returns undefined where this system makes no ring (its kernel is older, or a sandbox forbids it) */
+  static create(device: FuseDevice, fd: number, addon: AddonTransport): RingTransport | undefined {
+    const queues = possibleProcessors();
+    const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(ENTRIES / queues))));
+    return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring);
+  }
+
+  private constructor(device: FuseDevice, fd: number, addon: AddonTransport, ring: DeviceRing) {
+    this.#device = device;
+    this.#fd = fd;
+    this.#addon = addon;
+    this.#ring = ring;
+  }
+
+  get name(): string {
+    return this.#isInUse ? 'addon, io_uring' : this.#addon.name;
+  }
+
+  start(onRequest: (request: RequestView) => void, onEnd: (errno: number) => void): void {
+    this.#onRequest = onRequest;
+    this.#onEnd = onEnd;
+    this.#addon.start((request) => {
+      // The request that it interrupts may have come just before it, by the ring.
+      if (this.#isInUse && request.opcode === OP.INTERRUPT) this.#device.ringTake(this.#ring);
+      onRequest(request);
+    }, onEnd);
+  }
+
+  useRing(): number {
+    this.#isInUse = true;
+    this.#trimmer = setInterval(() => this.#device.ringTrim(this.#ring), TRIM_MS).unref();
+    const inbox = new RequestView(INBOX_BYTES);
+    return this.#device.ringStart(
+      this.#ring,
+      this.#fd,
+      inbox.bytes,
+      this.#outbox,
+      (result) => {
+        if (result >= 0) return this.#answer(inbox, result);
+        this.#onEnd(-result);
+        return 0;
+      },
+      BATCH,
+      LOOK_AGAIN_US,
+    );
+  }
+
+  #answer(inbox: RequestView, bytes: number): number {
+    this.#isAnswering = true;
+    this.#filledBytes = 0;
+    for (let at = 0; at < bytes; at += (inbox.length + 7) & ~7) {
+      inbox.moveTo(at);
+      this.#onRequest(inbox);
+    }
+    this.#isAnswering = false;
+    return this.#filledBytes;
+  }
+
+  reply(bytes: Buffer, length: number, words: Uint32Array): number {
+    if (!this.#isInUse) return this.#addon.reply(bytes, length);
+    const at = this.#filledBytes;
+    if (this.#isAnswering && length <= SMALL_REPLY_BYTES && at + length <= OUTBOX_BYTES) {
+      const out = this.#outWords;
+      for (let from = 0, to = at >>> 2, end = (length + 3) >>> 2; from < end; from++, to++) out[to] = words[from] as number;
+      this.#filledBytes = at + ((length + 7) & ~7);
+      return 0;
+    }
+    const result = this.#device.ringReply(this.#ring, bytes, length);
+    return result < 0 ? result : 0;
+  }
+
+  replyFromFile(bytes: Buffer, slice: FileSlice): number {
+    if (!this.#isInUse) return this.#addon.replyFromFile(bytes, slice);
+    const { fd, length, position, holder } = slice;
+    const result = this.#device.ringReplyFromFile(this.#ring, bytes, fd, length, position, holder !== undefined);
+    if (result === -ENOENT) return this.#addon.replyFromFile(bytes, slice);
+    if (result === 0) return UNREADABLE;
+    return result < 0 ? result : 0;
+  }
+
+  notify(bytes: Buffer): Promise<void> {
+    return this.#addon.notify(bytes);
+  }
+
+  openBacking(fd: number): number {
+    return this.#addon.openBacking(fd);
+  }
+
+  closeBacking(backingId: number): void {
+    this.#addon.closeBacking(backingId);
+  }
+
+  share(ino: number, handle: number, openFlags: number): boolean {
+    return this.#isInUse && this.#device.ringShare(this.#ring, ino, handle, openFlags) === 0;
+  }
+
+  unshare(ino: number): number | undefined {
+    const handle = this.#device.ringUnshare(this.#ring, ino);
+    return handle < 0 ? undefined : handle;
+  }
+
+  unusedShares(into: Float64Array): number {
+    return this.#device.ringUnused(this.#ring, into);
+  }
+
+  close(): void {
+    clearInterval(this.#trimmer);
+    this.#device.ringStop(this.#ring);
+    this.#addon.close();
+  }
+}
+
+/** A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst). */
+function possibleProcessors(): number {
+  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
+  return text
+    .trim()
+    .split(',')
+    .reduce((sum, range) => {
+      const [first = 0, last = first] = range.split('-').map(Number);
+      return sum + last - first + 1;
+    }, 0);
+}
