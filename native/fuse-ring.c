@@ -259,8 +259,8 @@ static void ring_push(struct ring *r, struct entry *e, uint32_t what, uint64_t c
   r->unsubmitted++;
 }
 
-/* Their memory is taken page by page, as requests use it. */
-static int ring_add_entries(struct ring *r, uint16_t queue, size_t count) {
+/* Entries that the kernel does not know of yet. Their memory is taken page by page, as requests use it. */
+static int make_entries(struct ring *r, uint16_t queue, size_t count) {
   struct chunk *chunk = calloc(1, sizeof *chunk);
   struct entry *entries = calloc(count, sizeof *entries);
   char *headers = mmap(NULL, count * HEADER_STRIDE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -281,10 +281,13 @@ static int ring_add_entries(struct ring *r, uint16_t queue, size_t count) {
     e->payload = payloads + i * PAYLOAD_BYTES;
     e->memory[0] = (struct iovec){.iov_base = e->header, .iov_len = sizeof *e->header};
     e->memory[1] = (struct iovec){.iov_base = e->payload, .iov_len = PAYLOAD_BYTES};
-    ring_push(r, e, CMD_REGISTER, 0);
   }
   r->queues[queue].entries += count;
   return 0;
+}
+
+static void register_entries(struct ring *r, const struct chunk *chunk) {
+  for (size_t i = 0; i < chunk->count; i++) ring_push(r, &chunk->entries[i], CMD_REGISTER, 0);
 }
 
 static void note_size(struct ring *r, struct entry *e, size_t payload_bytes) {
@@ -311,7 +314,8 @@ static void take_entry(struct ring *r, struct entry *e, uint64_t unique) {
   *bucket = e;
   struct queue *queue = &r->queues[e->queue];
   queue->taken++;
-  if (queue->entries - queue->taken < r->depth / 2 && queue->entries < MAX_ENTRIES_A_QUEUE) ring_add_entries(r, e->queue, r->depth);
+  if (queue->entries - queue->taken < r->depth / 2 && queue->entries < MAX_ENTRIES_A_QUEUE && make_entries(r, e->queue, r->depth) == 0)
+    register_entries(r, r->chunks);
 }
 
 /* What an entry's payload holds becomes its reply, which leaves with the next ring_enter(). */
@@ -579,6 +583,7 @@ napi_value ring_prepare(napi_env env, napi_callback_info info) {
   r->depth = (uint32_t)to_int(env, arguments[1]);
   r->fd = r->device = -1;
   int failed = r->queue_count < 1 || r->queue_count > MAX_QUEUES || r->depth < 1 || r->depth > MAX_ENTRIES_A_QUEUE ? -EINVAL : ring_make(r);
+  for (uint32_t queue = 0; queue < r->queue_count && !failed; queue++) failed = make_entries(r, (uint16_t)queue, r->depth);
   if (failed) {
     ring_release(r);
     free(r);
@@ -619,9 +624,8 @@ napi_value ring_start(napi_env env, napi_callback_info info) {
   r->device = to_int(env, arguments[1]);
   r->batch = to_int(env, arguments[5]);
   r->look_ns = (uint64_t)to_int(env, arguments[6]) * 1000;
-  int failed = 0;
-  for (uint32_t queue = 0; queue < r->queue_count && !failed; queue++) failed = ring_add_entries(r, (uint16_t)queue, r->depth);
-  if (!failed) failed = ring_enter(r);
+  for (const struct chunk *chunk = r->chunks; chunk != NULL; chunk = chunk->next) register_entries(r, chunk);
+  int failed = ring_enter(r);
   if (!failed) failed = refusal(r);
   if (!failed) failed = uv_poll_init(loop, &r->poll, r->fd);
   if (failed) return number(env, failed);

@@ -10,6 +10,7 @@ import type { Tree } from './tree.js';
 
 export const EXT4 = 'local directory';
 export const OURS = 'this mount';
+const DEVICE = 'this mount, without io_uring';
 export const PURE = 'this mount, pure Node, no passthrough';
 const FUSE_NATIVE = 'this mount, fuse-native';
 export const RCLONE = 'rclone mount, vfs full';
@@ -38,6 +39,7 @@ export async function mountAll(bench: Bench, trees: Readonly<Record<string, Tree
   ];
   const attempts: readonly (readonly [string, () => Promise<MountedContender>])[] = [
     [OURS, () => mountOurs(bench, OURS, [])],
+    [DEVICE, () => mountOurs(bench, DEVICE, ['--driver', 'kernel-device'])],
     [PURE, () => mountOurs(bench, PURE, ['--driver', 'kernel-pure'])],
     [FUSE_NATIVE, () => mountOurs(bench, FUSE_NATIVE, ['--driver', 'fuse-native'])],
     [RCLONE, () => rclone(bench)],

@@ -16,9 +16,9 @@ import { UNREADABLE } from './transport.js';
 const BATCH = 64;
 const LOOK_AGAIN_US = 50;
 /** Entries the kernel has at first, over all processors; each queue gets more when half of its own are taken. */
-const ENTRIES = 512;
+const ENTRIES = 1024;
 const MIN_DEPTH = 16;
-const MAX_DEPTH = 128;
+const MAX_DEPTH = 256;
 /** Several requests, one of which may be a WRITE of the largest size. */
 const INBOX_BYTES = REQUEST_BUFFER_BYTES + (128 << 10);
 const OUTBOX_BYTES = 64 << 10;
