@@ -6,7 +6,7 @@
  *                                               └► requests/wire ─► undici
  */
 import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { contentSha1, pathOfObject } from '../base/names.js';
 import { PriorityLimiter } from '../base/priority-limiter.js';
@@ -133,11 +133,10 @@ class UndiciSwiftStore implements SwiftStore {
 
   async put(container: string, name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     const large = body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes;
-    const replaced = await this.#segmentsReplaced(container, name, options);
+    const replaced = large ? [] : await this.#segmentsReplaced(container, name, options);
     if (large || !(await putObject(this.#requester, container, name, body, options)).stored) {
       await this.#large.put(container, name, body, options);
-    }
-    await this.#large.remove(replaced);
+    } else await this.#large.remove(replaced);
   }
 
   async putUnhashed(container: string, name: string, body: UnhashedBody, options: PutOptions = {}): Promise<string | undefined> {
@@ -153,7 +152,7 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   head(container: string, name: string, options: RequestOptions = {}): Promise<ObjectInfo | undefined> {
-    return headObject(this.#requester, container, name, options);
+    return headObject(this.#requester, container, name, options, () => this.#known.noteMade(container));
   }
 
   updateMetadata(container: string, name: string, metadata: Metadata, options: RequestOptions = {}): Promise<boolean> {
@@ -163,9 +162,9 @@ class UndiciSwiftStore implements SwiftStore {
   async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
     const replaced = await this.#segmentsReplaced(toContainer, toName, options);
     const done = await copyObject(this.#requester, container, name, toContainer, toName, options);
-    const copied = done === 'too-large' ? await this.#large.copy(container, name, toContainer, toName, options) : done === 'copied';
-    if (copied) await this.#large.remove(replaced);
-    return copied;
+    if (done === 'too-large') return this.#large.copy(container, name, toContainer, toName, options);
+    if (done === 'copied') await this.#large.remove(replaced);
+    return done === 'copied';
   }
 
   delete(container: string, name: string, options: RequestOptions = {}): Promise<boolean> {
@@ -177,7 +176,7 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   list(container: string, options: ListOptions = {}): AsyncIterable<readonly ListedObject[]> {
-    return listObjects(this.#requester, container, options);
+    return listObjects(this.#requester, container, options, () => this.#known.noteMade(container));
   }
 
   headContainer(container: string, options: RequestOptions = {}): Promise<ContainerInfo | undefined> {
@@ -194,8 +193,11 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   async deleteContainer(container: string, options: RequestOptions = {}): Promise<boolean> {
+    // Listed before it goes: from then on somebody may make it anew, and have segments there that are in use.
+    this.#known.noteGone(container);
+    const left = (await this.#known.has(container, options)) ? await this.#segmentsLeft(container, options) : undefined;
     const deleted = await deleteContainer(this.#requester, container, options);
-    if (await this.#known.has(container, options)) await this.#deleteSegments(container, options);
+    if (left !== undefined) await this.#deleteSegments(container, left, options);
     return deleted;
   }
 
@@ -271,14 +273,24 @@ class UndiciSwiftStore implements SwiftStore {
    * What is left in our own segments container, once the container is gone, belongs to nobody. One that does not bear our mark stays:
    * it may be another tool's, or the container of a database that is named so.
    */
-  async #deleteSegments(container: string, options: RequestOptions): Promise<void> {
+  async #segmentsLeft(container: string, options: RequestOptions): Promise<readonly string[] | undefined> {
     const segments = segmentsContainer(container);
     const info = await headContainer(this.#requester, segments, options);
-    if (info?.metadata[SEGMENTS_MARK] !== 'true') return;
-    for await (const page of listObjects(this.#requester, segments, options)) {
-      await deleteMany(this.#deleteParts, segments, page.map((o) => o.name), options); // prettier-ignore
+    if (info?.metadata[SEGMENTS_MARK] !== 'true') return undefined;
+    const names: string[] = [];
+    for await (const page of listObjects(this.#requester, segments, options)) names.push(...page.map(({ name }) => name));
+    return names;
+  }
+
+  async #deleteSegments(container: string, names: readonly string[], options: RequestOptions): Promise<void> {
+    const segments = segmentsContainer(container);
+    await deleteMany(this.#deleteParts, segments, names, options);
+    try {
+      await deleteContainer(this.#requester, segments, options);
+    } catch (error) {
+      // Somebody has made the container anew and stored a large object: it goes with that one.
+      if (kindOf(error) !== 'not-empty') throw error;
     }
-    await deleteContainer(this.#requester, segments, options);
     this.#known.noteGone(container);
   }
 }

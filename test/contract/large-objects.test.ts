@@ -174,6 +174,98 @@ void describe('large objects', () => {
     assert.deepEqual(await segments(), before);
   });
 
+  void describe('two stores on one container', () => {
+    let second: SwiftStore;
+    before(() => {
+      second = createSwiftStore(tempauthSettings(swift.authUrl, { segmentBytes: 90_000 }), { log: log.log(), userAgent: 'second' });
+    });
+    after(async () => {
+      await second.close();
+    });
+
+    void test('one content that both store at once has the segments of one of them', async () => {
+      const [blob, before] = [makeBlob(10, 250_000), await segments()];
+      proxy.add({ do: 'delay', ms: 300, method: 'PUT', path: /_segments\//, times: 1 });
+      await Promise.all([store.put('main', blob.name, bodyOf(blob.content)), second.put('main', blob.name, bodyOf(blob.content))]);
+      assert.deepEqual(await readBytes(store, 'main', blob.name), blob.content);
+      assert.equal((await segments()).length, before.length + 3);
+      assert.equal(await store.delete('main', blob.name), true);
+      assert.deepEqual(await segments(), before);
+    });
+
+    void test('who has found no large object in a container deletes the first one of the other with its segments', async () => {
+      const names = ['asked-for', 'listed'];
+      for (const name of names) {
+        await store.createContainer(name);
+        assert.equal(await second.delete(name, 'nothing'), false);
+        await store.put(name, 'large', bodyOf(bytes));
+        if (name === 'listed') await listNames(second, name);
+        else await second.head(name, 'large');
+        assert.equal(await second.delete(name, 'large'), true);
+        assert.deepEqual(await segments(name), []);
+      }
+    });
+
+    void test('a segments container that the other took away is made again', async () => {
+      await store.createContainer('again');
+      await store.put('again', 'large', bodyOf(bytes));
+      await second.delete('again', 'large');
+      await second.deleteContainer('again');
+      assert.equal(await bare.head('again_segments'), undefined);
+      await second.createContainer('again');
+      await store.put('again', 'large', bodyOf(bytes));
+      assert.deepEqual(await readBytes(second, 'again', 'large'), bytes);
+    });
+
+    void test('what is stored in a container that was made anew stays, however late the segments of the former one go', async () => {
+      await store.createContainer('ends');
+      await store.put('ends', 'large', bodyOf(bytes));
+      await bare.put('ends_segments', 'left/slo/1-00000000/00000000', 'of an upload that was cut short');
+      await store.delete('ends', 'large');
+      proxy.add({ do: 'delay', ms: 500, path: /\/ends_segments\?|bulk-delete/ });
+      try {
+        const ending = store.deleteContainer('ends');
+        while ((await bare.head('ends')) !== undefined) await sleep(5);
+        await second.createContainer('ends');
+        await second.put('ends', 'large', bodyOf(bytes));
+        await ending;
+      } finally {
+        proxy.clear();
+      }
+      assert.deepEqual(await readBytes(second, 'ends', 'large'), bytes);
+      assert.equal((await segments('ends')).length, 3);
+    });
+  });
+
+  void test('what uploads of a name have left behind goes with its object, and what is younger stays', async () => {
+    const before = await segments();
+    const left = (upload: string): string => `torn.bin/slo/${upload}/00000000`;
+    await bare.put('main_segments', left('1-aaaaaaaa'), 'cut short');
+    await store.put('main', 'torn.bin', bodyOf(bytes));
+    await bare.put('main_segments', left('2-bbbbbbbb'), 'going on');
+    assert.equal(await store.delete('main', 'torn.bin'), true);
+    assert.deepEqual(await segments(), [...before, left('2-bbbbbbbb')].sort());
+    await bare.delete('main_segments', left('2-bbbbbbbb'));
+  });
+
+  void test('a manifest whose answer is lost may be stored: its segments stay until it is replaced', async () => {
+    const before = await segments();
+    proxy.add({ do: 'lost', method: 'PUT', path: /multipart-manifest=put/ });
+    try {
+      const put = store.put('main', 'unanswered', bodyOf(bytes), { timeoutMs: 1_500 });
+      await assert.rejects(put, (error) => kindOf(error) === 'unavailable');
+    } finally {
+      proxy.clear();
+    }
+    assert.deepEqual(await bare.get('main', 'unanswered'), bytes);
+    await sleep(1_100);
+    await store.put('main', 'unanswered', bodyOf(bytes));
+    assert.deepEqual(await readBytes(store, 'main', 'unanswered'), bytes);
+    assert.equal((await segments()).length, before.length + 3);
+    assert.equal(await store.delete('main', 'unanswered'), true);
+    assert.deepEqual(await segments(), before);
+  });
+
   void test('a container that goes takes its own segments container along, and no other that is only named so', async () => {
     await store.deleteMany('main', await listNames(store, 'main'));
     assert.equal(await store.deleteContainer('main'), true);

@@ -8,7 +8,7 @@ import { field, listField, parseJson, textField } from '../login/login-request.j
 import type { Requester } from '../requests/requester.js';
 import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
-import { isStaticLarge } from './metadata-headers.js';
+import { isStaticLarge, objectInfoOf } from './metadata-headers.js';
 import { objectPath, unresolvedPath } from './paths.js';
 import type { SegmentsKnown } from './segments-known.js';
 
@@ -36,7 +36,11 @@ export async function deleteObject(
   if (await known.has(container, options)) {
     const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
     if (head.status === 404) return false;
-    if (isStaticLarge(head.headers)) return deleteWithSegments(requester, path, options);
+    if (isStaticLarge(head.headers)) {
+      await deleteWithSegments(requester, path, options);
+      await deleteLeftovers(requester, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
+      return true;
+    }
   }
   const answer = await requester.call({ method: 'DELETE', path, accept: [404], options });
   if (answer.status !== 404) return true;
@@ -45,7 +49,7 @@ export async function deleteObject(
 }
 
 /** Answered with 200 whatever happened; the truth is in the JSON. */
-async function deleteWithSegments(requester: Requester, path: string, options: RequestOptions): Promise<boolean> {
+async function deleteWithSegments(requester: Requester, path: string, options: RequestOptions): Promise<void> {
   const answer = await requester.call({
     method: 'DELETE',
     path,
@@ -58,7 +62,31 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
   const result = bulkResultOf(answer.text, `DELETE ${path}`);
   const first = [...result.failed][0];
   if (first !== undefined) throw new FilestoreError('unavailable', `DELETE ${path}: its segment ${first[0]} stays: ${first[1]}`);
-  return true;
+}
+
+/**
+ * Segments that uploads of this name have left behind, which were cut short or overtaken by another node.
+ * @param beforeMs when the object that was deleted was stored: what is younger may be of an upload that goes on
+ */
+async function deleteLeftovers(
+  requester: Requester,
+  container: string,
+  name: string,
+  beforeMs: number,
+  options: RequestOptions,
+): Promise<void> {
+  const [there, stem] = [segmentsContainer(container), segmentStem(name)];
+  const left: string[] = [];
+  try {
+    for await (const page of listObjects(requester, there, { ...options, prefix: `${stem}/slo/` })) {
+      for (const segment of page) if (segment.lastModifiedMs < beforeMs && stemOfSegment(segment.name) === stem) left.push(segment.name);
+    }
+  } catch (error) {
+    if (kindOf(error) !== 'not-found') throw error;
+  }
+  await forEachAtOnce(left, DELETED_AT_ONCE, async (segment) => {
+    await requester.call({ method: 'DELETE', path: objectPath(there, segment), accept: [404], options });
+  });
 }
 
 /** Names that were not there count as deleted. */

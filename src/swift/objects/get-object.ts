@@ -4,19 +4,25 @@ import { FilestoreError } from '../../base/errors.js';
 import type { GetOptions, ObjectInfo, ObjectRead, RequestOptions } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
-import { md5Of, objectInfoOf } from './metadata-headers.js';
+import { isStaticLarge, md5Of, objectInfoOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
 
-/** @returns undefined when it is not there */
+/**
+ * @param onLarge called when it is a static large object
+ * @returns undefined when it is not there
+ */
 export async function headObject(
   requester: Requester,
   container: string,
   name: string,
   options: RequestOptions,
+  onLarge?: () => void,
 ): Promise<ObjectInfo | undefined> {
   const answer = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options });
-  return answer.status === 404 ? undefined : objectInfoOf(answer.headers);
+  if (answer.status === 404) return undefined;
+  if (isStaticLarge(answer.headers)) onLarge?.();
+  return objectInfoOf(answer.headers);
 }
 
 /** @returns undefined when it is not there. A range that begins at or after the end is empty. */

@@ -81,13 +81,17 @@ export async function putSegment(
 /** Swift asks for each of up to 1,000 segments before it answers. */
 const MANIFEST_WORK_MS = 300_000;
 
+export interface ManifestOptions extends PutOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Writes the manifest; Swift checks each segment's ETag and size. */
 export async function putManifest(
   requester: Requester,
   container: string,
   name: string,
   segments: readonly Segment[],
-  options: PutOptions & { readonly headers?: Readonly<Record<string, string>> },
+  options: ManifestOptions,
 ): Promise<void> {
   const text = JSON.stringify(segments.map((s) => ({ path: `/${s.container}/${s.name}`, etag: s.etag, size_bytes: s.sizeBytes })));
   const bytes = Buffer.from(text);

@@ -1,7 +1,7 @@
 /** Large objects as a whole: stored segment by segment, copied segment by segment, removed with their segments. */
 import { runAtOnce } from '../../base/at-once.js';
 import type { Clock } from '../../base/clock.js';
-import { FilestoreError, kindOf } from '../../base/errors.js';
+import { FilestoreError, kindOf, type ErrorKind } from '../../base/errors.js';
 import type { CopyOptions, ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { createContainer, headContainer } from '../containers.js';
@@ -19,6 +19,7 @@ import {
   segmentSize,
   segmentStem,
   stemOfSegment,
+  type ManifestOptions,
   type Segment,
 } from './large-object.js';
 import { isStaticLarge, metadataOf } from './metadata-headers.js';
@@ -27,6 +28,8 @@ import type { SegmentsKnown } from './segments-known.js';
 
 /** Segments sent, copied or removed together: enough to fill a line, few enough to leave connections to others. */
 const AT_ONCE = 4;
+/** Kinds of which nobody can say whether Swift has carried the request out, or will. */
+const UNANSWERED: ReadonlySet<ErrorKind> = new Set(['unavailable', 'interrupted']);
 /** The time an upload that has failed, or a newer object, may spend on removing what is left over. */
 const REMOVE_MS = 30_000;
 
@@ -52,23 +55,57 @@ export class LargeObjects {
 
   /** @throws FilestoreError too-large where this Swift has no large objects; corrupt; the kinds of the object port */
   async put(container: string, name: string, body: ObjectBody, options: PutOptions): Promise<void> {
-    const { requester, capabilities, clock, segmentBytes } = this.#parts;
+    const { capabilities, clock, segmentBytes } = this.#parts;
     const info = await capabilities.info();
     if (!info.staticLargeObjects) {
       const most = `at most ${info.maxFileBytes} bytes, and no static large objects`;
       throw new FilestoreError('too-large', `PUT ${container}/${name}: ${body.sizeBytes} bytes; this Swift takes ${most}`);
     }
     const size = segmentSize(body.sizeBytes, segmentBytes, info.maxFileBytes, info.maxSegments);
-    await this.#makeContainer(container, options);
     const prefix = segmentPrefix(name, clock.nowMs());
-    const begun: ObjectAt[] = [];
+    const segments = await this.#intoSegments(container, options, (begun) =>
+      this.#send(segmentsContainer(container), prefix, body, size, begun, options),
+    );
+    await this.#putManifest(container, name, segments, options);
+  }
+
+  /**
+   * Stores segments, in a segments container that is made where it is missing: also one that another node took away when it dropped the database.
+   * @param store gets what is to know each segment before it is stored
+   */
+  async #intoSegments(
+    container: string,
+    options: RequestOptions,
+    store: (begun: ObjectAt[]) => Promise<readonly Segment[]>,
+  ): Promise<readonly Segment[]> {
+    for (let isLast = false; ; isLast = true) {
+      await this.#makeContainer(container, options);
+      const begun: ObjectAt[] = [];
+      try {
+        return await store(begun);
+      } catch (error) {
+        await this.remove(begun);
+        if (isLast || kindOf(error) !== 'not-found') throw error;
+        this.#parts.known.noteGone(container);
+      }
+    }
+  }
+
+  /** The segments become the object, and those that it had before go. */
+  async #putManifest(container: string, name: string, segments: readonly Segment[], options: ManifestOptions): Promise<void> {
+    // Not before the segments are sent, which may take minutes: what another node stores meanwhile is replaced too.
+    const replaced = await this.segmentsAt(container, name, options);
     try {
-      const segments = await this.#send(segmentsContainer(container), prefix, body, size, begun, options);
-      await putManifest(requester, container, name, segments, options);
+      await putManifest(this.#parts.requester, container, name, segments, options);
     } catch (error) {
-      await this.remove(begun);
+      // One that was not answered may stand, or come to stand: its segments go with what replaces or deletes it.
+      if (!UNANSWERED.has(kindOf(error))) await this.remove(segments);
       throw error;
     }
+    // Another node may have done the same a moment later: then it is our own segments that were replaced.
+    const standing = new Set((await this.segmentsAt(container, name, options)).map((segment) => segment.name));
+    const isOvertaken = standing.size > 0 && segments.every((segment) => !standing.has(segment.name));
+    await this.remove((isOvertaken ? [...replaced, ...segments] : replaced).filter((segment) => !standing.has(segment.name)));
   }
 
   /**
@@ -116,11 +153,9 @@ export class LargeObjects {
     if (sources === undefined) return false;
     const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options });
     if (head.status === 404) return false;
-    await this.#makeContainer(toContainer, options);
     const prefix = segmentPrefix(toName, clock.nowMs());
-    const begun: ObjectAt[] = [];
-    const copies: Segment[] = [];
-    try {
+    const copies = await this.#intoSegments(toContainer, options, async (begun) => {
+      const made: Segment[] = [];
       await runAtOnce(sources.length, AT_ONCE, options.signal, async (index, signal) => {
         const source = sources[index];
         if (source === undefined) return;
@@ -135,20 +170,18 @@ export class LargeObjects {
             `${container}/${name}: its segment ${source.container}/${source.name} cannot be copied (${done})`,
           );
         }
-        copies[index] = { ...source, ...at };
+        made[index] = { ...source, ...at };
       });
-      const type = head.headers['content-type'];
-      await putManifest(requester, toContainer, toName, copies, {
-        ...options,
-        metadata: options.metadata ?? metadataOf('object', head.headers),
-        headers: expiryHeaders(options),
-        ...(typeof type === 'string' ? { contentType: type } : {}),
-      });
-      return true;
-    } catch (error) {
-      await this.remove(begun);
-      throw error;
-    }
+      return made;
+    });
+    const type = head.headers['content-type'];
+    await this.#putManifest(toContainer, toName, copies, {
+      ...options,
+      metadata: options.metadata ?? metadataOf('object', head.headers),
+      headers: expiryHeaders(options),
+      ...(typeof type === 'string' ? { contentType: type } : {}),
+    });
+    return true;
   }
 
   async #makeContainer(container: string, options: RequestOptions): Promise<void> {
@@ -181,7 +214,10 @@ export class LargeObjects {
     }
   }
 
-  /** Removes segments nobody refers to. Never throws: what cannot be removed now stays as garbage under its upload's own prefix. */
+  /**
+   * Removes segments nobody refers to. Never throws: what cannot be removed now stays as garbage under its upload's own prefix, and goes with the
+   * object that is stored under the name, or with the container.
+   */
   async remove(segments: readonly ObjectAt[]): Promise<void> {
     // Not under the caller's signal: it may be the reason why they have to go.
     const options = { priority: 'write', timeoutMs: REMOVE_MS } as const;

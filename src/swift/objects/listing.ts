@@ -12,8 +12,16 @@ import { containerPath, query } from './paths.js';
 const PAGE_NAMES = 10_000;
 const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
 
-/** @throws FilestoreError not-found when the container is not there */
-export async function* listObjects(requester: Requester, container: string, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
+/**
+ * @param onLarge called when a page shows a static large object
+ * @throws FilestoreError not-found when the container is not there
+ */
+export async function* listObjects(
+  requester: Requester,
+  container: string,
+  options: ListOptions,
+  onLarge?: () => void,
+): AsyncGenerator<readonly ListedObject[]> {
   const limit = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
   let marker = options.marker;
   for (;;) {
@@ -23,6 +31,7 @@ export async function* listObjects(requester: Requester, container: string, opti
     const last = objects.at(-1);
     if (last === undefined) return;
     assertForward(container, marker, last.name);
+    if (rows.some((row) => textField(row, 'slo_etag') !== undefined)) onLarge?.();
     yield objects;
     marker = last.name;
   }

@@ -2,8 +2,8 @@
  * Which containers have segments beside them. Asking whether each object is a large one would double the requests of every delete, so
  * the question is put to the container: while CONTAINER_segments does not exist, nothing in CONTAINER is a large object of ours.
  *
- * A "no" is believed for a minute: a large object that another node makes and we delete within it leaves its segments behind, which
- * costs space and loses nothing. A container that we may not see (403: access to the one container only, by its ACL) is none of ours.
+ * A "no" is believed for a minute, or until an answer of Swift shows a large object (`noteMade`): another node may make the first one. A container
+ * that we may not see (403: access to the one container only, by its ACL) is none of ours.
  */
 import type { Clock } from '../../base/clock.js';
 import type { RequestOptions } from '../../store/object-store.js';
@@ -24,13 +24,16 @@ export class SegmentsKnown {
     this.#clock = clock;
   }
 
+  /** There are segments, or a large object of somebody else's. */
   noteMade(container: string): void {
     this.#yes.add(container);
     this.#no.delete(container);
   }
 
+  /** Nobody knows until it is asked for again. */
   noteGone(container: string): void {
     this.#yes.delete(container);
+    this.#no.delete(container);
   }
 
   /**
