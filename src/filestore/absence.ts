@@ -6,6 +6,8 @@
  *   checked by the container's object count, which is exact at once: one HEAD of the container stands for the HEADs of all new names within
  *   `negativeTtlMs`.
  */
+import { steadyNowMs } from '../base/clock.js';
+
 const MOST_NAMES = 50_000;
 
 export class Absence {
@@ -21,13 +23,13 @@ export class Absence {
   said(path: string): void {
     if (this.#untilMs.size >= MOST_NAMES) this.#dropOld();
     this.#untilMs.delete(path);
-    this.#untilMs.set(path, Date.now() + this.#ttlMs);
+    this.#untilMs.set(path, steadyNowMs() + this.#ttlMs);
   }
 
   isKnown(path: string): boolean {
     const until = this.#untilMs.get(path);
     if (until === undefined) return false;
-    if (Date.now() < until) return true;
+    if (steadyNowMs() < until) return true;
     this.#untilMs.delete(path);
     return false;
   }
@@ -39,16 +41,16 @@ export class Absence {
 
   /** The container's count equalled what we know to be in it. */
   countAgreed(): void {
-    this.#onlyOursUntilMs = Date.now() + this.#ttlMs;
+    this.#onlyOursUntilMs = steadyNowMs() + this.#ttlMs;
   }
 
   get holdsOnlyOurs(): boolean {
-    return Date.now() < this.#onlyOursUntilMs;
+    return steadyNowMs() < this.#onlyOursUntilMs;
   }
 
   /** Entries stand in the order of their ends, so the old ones are in front. */
   #dropOld(): void {
-    const now = Date.now();
+    const now = steadyNowMs();
     for (const [path, until] of this.#untilMs) {
       if (until > now && this.#untilMs.size < MOST_NAMES) return;
       this.#untilMs.delete(path);

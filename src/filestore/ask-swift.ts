@@ -3,6 +3,7 @@
  * delete or a write of ours is newer than an answer that was on its way.
  */
 import { forEachAtOnce } from '../base/at-once.js';
+import { steadyNowMs } from '../base/clock.js';
 import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { ListedObject, ListOptions, ObjectInfo, RequestOptions } from '../store/object-store.js';
@@ -25,7 +26,7 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
-        const [startedMs, changesBefore] = [Date.now(), db.changes];
+        const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
         const info = await db.store.head(db.container, name);
         if (db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
@@ -129,7 +130,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
   return db.health.answerOrAway(
     async () => {
       if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
-      const startedMs = Date.now();
+      const startedMs = steadyNowMs();
       for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
         merge(db, page, startedMs);
         if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
@@ -146,7 +147,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
  * servers. What it shows is learnt; that it shows nothing is no proof. Throws only when the question was given up.
  */
 export async function askListing(db: Database, path: string, signal: AbortSignal): Promise<void> {
-  const startedMs = Date.now();
+  const startedMs = steadyNowMs();
   const ask = async (): Promise<void> => {
     for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return merge(db, page, startedMs);
   };
@@ -161,7 +162,7 @@ export async function askListing(db: Database, path: string, signal: AbortSignal
 /** Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent. */
 export function refreshBelow(db: Database, directory: string, options: RequestOptions): Promise<void> {
   return db.listings.run(`below ${directory}`, async () => {
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
     let shown = 0;
     const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
@@ -194,7 +195,7 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
  */
 export function refreshTop(db: Database, options: RequestOptions): Promise<void> {
   return db.listings.run('top', async () => {
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     const [files, directories] = [new Set<string>(), new Array<string>()];
     for await (const page of pagesOf(db, { level: true, limit: PAGE, ...options })) {
       merge(db, page, startedMs);
@@ -235,7 +236,7 @@ export async function lookForUnseen(db: Database): Promise<void> {
  * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
  */
 async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<void> {
-  const sinceMs = Date.now() - db.trustMs;
+  const sinceMs = steadyNowMs() - db.trustMs;
   const shard = isShardName(directory) ? directory : undefined;
   const unshown: string[] = [];
   db.catalog.forEachIn(directory, (name, kind) => {

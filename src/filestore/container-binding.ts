@@ -13,11 +13,13 @@
  * the publisher keeps its deletes back.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
+import { storeNowMs } from '../store/store-now.js';
 import { ContainerClaim, type ClaimOptions } from './container-claim.js';
 import { ContainerLost, isElsewhere, whatHangsOn } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
@@ -105,7 +107,7 @@ export class ContainerBinding {
 
   /** Whether it is missing although nobody dropped it. */
   async #isGone(): Promise<boolean> {
-    const [outcomeOf, askedAtMs] = [this.#beginLook(), Date.now()];
+    const [outcomeOf, askedAtMs] = [this.#beginLook(), steadyNowMs()];
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;
     if (info !== undefined && !isBeingDropped(info)) {
@@ -193,7 +195,7 @@ export class ContainerBinding {
       await this.ensure(options.signal);
       return;
     }
-    this.#seen(Date.now());
+    this.#seen(steadyNowMs());
     await this.#claim.renew(info, options);
   }
 
@@ -201,7 +203,7 @@ export class ContainerBinding {
   async markDropped(): Promise<boolean> {
     const { store, container } = this.#options;
     try {
-      await store.updateContainer(container, { [DROPPED_KEY]: String(Date.now()) }, { priority: 'background' });
+      await store.updateContainer(container, { [DROPPED_KEY]: String(storeNowMs(store)) }, { priority: 'background' });
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return false;
@@ -280,7 +282,7 @@ export class ContainerBinding {
     this.#isEnded = false;
     this.#lost = undefined;
     this.#drops.bound();
-    this.#seen(Date.now());
+    this.#seen(steadyNowMs());
     memory.confirmed(account);
   }
 

@@ -7,6 +7,7 @@
 import { FilestoreError, kindOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
+import { storeNowMs } from '../store/store-now.js';
 import { claimOf, databaseOf } from './container-metadata.js';
 import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
 import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
@@ -46,11 +47,11 @@ export class ContainerClaim {
 
   /** The metadata of a container that is about to be made. */
   metadata(): Metadata {
-    return { ...claimOf(this.#options.database), ...this.#own.next(Date.now()) };
+    return { ...claimOf(this.#options.database), ...this.#own.next(this.#nowMs()) };
   }
 
   /** @throws FilestoreError busy (another machine has it), exists (another database has it, or it is a trash) */
-  check(info: ContainerInfo, verdict = this.#own.verdict(info, Date.now())): void {
+  check(info: ContainerInfo, verdict = this.#own.verdict(info, this.#nowMs())): void {
     this.#isDoubted = verdict === 'doubted';
     this.#refusal = this.#refusalOf(info, verdict);
     if (this.#refusal !== undefined) throw this.#refusal;
@@ -68,7 +69,7 @@ export class ContainerClaim {
     let last = before;
     try {
       this.check(before);
-      await store.updateContainer(container, { ...deadNodes(before, Date.now()), ...changes, ...this.metadata() }, options);
+      await store.updateContainer(container, { ...deadNodes(before, this.#nowMs()), ...changes, ...this.metadata() }, options);
       onWritten();
       const after = await store.headContainer(container, options);
       if (after === undefined) return;
@@ -77,7 +78,7 @@ export class ContainerClaim {
     } catch (error) {
       // Not to stand in the other's way: the mere attempt must not refuse its next start. What a life before has left goes too, but not what
       // belongs to one who lives under our id.
-      const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, Date.now()) === 'ours';
+      const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, this.#nowMs()) === 'ours';
       if (kindOf(error) === 'busy' && isOurs) await store.updateContainer(container, deregistration(node.id), options);
       throw error;
     }
@@ -87,9 +88,9 @@ export class ContainerClaim {
   async renew(info: ContainerInfo, options: RequestOptions): Promise<void> {
     const { store, container } = this.#options;
     // Before the update, which writes over what a foreign one has written.
-    const verdict = this.#own.verdict(info, Date.now());
+    const verdict = this.#own.verdict(info, this.#nowMs());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...deadNodes(info, Date.now()), ...this.#own.next(Date.now()) }, options);
+    await store.updateContainer(container, { ...deadNodes(info, this.#nowMs()), ...this.#own.next(this.#nowMs()) }, options);
     this.check(info, verdict);
   }
 
@@ -102,6 +103,11 @@ export class ContainerClaim {
       if (info === undefined || !this.#own.isIn(info)) return;
     }
     await store.updateContainer(container, deregistration(node.id), { timeoutMs: LEAVE_MS });
+  }
+
+  /** By the store's clock, the one that all machines share. */
+  #nowMs(): number {
+    return storeNowMs(this.#options.store);
   }
 
   #refusalOf(info: ContainerInfo, verdict: Verdict): FilestoreError | undefined {
@@ -119,8 +125,8 @@ export class ContainerClaim {
         `container ${container} keeps what was deleted from another database (delete_retention); "${displayName(database)}" needs another name or container_prefix`,
       );
     }
-    if (verdict !== 'ours') return new FilestoreError('busy', sayVerdict(verdict, info, container, node.id, Date.now()));
-    const reason = refusalOf(info, container, node.id, nodes, Date.now());
+    if (verdict !== 'ours') return new FilestoreError('busy', sayVerdict(verdict, info, container, node.id, this.#nowMs()));
+    const reason = refusalOf(info, container, node.id, nodes, this.#nowMs());
     return reason === undefined ? undefined : new FilestoreError('busy', reason);
   }
 }

@@ -5,6 +5,7 @@
  * LOCKS: `locks` by path, held over every request that changes that object in Swift (PUT, DELETE, COPY), so that a deferred one can re-check under
  * the lock what has become of its reason. Nothing that answers from memory takes it.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { kindOf, messageOf } from '../base/errors.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
@@ -140,7 +141,7 @@ export class Database {
 
   /** @param checkedAtMs when Swift said so: what the kernel and we believe together ends with the same bound; absent: just now */
   blobStat(sizeBytes: number, checkedAtMs?: number): Stat {
-    const validMs = checkedAtMs === undefined ? this.trustMs : Math.max(0, checkedAtMs + this.trustMs - Date.now());
+    const validMs = checkedAtMs === undefined ? this.trustMs : Math.max(0, checkedAtMs + this.trustMs - steadyNowMs());
     return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs };
   }
 
@@ -162,7 +163,7 @@ export class Database {
   /** For how long nobody has looked whether the container is still there, in ms; 0 where nobody else may drop it. */
   get sinceSeenMs(): number {
     const { binding, settings } = this;
-    return settings.nodes === 'many' && binding.isBound ? Date.now() - binding.seenAtMs : 0;
+    return settings.nodes === 'many' && binding.isBound ? steadyNowMs() - binding.seenAtMs : 0;
   }
 
   /** Whether a delete of ours still hides what Swift or an origin has under this name. */
@@ -175,7 +176,7 @@ export class Database {
    * @param askedAtMs when the question set out; undefined: we put it, and its writer is told once this returns, so a kill may not take the name
    */
   learnBlob(path: string, sizeBytes: number, askedAtMs?: number): void {
-    this.#learnBlob(path, sizeBytes, askedAtMs ?? Date.now());
+    this.#learnBlob(path, sizeBytes, askedAtMs ?? steadyNowMs());
     if (askedAtMs === undefined) this.names.flush();
   }
 
@@ -246,7 +247,7 @@ export class Database {
   }
 
   noteDeleted(path: string): void {
-    const now = Date.now();
+    const now = steadyNowMs();
     for (const [old, at] of this.#deletedAtMs) {
       if (now - at < DELETE_MEMORY_MS) break;
       this.#deletedAtMs.delete(old);

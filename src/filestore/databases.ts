@@ -3,12 +3,14 @@
  * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo } from '../store/object-store.js';
+import { storeNowMs } from '../store/store-now.js';
 import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
 import { assertNotBeside, containerName, containerNamesPrefix, isBeside } from './container-name.js';
@@ -76,7 +78,7 @@ export class Databases {
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
   async discover(): Promise<void> {
     const { store, settings } = this.#shared;
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
       for (const container of page) {
         if (container.endsWith('_segments')) continue;
@@ -106,13 +108,13 @@ export class Databases {
   /** Who copies the whole filestore goes by the list of databases: what another node has made since, or Swift did not tell at the start, is to be in it. */
   async #discoverAgain(): Promise<void> {
     const { settings, health, log } = this.#shared;
-    const ageMs = Date.now() - this.#discoveredAtMs;
+    const ageMs = steadyNowMs() - this.#discoveredAtMs;
     const isDue = settings.nodes === 'many' ? ageMs >= settings.deleteBoundMs : this.#discoveredAtMs === 0;
-    if (!isDue || health.isAway || this.#isClosed || Date.now() < this.#discoveryRestsUntilMs) return;
+    if (!isDue || health.isAway || this.#isClosed || steadyNowMs() < this.#discoveryRestsUntilMs) return;
     try {
       await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()), undefined, lookupPatienceMs(this.#shared));
     } catch (error) {
-      this.#discoveryRestsUntilMs = Date.now() + LOOK_PAUSE_MS;
+      this.#discoveryRestsUntilMs = steadyNowMs() + LOOK_PAUSE_MS;
       log.debug('database.not-discovered', { reason: messageOf(error) });
     }
   }
@@ -120,7 +122,7 @@ export class Databases {
   /** One that cannot be asked for does not hide those behind it. @throws what the store throws */
   async #findUnknown(): Promise<void> {
     const { store, settings } = this.#shared;
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     let failure: Error | undefined;
     for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
       const served = new Set(this.all().flatMap(({ db, record }) => (record.exists ? db.container : [])));
@@ -172,7 +174,7 @@ export class Databases {
   find(database: string, requester: Pick<Requester, 'signal'>): Answer<OpenDatabase | undefined> {
     const open = this.#open.get(database);
     if (open?.record.exists === true) return this.#mustLook(open) ? this.#findAgain(open, requester) : open;
-    if ((this.#absentUntilMs.get(database) ?? 0) > Date.now()) return undefined;
+    if ((this.#absentUntilMs.get(database) ?? 0) > steadyNowMs()) return undefined;
     return this.#find(database, requester);
   }
 
@@ -180,7 +182,7 @@ export class Databases {
   #mustLook(open: OpenDatabase): boolean {
     const { db } = open;
     const isDue = db.binding.isBound && db.sinceSeenMs >= db.trustMs && !db.health.isAway;
-    return isDue && (this.#restsUntilMs.get(open) ?? 0) <= Date.now();
+    return isDue && (this.#restsUntilMs.get(open) ?? 0) <= steadyNowMs();
   }
 
   /** @throws what the store throws; unavailable when it took too long for a LOOKUP */
@@ -189,7 +191,7 @@ export class Databases {
     try {
       await db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
     } catch (error) {
-      if (isDontKnow(error)) this.#restsUntilMs.set(open, Date.now() + LOOK_PAUSE_MS);
+      if (isDontKnow(error)) this.#restsUntilMs.set(open, steadyNowMs() + LOOK_PAUSE_MS);
       throw error;
     }
   }
@@ -228,7 +230,7 @@ export class Databases {
       return undefined;
     }
     if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
-    this.#absentUntilMs.set(database, Date.now() + this.#shared.settings.negativeTtlMs);
+    this.#absentUntilMs.set(database, steadyNowMs() + this.#shared.settings.negativeTtlMs);
     return undefined;
   }
 
@@ -334,10 +336,10 @@ export class Databases {
 
   /**
    * The end of the container takes all that is in it: with several nodes that must not be what one has stored and the other has not seen.
-   * @returns up to when (ms since the epoch) all that another node had stored was seen: when Swift cannot be asked, that of the last complete listing
+   * @returns up to when, by the store's clock, all that another node had stored was seen: when Swift cannot be asked, that of the last complete listing
    */
   async #lookForUnseen({ db }: OpenDatabase, { signal }: Requester): Promise<number> {
-    const startedMs = Date.now();
+    const startedMs = storeNowMs(db.store);
     if (db.settings.nodes === 'one' || !db.binding.isBound) return startedMs;
     try {
       await db.health.answerOrAway(() => lookForUnseen(db), signal, lookupPatienceMs(db));
@@ -345,7 +347,7 @@ export class Databases {
     } catch (error) {
       if (!isDontKnow(error)) throw error;
       db.log.debug('database.not-looked-at', { database: displayName(db.name), reason: messageOf(error) });
-      return db.catalog.completeAtMs;
+      return db.catalog.completeAtMs + db.store.clockAheadMs;
     }
   }
 

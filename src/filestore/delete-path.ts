@@ -6,6 +6,7 @@
  * sent before the answer; what could not be sent within a second, and what has to wait out `gc_grace`, is checked again before it is sent (revival.ts). What remains
  * is the time between that HEAD and its DELETE, some milliseconds: Swift itself puts requests in the order in which they reach it.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName, joinPath, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
@@ -103,14 +104,14 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   const found = check ? await lookAgain(db, path, options) : 'old';
   if (found === 'newer' || db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
   if (found === 'old') {
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);
   }
   await settleDeleted(db, path, tombstone.sequence);
 }
 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
-  const askedAtMs = Date.now();
+  const askedAtMs = steadyNowMs();
   const info = await db.store.head(db.container, objectNameOf(path), options);
   if (info === undefined) {
     await assertContainer(db, askedAtMs);

@@ -2,6 +2,7 @@
  * With `nodes: many`: whether a container that is gone, or marked, was dropped by another node. A mark that was seen says so; one that is
  * missing without a mark is a drop only where it was ours in this life, and a second look agrees.
  */
+import { steadyNowMs } from '../base/clock.js';
 import type { ContainerInfo } from '../store/object-store.js';
 
 /** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
@@ -36,7 +37,7 @@ export class DropWatch {
 
   /** It was made anew, or its mark taken away, less than a minute ago. */
   get isJustRemade(): boolean {
-    return Date.now() - this.#remadeAtMs < REMADE_MS;
+    return steadyNowMs() - this.#remadeAtMs < REMADE_MS;
   }
 
   /** One that is missing now may have been dropped. */
@@ -46,7 +47,7 @@ export class DropWatch {
 
   /** The mark of a drop was taken away. */
   remade(): void {
-    this.#remadeAtMs = Date.now();
+    this.#remadeAtMs = steadyNowMs();
   }
 
   /** It is ours. */
@@ -66,7 +67,7 @@ export class DropWatch {
    */
   begin(): (info: ContainerInfo | undefined, isExpected: boolean) => Outcome {
     const look = this.#beginLook?.();
-    const askedAtMs = Date.now();
+    const askedAtMs = steadyNowMs();
     return (info, isExpected) => {
       if (info !== undefined && isExpected) this.#sawMark = true;
       if (look === undefined || !isExpected || this.isJustRemade || look.isInUse()) return 'lives';

@@ -3,6 +3,7 @@
  * plus what an origin has, less what was deleted, less blobs hidden behind an alias or not finished yet.
  * A listing of Swift is a hint that may lag; our own changes are laid over it, so that what was made or removed here is exact at once.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, joinPath } from '../base/names.js';
@@ -59,13 +60,13 @@ function isHidden(db: Database, path: string): boolean {
 function isFresh(db: Database, directory: string): boolean {
   if (kindOfPath(directory) === 'temporary' || directory === 'upload') return true;
   const listedAtMs = directory === '' ? db.catalog.topListedAtMs : db.catalog.shard(directory).listedAtMs;
-  const isTrusted = Date.now() - Math.max(db.catalog.completeAtMs, listedAtMs) < db.trustMs;
+  const isTrusted = steadyNowMs() - Math.max(db.catalog.completeAtMs, listedAtMs) < db.trustMs;
   return isTrusted && (directory !== '' || isNamed(db));
 }
 
 /** Whether the listing of the whole container is young enough for its files and shards to be shown from it. */
 function isNamed(db: Database): boolean {
-  return Date.now() - db.catalog.completeAtMs < Math.max(ROOT_LISTING_MS, db.trustMs);
+  return steadyNowMs() - db.catalog.completeAtMs < Math.max(ROOT_LISTING_MS, db.trustMs);
 }
 
 async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@
  * in no residence and on no list. Everything else that is not a yes is thrown as `unavailable`.
  * The frequent answers (a known blob, something pending, a marker) are given in the same turn of the loop.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
@@ -71,11 +72,11 @@ function lookupLocal(db: Database, path: string): Stat | undefined {
 export function knownBlob(db: Database, path: string): Stat | undefined {
   const shard = shardOfBlobPath(path);
   if (shard !== undefined) {
-    const sizeBytes = db.catalog.blobSize(shard, path, Date.now() - db.trustMs);
+    const sizeBytes = db.catalog.blobSize(shard, path, steadyNowMs() - db.trustMs);
     if (sizeBytes >= 0) return db.blobStat(sizeBytes, db.catalog.foundCheckedAtMs);
   } else {
     const known = db.catalog.other(path);
-    if (known !== undefined && known.checkedAtMs > Date.now() - db.trustMs) return db.blobStat(known.sizeBytes, known.checkedAtMs);
+    if (known !== undefined && known.checkedAtMs > steadyNowMs() - db.trustMs) return db.blobStat(known.sizeBytes, known.checkedAtMs);
   }
   const pending = db.spool.pending.get(path);
   return pending === undefined ? undefined : db.blobStat(pending.sizeBytes);
@@ -204,7 +205,7 @@ async function lookupOther(db: Database, path: string, requester: Requester): Pr
 function trustedOther(db: Database, path: string): Stat | undefined {
   const known = db.catalog.other(path);
   if (known === undefined) return undefined;
-  const trustedMs = known.checkedAtMs + Math.min(db.trustMs, OTHER_TRUST_MS) - Date.now();
+  const trustedMs = known.checkedAtMs + Math.min(db.trustMs, OTHER_TRUST_MS) - steadyNowMs();
   if (trustedMs <= 0) return undefined;
   return db.fileStat(known.sizeBytes, db.owedTimes.get(path) ?? known.mtimeMs, Math.min(OTHER_VALID_MS, trustedMs));
 }

@@ -10,6 +10,7 @@ import { makeDurableDirectory } from '../spool/durable-directory.js';
 import { openSpool } from '../spool/open-spool.js';
 import { SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { storeNowMs } from '../store/store-now.js';
 import { Catalog } from './catalog.js';
 import { ContainerBinding } from './container-binding.js';
 import { containerName } from './container-name.js';
@@ -92,7 +93,8 @@ export class OpenDatabase {
       degradedSinceMs: db.health.awaySinceMs,
       pendingWrites: writes.count,
       pendingBytes: writes.bytes,
-      oldestPendingMs: writes.oldestMs,
+      // By this machine's clock, by which it is told how old that is.
+      oldestPendingMs: writes.oldestMs === undefined ? undefined : writes.oldestMs - db.store.clockAheadMs,
       pendingDeletes: [...db.spool.tombstones.values()].filter((t) => t.owedToSwift).length,
       tornFiles: torn.count,
       tornBytes: torn.bytes,
@@ -142,7 +144,7 @@ export async function openDatabase(
     ...before,
     ...change,
   });
-  const spool = await openSpool({ directory: settings.spoolDirectory, database, log });
+  const spool = await openSpool({ directory: settings.spoolDirectory, database, log, nowMs: () => storeNowMs(shared.store) });
   const catalog = new Catalog();
   const names = new NamesFile(root, log);
   names.load(catalog);

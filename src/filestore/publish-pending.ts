@@ -4,6 +4,7 @@
  * What may interleave: each PUT re-checks, under the blob's lock, that its record is still the current one.
  */
 import { forEachAtOnce } from '../base/at-once.js';
+import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending } from '../spool/spool.js';
 import { learnInfo } from './ask-swift.js';
@@ -53,7 +54,7 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
 async function isOvertaken(db: Database, request: Attempts['request'], pending: Pending): Promise<boolean> {
   const { path } = pending;
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
-  const askedAtMs = Date.now();
+  const askedAtMs = steadyNowMs();
   const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), request));
   const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
   if (!changed || info.lastModifiedMs <= pending.sealedAtMs || db.spool.pending.get(path) !== pending) return false;

@@ -8,6 +8,7 @@
  * seals: up to Odoo 18 an error here is a silently lost document.
  */
 import type { Readable } from 'node:stream';
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
@@ -171,7 +172,7 @@ export async function putObject(db: Database, path: string, body: ObjectBody, me
 /** Swift has these bytes under this name, with this time: one that was set while they travelled is still owed. */
 export function learn(db: Database, path: string, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>, mtimeMs: number): void {
   if (contentSha1(path) === undefined)
-    db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: Date.now() });
+    db.learnOther(path, { sizeBytes: digest.sizeBytes, mtimeMs, md5: digest.md5, checkedAtMs: steadyNowMs() });
   else db.learnBlob(path, digest.sizeBytes);
   if (db.owedTimes.get(path) === mtimeMs) db.owedTimes.delete(path);
   db.damaged.delete(path);

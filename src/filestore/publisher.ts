@@ -3,6 +3,7 @@
  * names fresh. One loop, woken by work, by Swift's return and by the clock; readers and writers go before it, and a burst of closes that are
  * answered from the spool has the disk to itself for a moment (`#mustHold`).
  */
+import { steadyNowMs } from '../base/clock.js';
 import { refreshBelow } from './ask-swift.js';
 import { Attempts } from './attempts.js';
 import type { Database } from './database.js';
@@ -36,7 +37,7 @@ export class Publisher {
   /** Since when what is pending is held back, on the clock of `performance.now`. */
   #heldSinceMs: number | undefined;
   #isDraining = false;
-  #renewAtMs = Date.now() + RENEW_MS;
+  #renewAtMs = steadyNowMs() + RENEW_MS;
   #refreshAtMs = 0;
 
   constructor(db: Database) {
@@ -48,7 +49,7 @@ export class Publisher {
     };
     db.health.onReturn(() => {
       this.#attempts.retries.clear();
-      this.#refreshAtMs = Math.min(this.#refreshAtMs, Date.now() + REFRESH_AFTER_RETURN_MS);
+      this.#refreshAtMs = Math.min(this.#refreshAtMs, steadyNowMs() + REFRESH_AFTER_RETURN_MS);
       this.#wake();
     });
     this.#loop = this.#run();
@@ -56,9 +57,9 @@ export class Publisher {
 
   /** Resolves when nothing is owed, or when the time is up. @returns whether nothing is owed */
   async drain(timeoutMs: number): Promise<boolean> {
-    const until = Date.now() + timeoutMs;
+    const until = steadyNowMs() + timeoutMs;
     this.#isDraining = true;
-    while (!this.#owesNothing() && Date.now() < until) {
+    while (!this.#owesNothing() && steadyNowMs() < until) {
       this.#wake();
       // A timer, not a promise: while Swift is away a turn ends at once, and the loop must get to its other work.
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
@@ -98,7 +99,7 @@ export class Publisher {
     return new Promise<void>((resolve) => {
       const next = Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#attempts.retries.nextMs);
       const longestMs = this.#heldSinceMs === undefined ? RENEW_MS : QUIET_MS;
-      const timer = setTimeout(resolve, Math.min(Math.max(SHORTEST_SLEEP_MS, next - Date.now()), longestMs)).unref();
+      const timer = setTimeout(resolve, Math.min(Math.max(SHORTEST_SLEEP_MS, next - steadyNowMs()), longestMs)).unref();
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -106,12 +107,12 @@ export class Publisher {
     });
   }
 
-  /** When the first of the deletes that wait may be told, in ms since the epoch. */
+  /** When the first of the deletes that wait may be told, which stands by the machine's own clock. */
   #nextDueMs(): number {
     let next = Infinity;
     for (const { owedToSwift, dueAtMs } of this.#db.spool.tombstones.values())
       if (owedToSwift && dueAtMs !== undefined) next = Math.min(next, dueAtMs);
-    return next;
+    return next - Date.now() + steadyNowMs();
   }
 
   /** Does what there is to do and is due. Never rejects. */
@@ -135,17 +136,17 @@ export class Publisher {
 
   async #renew(): Promise<void> {
     const [db, attempts] = [this.#db, this.#attempts];
-    if (Date.now() < this.#renewAtMs) return;
+    if (steadyNowMs() < this.#renewAtMs) return;
     const isDone = await attempts.run('renew', () => db.health.watch(db.binding.renew(attempts.request)));
-    this.#renewAtMs = isDone ? Date.now() + RENEW_MS : attempts.retries.dueAtMs('renew');
+    this.#renewAtMs = isDone ? steadyNowMs() + RENEW_MS : attempts.retries.dueAtMs('renew');
   }
 
   async #refresh(): Promise<void> {
     const [db, attempts] = [this.#db, this.#attempts];
-    if (Date.now() < this.#refreshAtMs) return;
+    if (steadyNowMs() < this.#refreshAtMs) return;
     // Whoever finds names wrong meanwhile asks for another one.
-    this.#refreshAtMs = Date.now() + REFRESH_MS;
-    if (!db.binding.isBound) this.#refreshAtMs = Date.now() + UNBOUND_MS;
+    this.#refreshAtMs = steadyNowMs() + REFRESH_MS;
+    if (!db.binding.isBound) this.#refreshAtMs = steadyNowMs() + UNBOUND_MS;
     else if (!(await attempts.run('refresh', () => db.health.watch(refreshBelow(db, '', attempts.request)))))
       this.#refreshAtMs = attempts.retries.dueAtMs('refresh');
   }

@@ -4,6 +4,7 @@
  * An OPEN of what is in the cache is answered in the same turn of the loop.
  */
 import { buffer } from 'node:stream/consumers';
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
@@ -144,7 +145,7 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
-      const [startedMs, changesBefore] = [Date.now(), db.changes];
+      const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
       let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
@@ -330,7 +331,7 @@ async function openFromOrigin(db: Database, path: string, requester: Requester):
 
 function ranged(db: Database, path: string, stat: Stat): RangedFile {
   return new RangedFile(stat, async (start, end, signal) => {
-    const startedMs = Date.now();
+    const startedMs = steadyNowMs();
     const patience = new Patience(signal, db.settings.readTimeoutMs);
     try {
       const options = { range: { start, end }, signal: patience.signal };

@@ -2,6 +2,8 @@
  * When failed work is tried again: each piece at its own growing intervals, so that one object that Swift refuses for ever holds up nothing
  * but itself.
  */
+import { steadyNowMs } from '../base/clock.js';
+
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
 /** A hiccup, or an outage that is told elsewhere, is a problem of its own only when it has been tried again and again: after some 15 s. */
@@ -19,7 +21,7 @@ export class RetrySchedule {
   readonly #failures = new Map<string, Failure>();
 
   isDue(work: string): boolean {
-    return this.dueAtMs(work) <= Date.now();
+    return this.dueAtMs(work) <= steadyNowMs();
   }
 
   /** In ms since the epoch; 0 when it has not failed. */
@@ -30,7 +32,7 @@ export class RetrySchedule {
   /** @param isOutage Swift did not refuse it: it could not be asked */
   failed(work: string, reason: string, isOutage: boolean): void {
     const delayMs = Math.min(LONGEST_RETRY_MS, (this.#failures.get(work)?.delayMs ?? FIRST_RETRY_MS / 2) * 2);
-    this.#failures.set(work, { delayMs, dueAtMs: Date.now() + delayMs * (0.5 + Math.random()), reason, isOutage });
+    this.#failures.set(work, { delayMs, dueAtMs: steadyNowMs() + delayMs * (0.5 + Math.random()), reason, isOutage });
   }
 
   /** What failed for the same outage need not wait any longer. */

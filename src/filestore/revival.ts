@@ -1,8 +1,8 @@
 /**
  * Names that were deleted here and written by somebody else since: another node, `undelete`, an admin at the shell. Swift has no compare-and-swap
  * (If-Match and If-Unmodified-Since are ignored on DELETE and PUT), so the only evidence is the time at which Swift stored the object, held
- * against the time of our delete. Hence the clocks of the nodes and of Swift must agree (NTP); with `nodes: one` nobody else writes, and the
- * times of what is still owed are not compared.
+ * against the time of our delete by Swift's clock (`ObjectStore.clockAheadMs`). With `nodes: one` nobody else writes, and the times of what is still
+ * owed are not compared.
  *
  *    buried, owed ──(many) stored after the delete──► alive, nothing is owed
  *    buried, told ──Swift has it─────────────────────► alive (only an origin's file was hidden)

@@ -11,6 +11,7 @@
  * goes on and its success brings us back.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { steadyNowMs } from '../base/clock.js';
 import { DiskFailed, FilestoreError, kindOf, messageOf, StoreAnswered, StoreNotAsked } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -83,7 +84,7 @@ export class StoreHealth {
   async watch<T>(request: Promise<T>): Promise<T> {
     try {
       const result = await request;
-      this.#lastAnswerMs = Date.now();
+      this.#lastAnswerMs = steadyNowMs();
       this.#up();
       return result;
     } catch (error) {
@@ -91,7 +92,7 @@ export class StoreHealth {
       if (!(error instanceof FilestoreError) || error instanceof StoreNotAsked || error instanceof DiskFailed) throw error;
       if (AWAY_KINDS.has(kindOf(error)) && !(error instanceof StoreAnswered)) this.#away(messageOf(error), 'loud');
       else if (kindOf(error) !== 'interrupted') {
-        if (error instanceof StoreAnswered) this.#lastAnswerMs = Date.now();
+        if (error instanceof StoreAnswered) this.#lastAnswerMs = steadyNowMs();
         this.#up();
       }
       throw error;
@@ -113,7 +114,7 @@ export class StoreHealth {
         signal?.removeEventListener('abort', onAbort);
         finish();
       };
-      const waiter: Waiter = { sinceMs: Date.now(), onAway: (error) => settle(() => reject(error)) };
+      const waiter: Waiter = { sinceMs: steadyNowMs(), onAway: (error) => settle(() => reject(error)) };
       this.#waiters.add(waiter);
       this.#keepWatch();
       const late = (): void =>
@@ -153,13 +154,13 @@ export class StoreHealth {
 
   #keepWatch(): void {
     if (this.#watch !== undefined || this.#stopped.signal.aborted) return;
-    this.#lookedAtMs = Date.now();
+    this.#lookedAtMs = steadyNowMs();
     this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
   }
 
   /** Looks for silence. A turn of the loop that comes late says that this process was not running, not that Swift was silent. */
   #look(): void {
-    const now = Date.now();
+    const now = steadyNowMs();
     if (now - this.#lookedAtMs > LATE_MS) this.#lastAnswerMs = now;
     this.#lookedAtMs = now;
     if (this.#awaySinceMs !== undefined && !this.#told) {
@@ -180,12 +181,12 @@ export class StoreHealth {
   #away(reason: string, how: 'loud' | 'quiet'): void {
     this.#reason = reason;
     if (this.#awaySinceMs === undefined) {
-      this.#awaySinceMs = Date.now();
+      this.#awaySinceMs = steadyNowMs();
       const error = this.#error();
       for (const waiter of [...this.#waiters]) waiter.onAway(error);
       if (!this.#isProbing) void this.#probe();
     }
-    if (how === 'loud' && !this.#told && Date.now() - this.#backAtMs >= CALM_MS) this.#tell();
+    if (how === 'loud' && !this.#told && steadyNowMs() - this.#backAtMs >= CALM_MS) this.#tell();
     this.#keepWatch();
   }
 
@@ -200,9 +201,9 @@ export class StoreHealth {
   #up(): void {
     if (this.#awaySinceMs === undefined) return;
     // Only an absence that was told has an end to tell.
-    this.#log[this.#told ? 'info' : 'debug']('swift.back', { afterMs: Date.now() - this.#awaySinceMs, reason: this.#reason });
+    this.#log[this.#told ? 'info' : 'debug']('swift.back', { afterMs: steadyNowMs() - this.#awaySinceMs, reason: this.#reason });
     this.#told = false;
-    this.#backAtMs = Date.now();
+    this.#backAtMs = steadyNowMs();
     this.#awaySinceMs = undefined;
     this.#reason = undefined;
     for (const listener of [...this.#returned]) listener();

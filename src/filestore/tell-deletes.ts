@@ -5,6 +5,7 @@
  * What may interleave: each DELETE re-checks, under the blob's lock, that its tombstone is still the current one.
  */
 import { forEachAtOnce } from '../base/at-once.js';
+import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import { assertContainer } from './ask-swift.js';
@@ -57,7 +58,7 @@ async function deleteLocked(db: Database, { request, retries }: Attempts, sorted
   const refused = await health.watch(db.trash.keepMany(paths, request));
   const current = before.filter((t) => isCurrent(t) && !refused.has(t.path));
   const names = current.map(({ path }) => objectNameOf(path));
-  const startedMs = Date.now();
+  const startedMs = steadyNowMs();
   const { failed } = await health.watch(db.change(() => store.deleteMany(container, names, request)));
   await health.watch(assertContainer(db, startedMs));
   for (const t of current) if (!failed.has(objectNameOf(t.path))) await settleDeleted(db, t.path, t.sequence);

@@ -20,7 +20,7 @@ export interface UndeleteRequest {
   readonly container: string;
   /** Names of objects; empty: all that the trash has. */
   readonly names: readonly string[];
-  /** Only what was put into the trash at this time or later, ms since the epoch. Names that are asked for one by one are not held against it. */
+  /** Only what was put into the trash at this time or later, ms since the epoch by this machine's clock. Names that are asked for one by one are not held against it. */
   readonly sinceMs: number | undefined;
   readonly dryRun: boolean;
 }
@@ -54,7 +54,9 @@ export async function* undelete(store: ObjectStore, request: UndeleteRequest): A
     return;
   }
   for await (const page of store.list(trash)) {
-    const wanted = page.filter(({ lastModifiedMs }) => request.sinceMs === undefined || lastModifiedMs >= request.sinceMs);
+    const wanted = page.filter(
+      ({ lastModifiedMs }) => request.sinceMs === undefined || lastModifiedMs >= request.sinceMs + store.clockAheadMs,
+    );
     yield await eachOf(
       wanted.map(({ name }) => name),
       (name) => undeleteOne(store, request, name),

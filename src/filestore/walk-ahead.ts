@@ -5,6 +5,7 @@
  *
  * A guess that is wrong costs at most `WINDOW_BYTES` of downloads; nothing waits for it, and its failures are nobody's: who then opens the blob asks anew.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { joinPath, splitPath } from '../base/names.js';
 
 const FIRST_WINDOW = 4;
@@ -127,10 +128,10 @@ export class WalkAhead {
 
   #names(directory: string): readonly string[] {
     const known = this.#orders.get(directory);
-    if (known !== undefined && Date.now() - known.atMs < REMEMBERED_MS) return known.names;
+    if (known !== undefined && steadyNowMs() - known.atMs < REMEMBERED_MS) return known.names;
     const names = this.#ground.namesIn(directory);
     this.#orders.delete(directory);
-    this.#orders.set(directory, { names, atMs: Date.now() });
+    this.#orders.set(directory, { names, atMs: steadyNowMs() });
     const [oldest] = this.#orders.keys();
     if (this.#orders.size > DIRECTORIES_REMEMBERED && oldest !== undefined) this.#orders.delete(oldest);
     return names;

@@ -31,6 +31,7 @@ interface SpoolOptions {
   /** Byte string. */
   readonly database: string;
   readonly log: Log;
+  /** What deletes and closes are dated by; default the machine's clock. */
   readonly nowMs?: () => number;
   /** Of each of the two segments of the write-ahead log; a file of more than a sixteenth goes without it. */
   readonly segmentBytes?: number;

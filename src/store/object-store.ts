@@ -134,5 +134,10 @@ export interface ObjectStore {
    * (a copy, a bulk delete, the manifest of a large object) is left out.
    */
   readonly stalledMs: number;
+  /**
+   * How far the store's clock, by which it says when an object was stored, is ahead of `steadyNowMs`, as its answers show; 0 while the two may agree,
+   * and before there was any answer.
+   */
+  readonly clockAheadMs: number;
   close(): Promise<void>;
 }

@@ -46,6 +46,7 @@ import { createAgent, type Connections } from './requests/agent.js';
 import type { BreakerState } from './requests/circuit-breaker.js';
 import { Requester } from './requests/requester.js';
 import { RunningRequests } from './requests/running-requests.js';
+import { ServerClock } from './requests/server-clock.js';
 import { header } from './requests/wire.js';
 import type { SwiftSettings } from './swift-settings.js';
 
@@ -97,6 +98,7 @@ class UndiciSwiftStore implements SwiftStore {
   readonly #patience: PatientParts;
   readonly #requester: Requester;
   readonly #running: RunningRequests;
+  readonly #serverClock: ServerClock;
   readonly #capabilities: Capabilities;
   readonly #known: SegmentsKnown;
   readonly #large: LargeObjects;
@@ -111,11 +113,13 @@ class UndiciSwiftStore implements SwiftStore {
     this.#sessions = new SessionKeeper(() => login(context, settings), clock, log);
     this.#patience = { sessions: this.#sessions, clock, log, requestTimeoutMs: settings.requestTimeoutMs };
     this.#running = new RunningRequests(clock);
+    this.#serverClock = new ServerClock(log);
     this.#requester = new Requester({
       dispatcher,
       sessions: this.#sessions,
       limiter: new PriorityLimiter(settings.connections),
       running: this.#running,
+      serverClock: this.#serverClock,
       clock,
       settings,
       userAgent,
@@ -229,6 +233,10 @@ class UndiciSwiftStore implements SwiftStore {
 
   get stalledMs(): number {
     return this.#running.stalledMs;
+  }
+
+  get clockAheadMs(): number {
+    return this.#serverClock.aheadMs;
   }
 
   get requestCounts(): Readonly<Record<string, number>> {

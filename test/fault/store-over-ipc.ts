@@ -125,6 +125,7 @@ export function storeOfParent(): ObjectStore {
     get: (target, name) => {
       if (name === 'stalledMs')
         return waiting.size === 0 ? 0 : Date.now() - Math.min(...[...waiting.values()].map(({ sinceMs }) => sinceMs));
+      if (name === 'clockAheadMs') return 0;
       const own: unknown = Reflect.get(target, name);
       if (own !== undefined || typeof name !== 'string' || name === 'then') return own;
       const count = counts[name] ?? 1;

@@ -73,6 +73,8 @@ export class MemoryStore implements ObjectStore {
   /** What `account` says. */
   accountName = '/v1/AUTH_memory';
   down = false;
+  /** That of the test's clock of this store. */
+  clockAheadMs = 0;
   /** Called with each request before it is carried out; what it throws, the call throws. */
   before: ((request: StoreRequest) => Promise<void> | void) | undefined;
   readonly requests: StoreRequest[] = [];

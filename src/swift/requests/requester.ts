@@ -24,6 +24,7 @@ import { isSwiftsOwn } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
+import type { ServerClock } from './server-clock.js';
 import type { AttemptTrace } from './verdict.js';
 import { exchange, header, readText, type Headers, type HttpMethod, type RequestDispatcher, type WireAnswer } from './wire.js';
 
@@ -86,6 +87,7 @@ interface RequesterParts {
   readonly sessions: SessionKeeper;
   readonly limiter: PriorityLimiter;
   readonly running: RunningRequests;
+  readonly serverClock: ServerClock;
   readonly clock: Clock;
   readonly settings: SwiftSettings;
   readonly userAgent: string;
@@ -256,6 +258,7 @@ export class Requester {
       });
       moved();
       isOwn = isSwiftsOwn(call, answer.status, answer.headers);
+      if (isOwn) this.#parts.serverClock.heard(answer.headers, startedMs, this.#parts.clock.nowMs());
       if (isOwn && at.streamed && answer.status >= 200 && answer.status < 300) {
         this.#failures.served();
         deadline.stopClock();

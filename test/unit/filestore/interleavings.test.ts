@@ -92,14 +92,15 @@ describe('what may interleave', () => {
     await drained();
     // An unknown name makes the mount count what is there.
     await assert.rejects(client.stat('unknown.txt'), /no such file/);
-    mock.timers.enable({ apis: ['Date'], now: Date.now() + 1000 * 86_400_000 });
+    const now = performance.now.bind(performance);
+    const clock = mock.method(performance, 'now', () => now() + 1000 * 86_400_000);
     try {
       assert.equal((await client.stat('notes.txt')).sizeBytes, 3);
       assert.equal((await client.stat(blob.name)).sizeBytes, 1000);
       await client.unlink('notes.txt');
       await assert.rejects(client.stat('notes.txt'), /no such file/);
     } finally {
-      mock.timers.reset();
+      clock.mock.restore();
     }
   });
 
