@@ -93,6 +93,8 @@ export class Database {
   readonly touched = new Set<string>();
   /** Blobs that are hidden behind an alias (`xx/SHA.__gc`). */
   readonly aliased = new Set<string>();
+  /** What the publisher is sending, by path. */
+  readonly publishing = new Map<string, AbortController>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */
   lastSealMs = -Infinity;
   /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */

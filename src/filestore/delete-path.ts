@@ -55,6 +55,8 @@ async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
 /** What a tombstone that was just written leads to. @param md5 of the bytes that are gone, where they are not known to be in Swift */
 export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.catalog.other(tombstone.path)?.md5 ?? ''): Promise<void> {
   const { path } = tombstone;
+  // Stored after its delete, it would look like another node's.
+  db.publishing.get(path)?.abort();
   db.unlearn(path);
   db.owedTimes.delete(path);
   db.touched.delete(path);

@@ -34,9 +34,13 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
     const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
     // After a restart its bytes are hashed once: what changed on this disk is not sent.
     const sealed = await openSealed(db, pending);
+    const given = new AbortController();
+    const options = { ...request, signal: AbortSignal.any([request.signal, given.signal]) };
+    db.publishing.set(path, given);
     try {
-      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(path, pending, mtimeMs), request));
+      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(path, pending, mtimeMs), options));
     } finally {
+      db.publishing.delete(path);
       sealed.close();
     }
     if (db.spool.pending.get(path) !== pending) return;

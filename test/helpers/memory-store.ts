@@ -346,6 +346,7 @@ export class MemoryStore implements ObjectStore {
       if (this.down) throw new FilestoreError('unavailable', `${describe(request)}: memory store is down`);
       if (this.#paused !== undefined) await this.#hang(this.#paused.promise, request, options);
       await this.before?.(request);
+      if (options.signal?.aborted) throw new FilestoreError('interrupted', `${describe(request)}: given up by the caller`);
       const failure = this.#failures.get(request.method)?.shift();
       if (failure !== undefined) throw failure;
       const answer = await work();

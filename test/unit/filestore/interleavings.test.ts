@@ -137,6 +137,22 @@ describe('what may interleave', () => {
     assert.deepEqual(store.counts, requests);
   });
 
+  it('what is deleted while it is being published is not stored after its delete, which would look like the work of another node', async () => {
+    const client = await start({ nodes: 'many', writeMode: 'back' });
+    const blob = makeBlob(12, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    await drained();
+    const put = hold(({ method }) => method === 'put');
+    await client.writeFile(blob.name, blob.content);
+    await put.held;
+    await client.unlink(blob.name);
+    put.go();
+    await drained();
+    await assert.rejects(client.stat(blob.name), /no such file/);
+    assert.deepEqual(store.names(CONTAINER), ['first.txt']);
+  });
+
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
     const client = await start();
     await client.writeFile('a.1', Buffer.from('one'));
