@@ -122,6 +122,16 @@ void describe('faults on the way to Swift', () => {
     assert.equal(await store.head(CONTAINER, 'other-etag'), undefined);
   });
 
+  void test('a PUT that Swift does not carry out, because a server whose clock was ahead has stored other bytes there, is not taken for stored', async () => {
+    await store.put(CONTAINER, 'ahead', bodyOf('before'));
+    const inAnHour = String(Date.now() / 1000 + 3600);
+    proxy.add({ do: 'status', status: 202, method: 'PUT', headers: { 'x-trans-id': 'tx1' } });
+    await store.put(CONTAINER, 'ahead', bodyOf('overtaken'));
+    proxy.add({ do: 'headers', method: 'HEAD', headers: { 'x-timestamp': inAnHour } });
+    await failsAs(store.put(CONTAINER, 'ahead', bodyOf('after')), 'unavailable', /dated .*the clocks of its servers agree/);
+    await store.put(CONTAINER, 'ahead', bodyOf('before'));
+  });
+
   void test('a PUT answered with 202 while a DELETE won is sent once more', async () => {
     proxy.add({ do: 'status', status: 202, method: 'PUT', times: 1 });
     await store.put(CONTAINER, 'superseded', bodyOf('mine'));
