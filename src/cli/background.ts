@@ -3,12 +3,13 @@
  * mount serves or why it does not; until then the parent waits, and then asks the mount itself.
  */
 import { spawn, type StdioOptions } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SYSTEM_CLOCK } from '../base/clock.js';
 import { ERROR_KINDS, FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
 import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
+import { makeDirectory } from '../base/make-directory.js';
 
 type StartReport =
   /** `degraded`: why, when it came up so. */
@@ -83,10 +84,11 @@ function stdioFor(logFd: number, mountPoint: string): StdioOptions {
 
 function openLog(logFile: string): number {
   try {
-    mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(logFile), 0o700);
     return openSync(logFile, 'a', 0o600);
   } catch (error) {
-    throw new FilestoreError(kindOf(error), `log file ${logFile} cannot be written: ${messageOf(error)}`, { cause: error });
+    const kind = kindOf(error) === 'not-found' ? 'bad-config' : kindOf(error);
+    throw new FilestoreError(kind, `log file ${logFile} cannot be written: ${messageOf(error)}`, { cause: error });
   }
 }
 

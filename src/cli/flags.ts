@@ -6,19 +6,23 @@ import { OPTION_ENTRIES } from '../config/options.js';
 import type { ResolveInput } from '../config/resolve.js';
 import { wrapWords } from './output.js';
 
-/** Groups that a command that only talks to Swift has use for. */
-export const SWIFT_GROUPS: readonly OptionGroup[] = ['login', 'connection to Swift'];
+const SWIFT_GROUPS: readonly OptionGroup[] = ['login', 'connection to Swift'];
+
+/** What a command that only talks to Swift has use for. */
+export function isOfSwift({ group, name }: OptionSpec): boolean {
+  return SWIFT_GROUPS.includes(group) || name === 'log_level';
+}
 
 /** Room for the text of a flag beside its name and type; yargs by itself breaks lines within words. */
 const HELP_TEXT_COLUMNS = 64;
 
 export type ParsedFlags = Readonly<Record<string, unknown>>;
 
-/** @param groups undefined: all */
-export function withOptionFlags(yargs: Argv, groups?: readonly OptionGroup[]): Argv {
+/** @param isWanted default: all */
+export function withOptionFlags(yargs: Argv, isWanted: (spec: OptionSpec) => boolean = () => true): Argv {
   let result = yargs.option('config', { type: 'string', describe: 'YAML file with options (also ODOO_SWIFTFS_CONFIG)', requiresArg: true });
   for (const [, spec] of OPTION_ENTRIES) {
-    if (spec.secret === true || (groups !== undefined && !groups.includes(spec.group))) continue;
+    if (spec.secret === true || !isWanted(spec)) continue;
     result = result.option(flagOf(spec.name), flagDefinition(spec));
   }
   return result;

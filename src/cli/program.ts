@@ -6,9 +6,10 @@ import { flagOf } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
 import { packageVersion } from '../config/version.js';
 import { markDashedWords, unmarkDashedWords } from './dashed-words.js';
-import { refuseSecretFlags, SWIFT_GROUPS, withOptionFlags } from './flags.js';
+import { isOfSwift, refuseSecretFlags, withOptionFlags } from './flags.js';
 import { fstabArguments } from './fstab.js';
 import { addSwiftCommands } from './swift-commands.js';
+import { refuseOtherThanUtf8 } from './utf8-words.js';
 
 const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', 'swift'];
 
@@ -18,6 +19,7 @@ const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', '
  */
 export async function runProgram(args: readonly string[]): Promise<void> {
   refuseSecretFlags(args);
+  refuseOtherThanUtf8(args);
   await createProgram(fstabArguments(args) ?? args).parseAsync();
 }
 
@@ -106,7 +108,7 @@ function undeleteOptions(command: Argv): Argv {
       })
       .option('name', { type: 'string', array: true, requiresArg: true, describe: 'only this file, as in store_fname; may be given again' })
       .option('dry-run', { type: 'boolean', default: false, describe: 'only say what would be done' }),
-    ['what is mounted', ...SWIFT_GROUPS],
+    (spec) => spec.group === 'what is mounted' || isOfSwift(spec),
   );
 }
 
@@ -117,7 +119,8 @@ function showOptions(command: Argv): Argv {
 function loginOptions(command: Argv): Argv {
   return withOptionFlags(
     command.option('check', { type: 'boolean', default: true, describe: 'only check the credentials; nothing is written anywhere' }),
-    SWIFT_GROUPS,
+    // Which container is meant: whether the user may write is asked of it.
+    (spec) => isOfSwift(spec) || spec.name === 'database' || spec.name === 'container_prefix',
   );
 }
 
@@ -151,6 +154,8 @@ function usageError(message: string, args: readonly string[]): FilestoreError {
     'name',
     'dry-run',
   ];
+  if (flags.includes(unknown))
+    return new FilestoreError('invalid-argument', `this command does not take --${unknown}; see odoo-swiftfs --help`);
   const near = didYouMean(unknown, [...flags, ...COMMANDS]);
   return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);
 }

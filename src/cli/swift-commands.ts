@@ -2,7 +2,7 @@
 import type { Argv } from 'yargs';
 import { thisHost } from '../config/host.js';
 import { resolveSettings } from '../config/resolve.js';
-import { resolveInputOf, SWIFT_GROUPS, withOptionFlags, type ParsedFlags } from './flags.js';
+import { resolveInputOf, isOfSwift, withOptionFlags, type ParsedFlags } from './flags.js';
 import type { SwiftArguments } from './commands/swift.js';
 import { withStore } from './with-store.js';
 
@@ -16,25 +16,25 @@ export function addSwiftCommands(swift: Argv): Argv {
       (command) =>
         withOptionFlags(
           command.option('long', { alias: 'l', type: 'boolean', default: false, describe: 'sizes and times too' }),
-          SWIFT_GROUPS,
+          isOfSwift,
         ),
       run('ls'),
     )
     .command(
       'stat <container> [object]',
       'what Swift says of a container or an object',
-      (command) => withOptionFlags(command, SWIFT_GROUPS),
+      (command) => withOptionFlags(command, isOfSwift),
       run('stat'),
     )
     .command(
       'get <container> <object> [file]',
       'an object to a file, or to standard output',
-      (command) => withOptionFlags(command, SWIFT_GROUPS),
+      (command) => withOptionFlags(command, isOfSwift),
       run('get'),
     )
-    .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, SWIFT_GROUPS), run('put'))
-    .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, SWIFT_GROUPS), run('rm'))
-    .command('info', 'what this Swift can do', (command) => withOptionFlags(command, SWIFT_GROUPS), run('info'))
+    .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, isOfSwift), run('put'))
+    .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, isOfSwift), run('rm'))
+    .command('info', 'what this Swift can do', (command) => withOptionFlags(command, isOfSwift), run('info'))
     .demandCommand(1, 'swift needs a command: ls, stat, get, put, rm, info');
 }
 

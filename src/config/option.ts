@@ -60,7 +60,11 @@ function atLeast(parse: (text: string) => number | undefined, least: string): (t
   };
 }
 
-export const mode = textSchema(parseMode, 'an octal mode, such as 022');
+/** What the owner may not do, Odoo may not: each of its writes would be refused, which versions up to 18 do not notice. */
+export const umask = textSchema((value) => {
+  const mask = parseMode(value);
+  return mask !== undefined && (mask & 0o700) === 0 ? mask : undefined;
+}, 'an octal mask that leaves the owner every right, such as 022 or 077');
 export const text = textSchema((value) => (value === '' ? undefined : value), 'a text that is not empty');
 export const anyText = textSchema((value) => value, 'a text');
 export const flag = textSchema(

@@ -1,7 +1,8 @@
 /** Where a mount's control socket is: a name made of the mount point, so that it is found without asking anybody. */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { FilestoreError, messageOf } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { controlDirectory, isRoot, type Host } from '../config/host.js';
 
 const SUFFIX = '.sock';
@@ -21,7 +22,7 @@ export function isSocketName(name: string): boolean {
  */
 export function ensureControlDirectory(directory: string, uid: number): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
   } catch (error) {
     throw new FilestoreError('not-permitted', `control directory ${directory}: ${messageOf(error)}`, { cause: error });
   }

@@ -5,8 +5,9 @@
  * INVARIANT: the lock appears with its content in one step (link(2) of a finished file), so a reader never sees half of it. On a full disk it
  * is a symbolic link whose target is the content, which takes no block: what is in the spool must be served and published all the more.
  */
-import { linkSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 
 interface DirectoryLock {
   /** Idempotent. */
@@ -24,14 +25,14 @@ let serial = 0;
 /**
  * Makes the directory (0700) when it is not there, and takes its lock.
  * @param option for the message: which option names the directory
- * @throws FilestoreError busy when another daemon lives there; not-permitted, no-space, read-only for what the disk says
+ * @throws FilestoreError busy when another daemon lives there; bad-config where no directory can be made; not-permitted, no-space, read-only for what the disk says
  */
 export function lockDirectory(directory: string, option: string): DirectoryLock {
   const file = `${directory}/lock`;
   const own = identityOf(process.pid) ?? 'unknown';
   const content = `${process.pid} ${own}\n`;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (tryLink(directory, file, content)) return lockHeld(file, content);
       const found = readOrUndefined(file);
@@ -47,8 +48,10 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
     }
   } catch (error) {
     if (error instanceof FilestoreError) throw error;
-    const remedy = kindOf(error) === 'no-space' ? '; its disk is full: make room there' : '';
-    throw new FilestoreError(kindOf(error), `${option} ${directory} cannot be used: ${messageOf(error)}${remedy}`, { cause: error });
+    // A place where no directory can be made, such as /proc.
+    const kind = kindOf(error) === 'not-found' ? 'bad-config' : kindOf(error);
+    const remedy = kind === 'no-space' ? '; its disk is full: make room there' : kind === 'bad-config' ? '; name another directory' : '';
+    throw new FilestoreError(kind, `${option} ${directory} cannot be used: ${messageOf(error)}${remedy}`, { cause: error });
   }
   throw new FilestoreError('busy', `${option} ${directory}: others keep taking its lock; try again`);
 }

@@ -32,6 +32,7 @@ import { login } from './login/login.js';
 import { patientSession, type PatientParts } from './login/patient-session.js';
 import { SessionKeeper } from './login/session-keeper.js';
 import type { LoginReport } from './login/session.js';
+import { unusedSettings } from './login/unused-settings.js';
 import { copyObject } from './objects/copy-object.js';
 import { deleteMany, deleteObject, type DeleteParts } from './objects/delete-objects.js';
 import { getObject, headObject } from './objects/get-object.js';
@@ -107,6 +108,12 @@ class UndiciSwiftStore implements SwiftStore {
     checkHeaderSettings(settings);
     this.#settings = settings;
     if (settings.insecure) log.warn('certificates-not-checked', { remedy: 'set ca_file and remove insecure' });
+    const unused = unusedSettings(settings);
+    if (unused.length > 0) {
+      const remedy =
+        'a v1 login has no regions and no projects: auth_url and username alone say which account it is; take these options away';
+      log.warn('login-options-unused', { options: unused.join(' '), remedy });
+    }
     const dispatcher = createAgent(settings);
     this.#dispatcher = dispatcher;
     const context = { dispatcher, clock, userAgent, timeoutMs: settings.headersTimeoutMs };

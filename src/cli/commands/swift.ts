@@ -56,7 +56,7 @@ async function stat(store: ObjectStore, { container = '', object }: SwiftArgumen
   print(
     columns([
       ['object', `${container}/${object}`],
-      ['bytes', String(info.sizeBytes)],
+      ['bytes', String(info.sizeBytes ?? 'not told')],
       ['modified', modified],
       ['md5', info.md5 ?? 'none (a large object)'],
       ...metadataRows(info.metadata),
@@ -80,7 +80,8 @@ async function get(store: ObjectStore, { container = '', object = '', file }: Sw
 
 async function put(store: SwiftStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
   if ((await store.headContainer(container)) === undefined) throw noContainer(container);
-  const { md5, sha1 = '', sizeBytes } = await sendFile(store, container, object, file, 'sha1');
+  const source = file === '-' ? '/dev/stdin' : file;
+  const { md5, sha1 = '', sizeBytes } = await sendFile(store, container, object, source, 'sha1');
   print(
     columns([
       ['object', `${container}/${object}`],

@@ -58,7 +58,8 @@ export function chooseEndpoint(endpoints: readonly Endpoint[], settings: SwiftSe
   }
   const here = region === undefined ? endpoints : endpoints.filter((e) => e.region === region);
   if (here.length === 0) {
-    const remedy = `set region (OS_REGION_NAME) to one of: ${regions.join(', ')}`;
+    const named = regions.filter((name) => name !== '');
+    const remedy = named.length === 0 ? 'take region (OS_REGION_NAME) away' : `set region (OS_REGION_NAME) to one of: ${named.join(', ')}`;
     throw new FilestoreError('bad-config', `the catalog has no object store in region "${region ?? ''}"; ${remedy}`);
   }
   const found = here.find((e) => e.interface === settings.interface);

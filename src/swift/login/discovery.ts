@@ -6,7 +6,7 @@
 import { FilestoreError } from '../../base/errors.js';
 import { withoutPassword } from '../../base/shown-url.js';
 import type { SwiftSettings } from '../swift-settings.js';
-import { askLogin, field, listField, parseJson, textField, type LoginContext } from './login-request.js';
+import { askLogin, field, listField, parseJson, refusalOf, textField, type LoginContext } from './login-request.js';
 
 interface LoginService {
   readonly version: '1' | '2' | '3';
@@ -62,6 +62,8 @@ function hasDomain(s: SwiftSettings): boolean {
 /** @returns '2' and '3' as far as the root lists them; none when it lists nothing */
 async function listedVersions(context: LoginContext, url: string): Promise<readonly string[]> {
   const answer = await askLogin(context, 'GET', `${url}/`, {});
+  // 300 is Keystone's own, and names its versions.
+  if (answer.status > 300 && answer.status < 400) throw refusalOf(answer, url, 'check auth_url', 'Keystone');
   const body = parseJson(answer.text);
   const versions = field(body, 'versions');
   const values = Array.isArray(versions) ? (versions as readonly unknown[]) : listField(versions, 'values');

@@ -10,12 +10,13 @@ interface TokenTimes {
   readonly issued: string | undefined;
 }
 
-/** @returns milliseconds since the epoch; undefined where the service does not say */
+/** @returns milliseconds since the epoch; undefined where the service does not say, or says what cannot be: the 401 will tell */
 export function endByOurClock({ expires, issued }: TokenTimes, headers: Headers, nowMs: number): number | undefined {
   const expiresMs = timeOf(expires);
   if (expiresMs === undefined) return undefined;
   const beganMs = timeOf(issued) ?? timeOf(header(headers, 'date'));
-  return beganMs === undefined ? expiresMs : nowMs + expiresMs - beganMs;
+  const endMs = beganMs === undefined ? expiresMs : nowMs + expiresMs - beganMs;
+  return endMs > nowMs ? endMs : undefined;
 }
 
 /** Keystone v2 writes some of its times without their zone, which is UTC. */

@@ -63,7 +63,7 @@ async function page(
   const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
   if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `GET ${path}: there is no such container`);
   if (answer.status === 404) {
-    const remedy = 'check storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
+    const remedy = 'check interface (OS_INTERFACE) and storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
     throw new FilestoreError('unavailable', `GET the account: there is no such account (404); ${remedy}`);
   }
   if (answer.status === 204) return [];
@@ -77,9 +77,9 @@ async function page(
   return rows as readonly unknown[];
 }
 
-/** A server that ignores the marker would have us list its first page for ever. */
+/** A server that ignores the marker, or two that disagree, would have us go round for ever. Swift's order is that of the names' bytes. */
 function assertForward(what: string, marker: string | undefined, last: string): void {
-  if (marker !== undefined && last === marker) {
+  if (marker !== undefined && Buffer.compare(Buffer.from(last), Buffer.from(marker)) <= 0) {
     throw new FilestoreError('unavailable', `the listing of ${what} does not go on after "${marker}"; the server ignores the marker`);
   }
 }

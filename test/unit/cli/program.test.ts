@@ -22,6 +22,7 @@ test('a command line that is not understood is refused with what was meant', asy
   assert.match((await refused('swift', 'get', 'c')).message, /give: odoo-swiftfs swift get CONTAINER OBJECT/);
   assert.match((await refused()).message, /^a command is needed: mount, unmount, status/);
   assert.match((await refused('config')).message, /^config needs a command: show/);
+  assert.equal((await refused('login', '--cache-dir', '/x')).message, 'this command does not take --cache-dir; see odoo-swiftfs --help');
   assert.match((await refused('mount', '/x', '--region')).message, /Not enough arguments following: region/);
 });
 

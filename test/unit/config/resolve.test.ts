@@ -89,7 +89,9 @@ test('a bad unit names the key, the value, where it was set and what is right', 
     `write_timeout must be a duration with its unit, such as 400ms, 10s, 5m, 2h or 14d, not "10" (set by ${file}:1)`,
   );
   assert.match(refusal({ flags: { cache_size: '64M' } }), /^cache_size must be a size .* not "64M" \(set by --cache-size\)$/);
-  assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_UMASK: '9' })), /^umask must be an octal mode.*\(set by ODOO_SWIFTFS_UMASK\)$/);
+  assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_UMASK: '9' })), /^umask must be an octal mask.*\(set by ODOO_SWIFTFS_UMASK\)$/);
+  assert.match(refusal({ flags: { umask: '777' } }), /^umask must .* leaves the owner every right, such as 022 or 077, not "777"/);
+  assert.equal(settingsOf({ flags: { umask: '077' } }).umask, 0o077);
   assert.match(refusal({ flags: { nodes: 'two' } }), /^nodes must be one of one, many, not "two"/);
   assert.match(refusal({}, hostWith({ OS_AUTH_URL: 'keystone:5000' })), /^auth_url must be a URL.*\(set by OS_AUTH_URL\)$/);
 });

@@ -51,3 +51,11 @@ test('a directory that cannot be made is named with its option', () => {
     message: /^cache_dir .*cannot be used: /,
   });
 });
+
+test('a place where no directory can be made is refused at once', { timeout: 10_000 }, () => {
+  for (const directory of ['/proc/odoo-swiftfs', '/proc/odoo-swiftfs/spool'])
+    assert.throws(() => lockDirectory(directory, 'spool_dir'), {
+      kind: 'bad-config',
+      message: /^spool_dir \/proc\/.* cannot be used: ENOENT.*name another directory$/,
+    });
+});

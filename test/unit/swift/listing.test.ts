@@ -38,6 +38,18 @@ void describe('listings', () => {
     await assert.rejects(listNames(store, 'c'), /does not go on after "b"/);
   });
 
+  void test('servers that disagree about what comes next are found out', async () => {
+    const next: Readonly<Record<string, readonly string[]>> = { '': ['a', 'b'], b: ['c', 'd'], d: ['a', 'b'] };
+    serve((query) => ({ status: 200, json: (next[query.get('marker') ?? ''] ?? []).map((name) => row(name)) }));
+    await assert.rejects(listNames(store, 'c'), /does not go on after "d"/);
+    // By their bytes: in UTF-16 the second comes before the first.
+    serve((query) => ({
+      status: 200,
+      json: query.get('marker') === null ? [row('\uffee')] : query.get('marker') === '\uffee' ? [row('😀')] : [],
+    }));
+    assert.deepEqual(await listNames(store, 'c'), ['\uffee', '😀']);
+  });
+
   void test('an answer that is no listing is not taken for an empty container', async () => {
     serve(() => ({ status: 200, text: '<html>welcome</html>' }));
     await assert.rejects(listNames(store, 'c'), /not JSON/);
@@ -48,7 +60,7 @@ void describe('listings', () => {
     const list = async (): Promise<void> => {
       for await (const page of store.listContainers('')) assert.fail(`listed ${page.length}`);
     };
-    await assert.rejects(list(), /no such account \(404\); check storage_url/);
+    await assert.rejects(list(), /no such account \(404\); check interface \(OS_INTERFACE\) and storage_url/);
     serve(() => ({ status: 204 }));
     await list();
   });

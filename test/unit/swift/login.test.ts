@@ -115,6 +115,30 @@ void describe('login', () => {
     }
   });
 
+  void test('a token that ended before it was issued is used until it is refused, and costs no login a request', async () => {
+    const times = { issued_at: '2020-01-01T01:00:00Z', expires_at: '2020-01-01T00:00:00Z' };
+    stub.answerWith(() => ({ status: 201, headers: { 'x-subject-token': 't' }, json: { token: { ...times, project: { name: 'odoo' } } } }));
+    const session = await attempt({
+      authUrl: `${stub.url}/v3`,
+      username: 'u',
+      password: 'p',
+      storageUrl: 'http://swift.example/v1/AUTH_b',
+    });
+    assert.equal(session.expiresAtMs, undefined);
+  });
+
+  void test('a root that is somewhere else is told with where, and a catalog without regions with what to take away', async () => {
+    stub.answerWith(() => ({ status: 301, headers: { location: 'https://keystone.example/' } }));
+    await failsAs({ ...v2, authUrl: stub.url }, 'bad-config', /answered 301, go to https:\/\/keystone.example\/: set auth_url/);
+    const catalog = [{ type: 'object-store', endpoints: [{ interface: 'public', region: null, url: 'http://swift.example/v1/AUTH_b' }] }];
+    stub.answerWith(() => ({ status: 201, headers: { 'x-subject-token': 't' }, json: { token: { project: { name: 'odoo' }, catalog } } }));
+    await failsAs(
+      { ...v2, authUrl: `${stub.url}/v3` },
+      'bad-config',
+      /no object store in region "two"; take region \(OS_REGION_NAME\) away/,
+    );
+  });
+
   void test('v1 sends user and key as headers and joins a project to a bare user', async () => {
     stub.answerWith(() => ({
       status: 200,
