@@ -159,6 +159,19 @@ void describe('large objects', () => {
     await store.deleteMany('main', ['theirs/1', 'theirs.bin']);
   });
 
+  void test('a large object whose segments are not its own is deleted without them', async () => {
+    await store.put('main', 'xx/shared', streamedBodyOf(bytes));
+    const manifest = await bare.raw('GET', 'main/xx/shared?multipart-manifest=get&format=raw');
+    await bare.raw('PUT', 'other/xx/shared?multipart-manifest=put', {}, manifest.body);
+    await bare.makeContainer('other_segments');
+    assert.deepEqual(await readBytes(store, 'other', 'xx/shared'), bytes);
+    assert.equal(await store.delete('other', 'xx/shared'), true);
+    assert.equal(await store.head('other', 'xx/shared'), undefined);
+    assert.deepEqual(await readBytes(store, 'main', 'xx/shared'), bytes);
+    await store.delete('main', 'xx/shared');
+    assert.deepEqual((await segments()).filter((name) => name.startsWith('xx/shared/')), []); // prettier-ignore
+  });
+
   void test('large objects have names as awkward and as long as others', async () => {
     const before = await segments();
     const names = ['a b%20+?#\n"é', '/leading//double/', '😀', 'é'.repeat(512), `${'n'.repeat(1000)}/x`];

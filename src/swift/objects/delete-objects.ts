@@ -1,4 +1,4 @@
-/** Deletes: of one object with its segments, and of many, in bulk where Swift offers it. */
+/** Deletes: of one object with its own segments, and of many, in bulk where Swift offers it. */
 import { forEachAtOnce } from '../../base/at-once.js';
 import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
@@ -6,7 +6,7 @@ import type { Capabilities } from '../capabilities.js';
 import { headContainer } from '../containers.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
 import type { Requester } from '../requests/requester.js';
-import { segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
+import { ownSegments, readManifest, segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge, objectInfoOf } from './metadata-headers.js';
 import { objectPath, unresolvedPath } from './paths.js';
@@ -36,7 +36,7 @@ export async function deleteObject(
   if (await known.has(container, options)) {
     const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
     if (head.status === 404) return false;
-    if (isStaticLarge(head.headers)) {
+    if (isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
       await deleteWithSegments(requester, path, options);
       await deleteLeftovers(requester, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
       return true;
@@ -46,6 +46,17 @@ export async function deleteObject(
   if (answer.status !== 404) return true;
   // Deleted by an attempt whose answer was lost; but of a container that is missing Swift says 404 as well.
   return answer.repeated && (await headContainer(requester, container, options)) !== undefined;
+}
+
+async function hasOnlyOwnSegments(requester: Requester, container: string, name: string, options: RequestOptions): Promise<boolean> {
+  try {
+    const segments = (await readManifest(requester, container, name, options)) ?? [];
+    return ownSegments(segments, container, name).length === segments.length;
+  } catch (error) {
+    // A manifest of manifests, which we do not make.
+    if (kindOf(error) === 'unsupported') return false;
+    throw error;
+  }
 }
 
 /** Answered with 200 whatever happened; the truth is in the JSON. */

@@ -48,6 +48,12 @@ export function stemOfSegment(name: string): string | undefined {
   return /^(.+)\/slo\/\d+-[0-9a-f]{8}\/\d{8}$/s.exec(name)?.[1];
 }
 
+/** Those segments of an object that we made for it: another tool's manifest, or a copy of one, may share its segments with others. */
+export function ownSegments(segments: readonly Segment[], container: string, name: string): readonly Segment[] {
+  const [where, stem] = [segmentsContainer(container), segmentStem(name)];
+  return segments.filter((s) => s.container === where && stemOfSegment(s.name) === stem);
+}
+
 /** Bytes a segment holds: as the settings want it, but no more segments than a manifest may list, none larger than one object. */
 export function segmentSize(totalBytes: number, wantedBytes: number, maxFileBytes: number, maxSegments: number): number {
   const size = Math.min(maxFileBytes, Math.max(wantedBytes, Math.ceil(totalBytes / maxSegments)));

@@ -9,6 +9,7 @@ import type { Requester } from '../requests/requester.js';
 import { digestBody, segmentRanges, type BodyDigests } from './body-digests.js';
 import { copyObject, expiryHeaders } from './copy-object.js';
 import {
+  ownSegments,
   putManifest,
   putSegment,
   readManifest,
@@ -17,8 +18,6 @@ import {
   segmentPrefix,
   segmentsContainer,
   segmentSize,
-  segmentStem,
-  stemOfSegment,
   type ManifestOptions,
   type Segment,
 } from './large-object.js';
@@ -196,7 +195,7 @@ export class LargeObjects {
 
   /**
    * The segments that the object at this name has now, to be removed once something else is stored there.
-   * Only what we have named ourselves: another tool's manifest may share its segments with others. Never throws `unavailable`: a PUT does
+   * Only what we have named ourselves. Never throws `unavailable`: a PUT does
    * not fail for want of this answer, it leaves garbage behind.
    */
   async segmentsAt(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
@@ -205,9 +204,7 @@ export class LargeObjects {
       if (!(await known.has(container, options, 'once'))) return [];
       const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options, once: true });
       if (head.status === 404 || !isStaticLarge(head.headers)) return [];
-      const segments = (await readManifest(requester, container, name, options)) ?? [];
-      const stem = segmentStem(name);
-      return segments.filter((s) => s.container === segmentsContainer(container) && stemOfSegment(s.name) === stem);
+      return ownSegments((await readManifest(requester, container, name, options)) ?? [], container, name);
     } catch (error) {
       if (kindOf(error) === 'unsupported' || kindOf(error) === 'unavailable') return [];
       throw error;
