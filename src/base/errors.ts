@@ -56,6 +56,9 @@ export class StoreAnswered extends FilestoreError {
   }
 }
 
+/** The store answers, and cannot give or take this one thing now; in a moment it may. */
+export class StoreFaltered extends StoreAnswered {}
+
 /** `unavailable`, and nothing is known of the store: it was not asked, because all our connections were at work until the time was over. */
 export class StoreNotAsked extends FilestoreError {
   constructor(message: string) {

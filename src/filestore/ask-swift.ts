@@ -6,7 +6,7 @@ import { forEachAtOnce } from '../base/at-once.js';
 import { steadyNowMs } from '../base/clock.js';
 import { displayName, joinPath, objectNameOf, pathOfObject } from '../base/names.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
-import type { ListedObject, ListOptions, ObjectInfo, RequestOptions } from '../store/object-store.js';
+import type { ListedObject, ListOptions, ObjectInfo, RequestOptions, SizedInfo } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
@@ -20,14 +20,25 @@ const LISTING_LAG_MS = 900_000;
 const MOST_ASKED = 200;
 const ASKED_AT_ONCE = 8;
 
+/**
+ * To take what is not told for a size of 0 would be to call a document empty.
+ * @throws StoreAnswered for an answer without the size
+ */
+export function sized(path: string, info: ObjectInfo | undefined): SizedInfo | undefined {
+  if (info === undefined) return undefined;
+  const { sizeBytes } = info;
+  if (sizeBytes !== undefined) return { ...info, sizeBytes };
+  throw new StoreAnswered(`${displayName(path)}: the answer has no Content-Length; something between us and Swift takes it away`);
+}
+
 /** One HEAD however many ask; teaches the catalog. @throws FilestoreError unavailable as soon as Swift is away, invalid-name, … */
-export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<SizedInfo | undefined> {
   const name = objectNameOf(path);
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
         const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
-        const info = await db.store.head(db.container, name);
+        const info = sized(path, await db.store.head(db.container, name));
         if (db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
           if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
@@ -91,7 +102,7 @@ export function lookupPatienceMs({ settings }: { readonly settings: Pick<Databas
 }
 
 /** @param askedAtMs when the question set out: the answer is no younger than that */
-export function learnInfo(db: Database, path: string, info: ObjectInfo, askedAtMs: number): void {
+export function learnInfo(db: Database, path: string, info: SizedInfo, askedAtMs: number): void {
   if (kindOfPath(path) === 'blob') db.learnBlob(path, info.sizeBytes, askedAtMs);
   else
     db.learnOther(path, {

@@ -1,12 +1,13 @@
 /**
  * The background work of a database in pieces. A piece that failed is tried again by itself, at its own growing intervals; what Swift refuses
- * is told once; at the end of the mount nothing is waited for.
+ * is told once; at the end of the mount nothing is waited for. All pieces of a turn are waited for before the next, so each of their requests has
+ * few attempts: one object that Swift does not take for long must not hold up the others.
  */
 import { setMaxListeners } from 'node:events';
-import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered, StoreFaltered } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { Database } from './database.js';
-import { RetrySchedule } from './retry-schedule.js';
+import { RetrySchedule, type Cause } from './retry-schedule.js';
 
 /** What is under way when the mount ends has this long to end by its signal. */
 const STOP_GRACE_MS = 1_000;
@@ -16,7 +17,7 @@ export class Attempts {
   readonly #db: Database;
   readonly #stopped = new AbortController();
   /** Of every request that a piece makes: readers and writers go before it, and at the end of the mount none is waited for. */
-  readonly request = { priority: 'background' as const, signal: this.#stopped.signal };
+  readonly request = { priority: 'background' as const, signal: this.#stopped.signal, tries: 'few' as const };
 
   constructor(db: Database) {
     this.#db = db;
@@ -86,11 +87,17 @@ export class Attempts {
     if (this.#stopped.signal.aborted || kind === 'interrupted') return;
     const message = messageOf(error);
     const before = this.retries.problem;
-    const isOutage = kind === 'unavailable' && !(error instanceof StoreAnswered);
-    this.retries.failed(work, message, isOutage);
+    const cause = causeOf(error);
+    this.retries.failed(work, message, cause);
     const event = work.split(' ', 1)[0] ?? work;
-    if (isOutage) this.#db.log.debug(`publisher.${event}`, { reason: message });
+    if (cause === 'outage' || this.retries.problem === undefined) this.#db.log.debug(`publisher.${event}`, { reason: message });
     else if (before === undefined)
       this.#db.log.warn(`publisher.${event}-refused`, { database: displayName(this.#db.name), reason: message });
   }
+}
+
+function causeOf(error: unknown): Cause {
+  if (kindOf(error) !== 'unavailable') return 'refusal';
+  if (error instanceof StoreFaltered) return 'failure';
+  return error instanceof StoreAnswered ? 'refusal' : 'outage';
 }

@@ -15,7 +15,7 @@ import type { Fingerprint } from '../cache/fingerprint.js';
 import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
 import type { Spool } from '../spool/spool.js';
-import type { ObjectInfo, ObjectStore } from '../store/object-store.js';
+import type { ObjectStore, SizedInfo } from '../store/object-store.js';
 import { Absence } from './absence.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 import type { ContainerBinding } from './container-binding.js';
@@ -80,7 +80,7 @@ export class Database {
   readonly changed: (path: string) => void;
 
   readonly locks = new KeyedLock();
-  readonly heads = new SingleFlight<ObjectInfo | undefined>();
+  readonly heads = new SingleFlight<SizedInfo | undefined>();
   readonly listings = new SingleFlight<void>();
   readonly writers = new Writers();
   readonly live = new Map<string, LiveFile>();

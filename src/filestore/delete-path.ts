@@ -11,7 +11,7 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName, joinPath, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
-import { assertContainer, isDontKnow, learnInfo } from './ask-swift.js';
+import { assertContainer, isDontKnow, learnInfo, sized } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
@@ -100,7 +100,8 @@ interface DeleteOptions {
 export async function deleteOwed(db: Database, path: string, { check, signal }: DeleteOptions): Promise<void> {
   const tombstone = db.spool.tombstones.get(path);
   if (tombstone === undefined || !isDue(tombstone)) return;
-  const options = { priority: db.settings.nodes === 'many' ? ('write' as const) : ('background' as const), ...(signal && { signal }) };
+  const priority = db.settings.nodes === 'many' ? ('write' as const) : ('background' as const);
+  const options = { priority, tries: 'few' as const, ...(signal && { signal }) };
   // Before the look: a copy may take Swift minutes, and what another node stores meanwhile must be seen.
   await db.trash.keep(path, options);
   const found = check ? await lookAgain(db, path, options) : 'old';
@@ -114,7 +115,7 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
   const askedAtMs = steadyNowMs();
-  const info = await db.store.head(db.container, objectNameOf(path), options);
+  const info = sized(path, await db.store.head(db.container, objectNameOf(path), options));
   if (info === undefined) {
     await assertContainer(db, askedAtMs);
     return 'gone';

@@ -7,7 +7,7 @@ import { forEachAtOnce } from '../base/at-once.js';
 import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending } from '../spool/spool.js';
-import { learnInfo } from './ask-swift.js';
+import { learnInfo, sized } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
 import type { Database } from './database.js';
 import { owedWrites } from './owed.js';
@@ -59,7 +59,7 @@ async function isOvertaken(db: Database, request: Attempts['request'], pending: 
   const { path } = pending;
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
   const askedAtMs = steadyNowMs();
-  const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), request));
+  const info = sized(path, await db.health.watch(db.store.head(db.container, objectNameOf(path), request)));
   const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
   if (!changed || info.lastModifiedMs <= pending.sealedAtMs || db.spool.pending.get(path) !== pending) return false;
   db.log.info('publisher.overtaken', {

@@ -159,7 +159,11 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
         read.body.on('error', () => undefined).destroy();
         throw new FilestoreError('stale', `${displayName(path)} was replaced meanwhile`);
       }
-      return read === undefined ? undefined : { body: read.body, totalBytes: read.info.sizeBytes };
+      if (read === undefined) return undefined;
+      const totalBytes = read.info.sizeBytes ?? expectedBytes;
+      if (totalBytes !== undefined) return { body: read.body, totalBytes };
+      read.body.on('error', () => undefined).destroy();
+      throw new StoreAnswered(`${displayName(path)}: came without its length, which nobody else knows`);
     },
   };
   if (db.origin === undefined || db.isBuried(path)) return [swift];

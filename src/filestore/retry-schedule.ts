@@ -9,12 +9,14 @@ const LONGEST_RETRY_MS = 60_000;
 /** A hiccup, or an outage that is told elsewhere, is a problem of its own only when it has been tried again and again: after some 15 s. */
 const LASTING_MS = 8_000;
 
+/** Swift refused it; Swift could not be asked; Swift was asked, and could not do it. */
+export type Cause = 'refusal' | 'outage' | 'failure';
+
 interface Failure {
   readonly delayMs: number;
   readonly dueAtMs: number;
   readonly reason: string;
-  /** Swift did not refuse it: it could not be asked. */
-  readonly isOutage: boolean;
+  readonly cause: Cause;
 }
 
 export class RetrySchedule {
@@ -29,17 +31,16 @@ export class RetrySchedule {
     return this.#failures.get(work)?.dueAtMs ?? 0;
   }
 
-  /** @param isOutage Swift did not refuse it: it could not be asked */
-  failed(work: string, reason: string, isOutage: boolean): void {
+  failed(work: string, reason: string, cause: Cause): void {
     const delayMs = Math.min(LONGEST_RETRY_MS, (this.#failures.get(work)?.delayMs ?? FIRST_RETRY_MS / 2) * 2);
-    this.#failures.set(work, { delayMs, dueAtMs: steadyNowMs() + delayMs * (0.5 + Math.random()), reason, isOutage });
+    this.#failures.set(work, { delayMs, dueAtMs: steadyNowMs() + delayMs * (0.5 + Math.random()), reason, cause });
   }
 
   /** What failed for the same outage need not wait any longer. */
   succeeded(work: string): void {
     const before = this.#failures.get(work);
     this.#failures.delete(work);
-    if (before?.isOutage === true) for (const [other, { isOutage }] of this.#failures) if (isOutage) this.#failures.delete(other);
+    if (before?.cause === 'outage') for (const [other, { cause }] of this.#failures) if (cause === 'outage') this.#failures.delete(other);
   }
 
   /** Forgets what need not be done any more. @param isOwed of each piece of work that failed */
@@ -61,7 +62,7 @@ export class RetrySchedule {
 
   /** What to tell an administrator. */
   get problem(): string | undefined {
-    for (const { reason, isOutage, delayMs } of this.#failures.values()) if (!isOutage || delayMs >= LASTING_MS) return reason;
+    for (const { reason, cause, delayMs } of this.#failures.values()) if (cause === 'refusal' || delayMs >= LASTING_MS) return reason;
     return undefined;
   }
 }

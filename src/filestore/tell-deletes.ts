@@ -65,6 +65,6 @@ async function deleteLocked(db: Database, { request, retries }: Attempts, sorted
   // Each of these is tried again by itself.
   for (const { path } of before) {
     const reason = refused.get(path)?.message ?? failed.get(objectNameOf(path));
-    if (reason !== undefined) retries.failed(`delete ${path}`, `DELETE ${displayName(path)}: ${reason}`, false);
+    if (reason !== undefined) retries.failed(`delete ${path}`, `DELETE ${displayName(path)}: ${reason}`, 'refusal');
   }
 }

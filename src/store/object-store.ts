@@ -17,18 +17,24 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** The whole time the call may take with all its retries. Default: the store's `request_timeout`. */
   readonly timeoutMs?: number;
+  /** Who asks tries again by itself, at longer intervals, and has other work that waits until then. */
+  readonly tries?: 'few' | 'many';
 }
 
 /** Metadata of ours on an object or container: keys in lower case, without `X-Object-Meta-`. Values are ASCII. */
 export type Metadata = Readonly<Record<string, string>>;
 
 export interface ObjectInfo {
-  /** The size a reader sees: of an SLO, that of all its segments. */
-  readonly sizeBytes: number;
+  /** The size a reader sees: of an SLO, that of all its segments. Undefined where the answer came without it. */
+  readonly sizeBytes: number | undefined;
   /** MD5 of the bytes as hex; undefined for an SLO or DLO, whose ETag is not the MD5 of the body. */
   readonly md5: string | undefined;
   readonly lastModifiedMs: number;
   readonly metadata: Metadata;
+}
+
+export interface SizedInfo extends ObjectInfo {
+  readonly sizeBytes: number;
 }
 
 export interface ListedObject {

@@ -279,8 +279,8 @@ class UndiciSwiftStore implements SwiftStore {
   /** Segments of a large object that is about to be replaced. Under a content name there are only ever the same bytes: no question. */
   async #segmentsReplaced(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
     if (contentSha1(pathOfObject(name)) !== undefined) return [];
-    const { priority = 'write', signal, timeoutMs } = options;
-    const asked = { priority, ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
+    const { priority = 'write', signal, timeoutMs, tries } = options;
+    const asked = { priority, ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }), ...(tries && { tries }) };
     return this.#large.segmentsAt(container, name, asked);
   }
 

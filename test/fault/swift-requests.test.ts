@@ -1,7 +1,7 @@
 /** What goes wrong between us and a real Swift, method by method, and what the caller sees of it. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { kindOf, messageOf, type ErrorKind } from '../../src/base/errors.js';
+import { kindOf, messageOf, StoreFaltered, type ErrorKind } from '../../src/base/errors.js';
 import type { SwiftSettings } from '../../src/swift/swift-settings.js';
 import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
 import { bytesOf } from '../helpers/blobs.js';
@@ -183,6 +183,13 @@ void describe('faults on the way to Swift', () => {
     const startedMs = Date.now();
     await failsAs(store.head(CONTAINER, 'seed'), 'unavailable', /answered 503/);
     assert.ok(Date.now() - startedMs < 20_000);
+  });
+
+  void test('who tries again by itself has three attempts, and a 503 of Swift for one object is no outage', async () => {
+    proxy.add({ do: 'status', status: 503, headers: { 'x-trans-id': 'tx1' }, method: 'PUT' });
+    await assert.rejects(store.put(CONTAINER, 'unlucky', bodyOf('x'), { tries: 'few' }), StoreFaltered);
+    assert.equal(proxy.counts()['PUT'], 3);
+    assert.equal(store.health.state, 'closed');
   });
 
   void test('a token that is refused for ever costs one login a call, and is an outage', async () => {

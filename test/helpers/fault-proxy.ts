@@ -35,6 +35,8 @@ export type Fault =
   | { readonly do: 'slow'; readonly bytesPerSecond: number }
   /** `bytes` of the answer's body, then silence on an open connection. */
   | { readonly do: 'stall'; readonly bytes: number }
+  /** Passes, without the answer's length. */
+  | { readonly do: 'chunked' }
   /** Passes, with these headers added to (or put in place of) the answer's. */
   | { readonly do: 'headers'; readonly headers: Record<string, string> };
 
@@ -235,6 +237,7 @@ export class FaultProxy {
       }
       const headers = { ...answer.headers, ...(fault?.do === 'headers' ? fault.headers : {}) };
       delete headers.connection;
+      if (fault?.do === 'chunked') delete headers['content-length'];
       response.writeHead(answer.statusCode ?? 502, headers);
       answer.on('error', () => request.socket.destroy());
       const body = bodyThrough(fault, () => {

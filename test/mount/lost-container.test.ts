@@ -171,4 +171,52 @@ describe('what is no word of Swift', () => {
       await mount.drained();
       assert.equal(mount.log.has(/swift\.away/), false);
     }));
+
+  it('Answers that a proxy hands on without their length are read all the same, and are no empty files.', () =>
+    withMount({ database: 'chunked' }, async (mount) => {
+      const [blob, other] = [makeBlob(127), 'notes.txt'];
+      const client = await swift.client();
+      proxy.add({ do: 'chunked', path: /odoo-chunked\/./ });
+      await client.put('odoo-chunked', blob.name, blob.content);
+      await client.put('odoo-chunked', other, 'some notes');
+      assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+      assert.equal((await fs.stat(mount.file(blob.name))).size, blob.content.length);
+      await assert.rejects(fs.readFile(mount.file(other)), { code: 'EIO' });
+      assert.equal(mount.log.has(/swift\.away/), false);
+      proxy.clear();
+      await eventually('it is read', async () => (await fs.readFile(mount.file(other), 'utf8').catch(() => '')) === 'some notes');
+    }));
+
+  it('One object that Swift can neither take nor give is no outage: its write waits, its reader gets EIO, and nobody else notices.', () =>
+    withMount({ database: 'unlucky', args: [...SHORT_WAITS, '--write-mode', 'back'] }, async (mount) => {
+      const [unstored, unread, strange, cold, prompt] = [makeBlob(123), makeBlob(124), makeBlob(125), makeBlob(126), makeBlob(128)];
+      const client = await swift.client();
+      for (const blob of [unread, strange, cold]) await client.put('odoo-unlucky', blob.name, blob.content);
+      await mount.restart();
+      for (const blob of [unread, strange, cold])
+        await eventually('it is listed', async () => (await fs.readdir(mount.file())).includes(blob.name.slice(0, 2)));
+      const answer = (method: string, { name }: Blob, status: number): Rule => {
+        return { do: 'status', status, headers: { 'x-trans-id': 'tx1' }, method, path: new RegExp(`/odoo-unlucky/${name}`) };
+      };
+      proxy.add(answer('PUT', unstored, 503), answer('GET', unread, 503), answer('GET', strange, 412), answer('HEAD', strange, 412));
+      await write(mount, unstored);
+      await eventually('its PUT has failed', () => proxy.seen.some(({ method, fault }) => method === 'PUT' && fault !== undefined));
+      await write(mount, prompt);
+      await eventually('the next one is stored', async () => (await client.get('odoo-unlucky', prompt.name)) !== undefined, 15_000);
+      await assert.rejects(fs.readFile(mount.file(strange.name)), { code: 'EIO' });
+      const untilMs = Date.now() + 12_000;
+      const reader = assert.rejects(fs.readFile(mount.file(unread.name)), { code: 'EIO' });
+      while (Date.now() < untilMs) {
+        const [database] = (await mount.status()).databases;
+        assert.equal(database?.pendingWrites, 1);
+        assert.equal(database.degradedSinceMs, undefined, `said to be away: ${database.reason ?? ''}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      await reader;
+      assert.deepEqual(await fs.readFile(mount.file(cold.name)), cold.content);
+      assert.equal(mount.log.has(/swift\.away/), false);
+      proxy.clear();
+      await mount.drained();
+      for (const blob of [unstored, unread, strange]) assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+    }));
 });

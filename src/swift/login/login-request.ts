@@ -62,6 +62,7 @@ export async function askLogin(
     headers: {
       'user-agent': context.userAgent,
       accept: 'application/json',
+      'accept-encoding': 'identity',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },

@@ -49,17 +49,19 @@ export async function getObject(
     throw new FilestoreError('unavailable', `${what}; something between us and Swift does not honour ranges`);
   }
   const info = objectInfoOf(answer.headers);
-  if (range !== undefined || info.md5 === undefined || info.sizeBytes < RANGES_FROM_BYTES) return { info, body: answer.body };
-  return { info, body: inRanges(requester, container, name, { info, first: answer.body, options }) };
+  const { sizeBytes = 0 } = info;
+  if (range !== undefined || info.md5 === undefined || sizeBytes < RANGES_FROM_BYTES) return { info, body: answer.body };
+  return { info, body: inRanges(requester, container, name, { info, sizeBytes, first: answer.body, options }) };
 }
 
 interface BegunRead {
   readonly info: ObjectInfo;
+  readonly sizeBytes: number;
   readonly first: Readable;
   readonly options: GetOptions;
 }
 
-function inRanges(requester: Requester, container: string, name: string, { info, first, options }: BegunRead): Readable {
+function inRanges(requester: Requester, container: string, name: string, { info, sizeBytes, first, options }: BegunRead): Readable {
   const path = objectPath(container, name);
   const open = async (start: number, end: number, signal: AbortSignal): Promise<Readable> => {
     const either = options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
@@ -76,7 +78,7 @@ function inRanges(requester: Requester, container: string, name: string, { info,
     answer.body?.on('error', () => undefined).destroy();
     throw new FilestoreError('unavailable', `GET ${path}: the object was replaced or removed while it was read (${answer.status})`);
   };
-  return new RangesBody({ first, totalBytes: info.sizeBytes, open });
+  return new RangesBody({ first, totalBytes: sizeBytes, open });
 }
 
 function answersRange(status: number, contentRange: string | undefined, start: number): boolean {

@@ -50,7 +50,8 @@ export function objectInfoOf(headers: Headers): ObjectInfo {
   const stamp = Number(header(headers, 'x-timestamp') ?? NaN) * 1000;
   const modified = Number.isFinite(stamp) ? stamp : Date.parse(header(headers, 'last-modified') ?? '');
   return {
-    sizeBytes: Number(total ?? 0),
+    // A proxy that hands answers on in pieces (chunked, or HTTP/1.0) takes it away, and Swift has none for a DLO of very many segments.
+    sizeBytes: total === undefined || !/^\d+$/.test(total) ? undefined : Number(total),
     md5: md5Of(headers),
     lastModifiedMs: Number.isNaN(modified) ? 0 : Math.round(modified),
     metadata: metadataOf('object', headers),

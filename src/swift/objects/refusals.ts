@@ -1,6 +1,7 @@
 /** What Swift's answers to something that was to be stored mean, where that is the same for all of it. */
 import { FilestoreError } from '../../base/errors.js';
 import type { Answer } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
 
 /** For a 404. */
 export function noContainer(container: string): FilestoreError {
@@ -12,7 +13,14 @@ export function noContainer(container: string): FilestoreError {
  * @param what method and path
  * @throws FilestoreError no-space
  */
-export function assertNoQuota({ status, text }: Answer, what: string): void {
+export function assertNoQuota(answer: Answer, what: string): void {
+  const { status, text } = answer;
   if (status === 413 && /quota/i.test(text))
-    throw new FilestoreError('no-space', `${what}: the account's or container's quota is used up (413)`);
+    throw new FilestoreError('no-space', `${what} answered 413${transactionOf(answer)}: the account's or container's quota is used up`);
+}
+
+/** For messages of what was an answer to its call, and is an error to who made it. */
+export function transactionOf({ headers }: Answer): string {
+  const id = header(headers, 'x-trans-id');
+  return id === undefined ? '' : ` (transaction ${id})`;
 }

@@ -1,7 +1,7 @@
 /**
  * Stops asking a server that does not answer: while open, calls fail at once instead of each waiting for its own time-outs.
  *
- *   closed ──(5 failures in a row over ≥ 2 s, or 3 refused connections in a row)──► open
+ *   closed ──(5 failures in a row over ≥ 2 s, of more than two objects; or 3 refused connections in a row)──► open
  *   open ──(one call let through a second)──► half-open ──(it fails)──► open
  *   any ──(an answer)──► closed
  */
@@ -13,6 +13,8 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 const FAILURES_TO_OPEN = 5;
 /** Five calls that fail together when one connection drops say less than five in a row over some time. */
 const FAILURE_SPAN_MS = 2000;
+/** So many objects may fail for the disks that they are on, with no other call in between, before the server itself is doubted. */
+const UNLUCKY_OBJECTS = 2;
 const REFUSALS_TO_OPEN = 3;
 const PROBE_EVERY_MS = 1000;
 
@@ -23,6 +25,9 @@ export class CircuitBreaker {
   #sinceMs: number;
   #failures = 0;
   #refusals = 0;
+  /** What the failures in a row are about, as far as they are about single objects. */
+  readonly #objects = new Set<string>();
+  #isAboutMore = false;
   #firstFailureMs = 0;
   #lastTryMs = 0;
   #lastError: string | undefined;
@@ -72,16 +77,21 @@ export class CircuitBreaker {
   succeeded(): void {
     this.#failures = 0;
     this.#refusals = 0;
+    this.#objects.clear();
+    this.#isAboutMore = false;
     this.#lastError = undefined;
     this.#become('closed');
   }
 
-  failed(message: string, refused: boolean): void {
+  /** @param object what the server says it cannot do something with, itself: while few such objects are all that fails, others are asked */
+  failed(message: string, refused: boolean, object?: string): void {
     const nowMs = this.#clock.nowMs();
     if (this.#failures++ === 0) this.#firstFailureMs = nowMs;
     this.#refusals = refused ? this.#refusals + 1 : 0;
     this.#lastError = message;
-    const enough = this.#failures >= FAILURES_TO_OPEN && nowMs - this.#firstFailureMs >= FAILURE_SPAN_MS;
+    if (object !== undefined) this.#objects.add(object);
+    if (object === undefined || this.#objects.size > UNLUCKY_OBJECTS) this.#isAboutMore = true;
+    const enough = this.#isAboutMore && this.#failures >= FAILURES_TO_OPEN && nowMs - this.#firstFailureMs >= FAILURE_SPAN_MS;
     if (this.#state !== 'closed' || enough || this.#refusals >= REFUSALS_TO_OPEN) {
       this.#lastTryMs = nowMs;
       this.#become('open');

@@ -14,7 +14,7 @@ import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
 import { WireFailure, wireFailureOf } from './wire-failure.js';
 import { header, type Headers } from './wire.js';
 
-const FEW_ATTEMPTS = 3;
+export const FEW_ATTEMPTS = 3;
 /** Ceph answers 403 to an expired token: a login is tried for it, but not for every forbidden request. */
 const FORBIDDEN_LOGIN_EVERY_MS = 300_000;
 /** A caller's own short time-out says little about Swift; a silence this long does. */
@@ -108,9 +108,13 @@ export class Failures {
   /** @param mayLogIn the call has not done so yet */
   refused(trace: AttemptTrace, session: Session, { status, headers, text }: Refusal, mayLogIn: boolean): Failure {
     const verdict = verdictOf(status, text);
-    const error = statusError(trace, status, verdict, text, header(headers, 'x-trans-id'));
-    if (verdict.counts === 'failure') this.#breaker.failed(error.message, false);
-    else this.#breaker.succeeded();
+    const transactionId = header(headers, 'x-trans-id');
+    // Of what Swift itself cannot do now with one object, nothing follows for the others.
+    if (verdict.counts === 'failure') {
+      const isSwifts = transactionId !== undefined;
+      this.#breaker.failed(`${trace.method} ${trace.where} answered ${status}`, false, isSwifts ? trace.where : undefined);
+    } else this.#breaker.succeeded();
+    const error = statusError(trace, { status, text, transactionId }, verdict, this.#breaker.state === 'open');
     const nowMs = this.#clock.nowMs();
     if (verdict.action === 'login') {
       this.#sessions.invalidate(session);

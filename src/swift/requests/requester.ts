@@ -19,7 +19,7 @@ import type { SwiftSettings } from '../swift-settings.js';
 import { AnswerBody } from './answer-body.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Deadline } from './deadline.js';
-import { Failures, TokenRefused, type Failure } from './failures.js';
+import { Failures, FEW_ATTEMPTS, TokenRefused, type Failure } from './failures.js';
 import { isSwiftsOwn } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay } from './retry-delay.js';
@@ -156,7 +156,10 @@ export class Requester {
         }
         const { error, again, afterMs } = outcome.failure;
         if (error instanceof TokenRefused) loggedIn = true;
-        if (!again || (call.once === true && !(error instanceof TokenRefused))) throw error;
+        // Who was refused a connection, or is limited, has had no try yet.
+        const isTried = options.tries === 'few' && attempt >= FEW_ATTEMPTS && outcome.failure.lost !== 'no';
+        const isLast = call.once === true || isTried;
+        if (!again || (isLast && !(error instanceof TokenRefused))) throw error;
         lost ||= outcome.failure.lost !== 'no';
         last = error.message;
         if (outcome.failure.lost === 'unanswered') {
@@ -311,6 +314,8 @@ export class Requester {
     return {
       'x-auth-token': session.token,
       'user-agent': this.#parts.userAgent,
+      // Who says nothing takes any (RFC 9110, 12.5.3): a proxy that packs what passes would spoil length and hash.
+      'accept-encoding': 'identity',
       ...(call.body === undefined ? {} : { 'content-length': String(call.body.sizeBytes) }),
       ...call.headers,
     };

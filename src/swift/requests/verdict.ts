@@ -1,5 +1,5 @@
 /** What an HTTP status of Swift means for the call. The one place where status codes become kinds and retries. */
-import { FilestoreError, StoreAnswered, type ErrorKind } from '../../base/errors.js';
+import { FilestoreError, StoreAnswered, StoreFaltered, type ErrorKind } from '../../base/errors.js';
 
 /**
  * - `retry`: repeat within the call's time
@@ -23,9 +23,10 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
   403: alive('fail', 'forbidden', 'the user needs a role that may read and write here, or the container belongs to another account'),
   404: alive('fail', 'not-found', ''),
   408: alive('retry', 'unavailable', 'Swift waited too long for our bytes'),
-  409: alive('fail', 'busy', ''),
+  409: alive('fail', 'busy', 'a later change was there first, or a large object lacks one of its segments'),
   411: alive('fail', 'unavailable', 'something between us and Swift takes the length of the request away'),
-  412: alive('fail', 'invalid-name', 'Swift does not take this name: names are UTF-8 without NUL'),
+  // A condition, of which we ask none here, or a path that Swift cannot read: it says nothing of an object.
+  412: alive('fail', 'unavailable', 'not an answer Swift gives to this; check storage_url and what stands in between'),
   413: alive('fail', 'too-large', 'larger than Swift takes in one object'),
   // The bytes changed on their way (nothing is stored): once more may help, a third time will not.
   422: alive('retry-few', 'corrupt', 'what Swift received is not what was sent: suspect memory, disk or network'),
@@ -34,16 +35,18 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
   507: alive('retry-few', 'no-space', 'the disks of the Swift cluster are full'),
 };
 
-/** Who limits us is there. */
-const RATE_LIMITS: ReadonlySet<number> = new Set([429, 498]);
+/** Who limits our rate, or finds a condition in what we ask, is there, whoever it is. */
+const SIGNS_OF_LIFE: ReadonlySet<number> = new Set([412, 429, 498]);
 
 /** @param text the answer's body, which tells a quota from a limit and a long name from other mistakes */
 export function verdictOf(status: number, text: string): Verdict {
   if ((status === 413 || status === 403) && /quota/i.test(text)) {
     return alive('fail', 'no-space', "the account's or container's quota is used up");
   }
-  if (status === 400 && /name length|too long|path/i.test(text))
-    return alive('fail', 'invalid-name', 'Swift does not take a name this long');
+  if (status === 400 && /name length|too long/i.test(text)) return alive('fail', 'invalid-name', 'Swift does not take a name this long');
+  if (status === 412 && /utf-?8|null/i.test(text)) {
+    return alive('fail', 'invalid-name', 'Swift does not take this name: names are UTF-8 without NUL');
+  }
   const known = VERDICTS[status];
   if (known !== undefined) return known;
   if (status >= 500) return { action: 'retry', kind: 'unavailable', counts: 'failure', remedy: '' };
@@ -58,19 +61,31 @@ export interface AttemptTrace {
   readonly attempt: number;
 }
 
+/** What was answered, in Swift's place or by Swift. */
+interface Refused {
+  readonly status: number;
+  readonly text: string;
+  /** Swift's own; undefined where it is not Swift that answered. */
+  readonly transactionId: string | undefined;
+}
+
+/**
+ * @param isOutage Swift answers nobody else either. Else what it cannot do with one object is no reason to hold up all others: `StoreAnswered`, `StoreFaltered`
+ */
 export function statusError(
   trace: AttemptTrace,
-  status: number,
+  { status, text, transactionId }: Refused,
   verdict: Verdict,
-  text: string,
-  transactionId: string | undefined,
+  isOutage: boolean,
 ): FilestoreError {
   const said = plainText(text);
   const parts = [transactionId === undefined ? undefined : `transaction ${transactionId}`, `attempt ${trace.attempt}`];
   const remedy = verdict.remedy === '' ? '' : `: ${verdict.remedy}`;
   const details = `${said === '' ? '' : ` "${said}"`} (${parts.filter((p) => p !== undefined).join(', ')})`;
   const message = `${trace.method} ${trace.where} answered ${status}${details}${remedy}`;
-  return RATE_LIMITS.has(status) ? new StoreAnswered(message) : new FilestoreError(verdict.kind, message);
+  const isAnswer = SIGNS_OF_LIFE.has(status) || (transactionId !== undefined && !isOutage);
+  if (!isAnswer || verdict.kind !== 'unavailable') return new FilestoreError(verdict.kind, message);
+  return verdict.counts === 'failure' ? new StoreFaltered(message) : new StoreAnswered(message);
 }
 
 /** Swift's error pages are small HTML; their text is worth a line. */

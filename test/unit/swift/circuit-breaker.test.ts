@@ -37,6 +37,18 @@ void describe('circuit breaker', () => {
     assert.equal(breaker.state, 'closed');
   });
 
+  void test('one or two objects that Swift itself cannot serve do not open it, a third one does', async () => {
+    const clock = new FakeClock();
+    const breaker = new CircuitBreaker(clock, 'Swift');
+    for (let i = 0; i < 100; i++) {
+      breaker.failed('503', false, i % 2 === 0 ? '/c/one' : '/c/two');
+      await clock.advance(600);
+    }
+    assert.equal(breaker.state, 'closed');
+    breaker.failed('503', false, '/c/three');
+    assert.equal(breaker.state, 'open');
+  });
+
   void test('three refused connections open it at once', () => {
     const breaker = new CircuitBreaker(new FakeClock(), 'Swift');
     for (let i = 0; i < 3; i++) breaker.failed('refused', true);

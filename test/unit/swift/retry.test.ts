@@ -37,7 +37,9 @@ void describe('what a status means', () => {
     [403, '', 'fail', 'forbidden'],
     [403, 'Upload exceeds quota.', 'fail', 'no-space'],
     [408, '', 'retry', 'unavailable'],
-    [412, '', 'fail', 'invalid-name'],
+    [412, 'Invalid UTF8 or contains NULL', 'fail', 'invalid-name'],
+    [412, '', 'fail', 'unavailable'],
+    [400, 'Bad request: the path is not ours', 'fail', 'invalid-argument'],
     [413, '', 'fail', 'too-large'],
     [413, '<p>Upload exceeds quota.</p>', 'fail', 'no-space'],
     [422, '', 'retry-few', 'corrupt'],
@@ -65,7 +67,8 @@ void describe('what a status means', () => {
 
   void test('a message carries method, place, status, transaction and attempt', () => {
     const trace = { method: 'PUT', where: 'swift.example/v1/AUTH_a/c/n', attempt: 3 };
-    const error = statusError(trace, 503, verdictOf(503, ''), '<html><h1>Service Unavailable</h1></html>', 'tx123');
+    const text = '<html><h1>Service Unavailable</h1></html>';
+    const error = statusError(trace, { status: 503, text, transactionId: 'tx123' }, verdictOf(503, ''), true);
     assert.equal(error.message, 'PUT swift.example/v1/AUTH_a/c/n answered 503 "Service Unavailable" (transaction tx123, attempt 3)');
   });
 });
