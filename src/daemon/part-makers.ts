@@ -9,7 +9,7 @@ import { createDriver } from './create-driver.js';
 import type { PartMakers } from './start-mount.js';
 
 export const partMakers: PartMakers = {
-  openOrigin,
+  openOrigin: (directory, settings) => openOrigin(directory, { answerMs: settings.readTimeoutMs, silentMs: settings.lookupWaitMs }),
   createStore: (settings, log) => {
     const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
     return { store, counts: () => store.requestCounts };

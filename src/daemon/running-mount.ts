@@ -29,6 +29,8 @@ interface MountParts {
   readonly cache: BlobCache;
   readonly filestore: RunningFilestore;
   readonly mounted: Mounted;
+  /** A thread of the pool is at work in the origin, maybe for ever. */
+  readonly isOriginAsked: () => boolean;
   readonly openFiles: () => number;
   readonly requestsToSwift: () => Readonly<Record<string, number>>;
   /** Closes every part, in order; the driver's unmount of a mount that has ended does nothing. */
@@ -59,9 +61,9 @@ export class RunningMount {
     });
   }
 
-  /** No program can reach the mount any more, not even by a file it still had open. */
-  get kernelLetGo(): boolean {
-    return this.#kernelLetGo;
+  /** No thread can be blocked for ever: no program reaches the mount any more, not even by a file it still had open, and the origin is asked nothing. */
+  get mayExit(): boolean {
+    return this.#kernelLetGo && !this.#parts.isOriginAsked();
   }
 
   status(): MountStatus {

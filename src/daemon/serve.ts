@@ -61,10 +61,10 @@ async function endAtOnce(mount: RunningMount): Promise<void> {
 }
 
 /**
- * process.exit joins the thread pool, whose threads may be blocked for ever in reads of the FUSE device while the kernel has not let go
- * of the mount (measured with the pure Node transport). Then only a signal ends the process; the spool is as safe as after any kill.
+ * process.exit joins the thread pool, whose threads may be blocked for ever: in reads of the FUSE device while the kernel has not let go
+ * of the mount (measured with the pure Node transport), or in an origin whose disk hangs. Then only a signal ends the process; the spool is as safe as after any kill.
  */
 function exitNow(mount: RunningMount, code: number): void {
-  if (mount.kernelLetGo) process.exit(code);
+  if (mount.mayExit) process.exit(code);
   process.kill(process.pid, 'SIGKILL');
 }

@@ -39,7 +39,7 @@ import { MountGround } from './mount-ground.js';
 
 /** How each part is made; tests put others in. */
 export interface PartMakers {
-  openOrigin(directory: string): Origin;
+  openOrigin(directory: string, settings: Settings): Origin;
   createStore(settings: Settings, log: Log): StoreWithCounts;
   openCache(settings: Settings, log: Log): Promise<BlobCache>;
   openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
@@ -123,7 +123,8 @@ async function compose(
     const lock = lockDirectory(directory, option);
     undo.add(() => lock.release());
   }
-  const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, makers.openOrigin);
+  const openOrigin = (directory: string): Origin => makers.openOrigin(directory, settings);
+  const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, openOrigin);
   if (origin !== undefined) undo.add(() => origin.close());
   // A start that is refused says why once: that Swift is away is no second thing to be told.
   const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
@@ -155,7 +156,13 @@ async function compose(
   const control = await openControl(running, mountPoint, request.host, log);
   undo.add(() => control.close());
   const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
-  running.mount = new RunningMount({ ...parts, openFiles: () => vfs.openFiles, requestsToSwift: counts, close: () => undo.run() });
+  running.mount = new RunningMount({
+    ...parts,
+    isOriginAsked: () => origin?.isAsked === true,
+    openFiles: () => vfs.openFiles,
+    requestsToSwift: counts,
+    close: () => undo.run(),
+  });
   warnOfLittleRoom(log, settings.connections);
   // Behind the mount, which opens one that lies below it; and nobody waits, for its disk may hang.
   if (origin !== undefined) void warnOfEmptyOrigin(origin, log);

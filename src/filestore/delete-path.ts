@@ -128,13 +128,23 @@ async function lookAgain(db: Database, path: string, options: RequestOptions): P
 /** Swift has deleted it: the tombstone ends, or stays for as long as an origin has the name. */
 export async function settleDeleted(db: Database, path: string, sequence: number): Promise<void> {
   db.noteDeleted(path);
-  const inOrigin = (await db.origin?.stat(path)) !== undefined;
+  const inOrigin = await mayBeInOrigin(db, path);
   const tombstone = db.spool.tombstones.get(path);
   if (tombstone?.sequence !== sequence) return;
   // A list of names that a power cut took back may have it still.
   db.unlearn(path);
   db.spool.markDeleted(tombstone, { keep: inOrigin });
   if (!inOrigin) db.absence.said(path);
+}
+
+/** One that fails now would bring the name back later. */
+async function mayBeInOrigin(db: Database, path: string): Promise<boolean> {
+  try {
+    return (await db.origin?.stat(path)) !== undefined;
+  } catch (error) {
+    db.log.debug('delete.origin-failed', { path: displayName(path), reason: messageOf(error) });
+    return true;
+  }
 }
 
 export async function rmdir(db: Database, path: string, requester: Requester): Promise<void> {
@@ -153,7 +163,7 @@ export async function rmdir(db: Database, path: string, requester: Requester): P
   }
   db.spool.removeDirectory(path);
   db.absence.said(path);
-  if ((await db.origin?.stat(path)) !== undefined) db.spool.markDeleted(db.spool.bury(path, { owedToSwift: false }), { keep: true });
+  if (await mayBeInOrigin(db, path)) db.spool.markDeleted(db.spool.bury(path, { owedToSwift: false }), { keep: true });
 }
 
 export async function mkdir(db: Database, path: string, requester: Requester): Promise<void> {

@@ -99,8 +99,8 @@ async function findBlob(db: Database, path: string, requester: Requester, onDoub
     if (finished !== undefined) return finished;
   }
   if (db.catalog.completeAtMs > 0) {
-    // Swift's whole list lacks it: the origin is the likelier place, and its "yes" saves a question.
-    const there = await db.origin?.stat(path);
+    // Swift's whole list lacks it: the origin is the likelier place, and its "yes" saves a question. One that fails is asked again when Swift says no.
+    const there = await db.origin?.stat(path).catch(orUnknown);
     if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(db.trueSize(path, there.sizeBytes));
   }
   try {
@@ -151,11 +151,8 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
     return db.directoryStat(path);
   }
   if (db.absence.isKnown(path)) return undefined;
-  const inOrigin = db.isBuried(path) ? undefined : await db.origin?.stat(path);
-  if (inOrigin?.kind === 'directory') {
-    db.noteDirectory(path);
-    return db.directoryStat(path);
-  }
+  const first = await directoryInOrigin(db, path).catch(orUnknown);
+  if (first !== undefined) return first;
   try {
     if (await hasObjectBelow(db, path, requester.signal)) {
       db.noteDirectory(path);
@@ -164,11 +161,24 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
   } catch (error) {
     if (!isDontKnow(error)) throw error;
     // None of its names is on the list, so each of them is ENOENT too; the mkdir of a first write must be able to follow.
-    return undefined;
+    return directoryInOrigin(db, path);
   }
-  const meanwhile = lookupLocal(db, path);
+  const meanwhile = lookupLocal(db, path) ?? (await directoryInOrigin(db, path));
   if (meanwhile !== undefined) return meanwhile;
   db.absence.said(path);
+  return undefined;
+}
+
+/** @throws unavailable when the origin fails */
+async function directoryInOrigin(db: Database, path: string): Promise<Stat | undefined> {
+  if (db.isBuried(path) || (await db.origin?.stat(path))?.kind !== 'directory') return undefined;
+  db.noteDirectory(path);
+  return db.directoryStat(path);
+}
+
+/** For who goes on to ask elsewhere. */
+function orUnknown(error: unknown): undefined {
+  if (!isDontKnow(error)) throw error;
   return undefined;
 }
 

@@ -83,7 +83,7 @@ export class OpenDatabase {
     const { db } = this;
     const writes = sumOfWrites(db.spool);
     const { torn } = db.spool;
-    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db);
+    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db) ?? originProblem(db.origin);
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
       database: displayName(db.name),
@@ -117,6 +117,11 @@ export class OpenDatabase {
     if (this.#isNew && !this.record.bound) this.#record.forget();
     return isAnswered;
   }
+}
+
+function originProblem(origin: Origin | undefined): string | undefined {
+  if (origin?.trouble === undefined) return undefined;
+  return `the origin ${origin.description} cannot be read: ${origin.trouble}; what it may have is EIO, and so is a new file; look after its disk`;
 }
 
 /**

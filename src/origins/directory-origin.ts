@@ -11,20 +11,20 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { DiskFailed, FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName, fromUtf8, joinPath } from '../base/names.js';
 import type { FillSource } from '../cache/cache.js';
+import { FileStream } from './file-stream.js';
 import type { Origin, OriginStat } from './origin.js';
+import { PatientDisk, type DiskPatience } from './patient-disk.js';
 import { TreeWalk } from './tree-walk.js';
-
-const READ_CHUNK_BYTES = 256 * 1024;
 
 /**
  * Without a turn of the loop, for the moment between two mounts.
  * @param directory path of the directory, as text
  * @throws FilestoreError not-found, not-directory, forbidden, unavailable; the message names the directory
  */
-export function openOrigin(directory: string): Origin {
+export function openOrigin(directory: string, patience: DiskPatience): Origin {
   const path = resolve(directory);
   let fd: number;
   try {
@@ -37,13 +37,14 @@ export function openOrigin(directory: string): Origin {
       { cause: error },
     );
   }
-  return new DirectoryOrigin({ fd, path, isOpen: true }, '');
+  return new DirectoryOrigin({ fd, path, disk: new PatientDisk(`the origin ${path}`, patience), isOpen: true }, '');
 }
 
 /** Shared by an origin and those below it. */
 interface Root {
   readonly fd: number;
   readonly path: string;
+  readonly disk: PatientDisk;
   isOpen: boolean;
 }
 
@@ -63,12 +64,16 @@ class DirectoryOrigin implements Origin {
     return this.#describe('');
   }
 
+  get trouble(): string | undefined {
+    return this.#root.disk.trouble;
+  }
+
+  get isAsked(): boolean {
+    return this.#root.disk.isAsked;
+  }
+
   stat(path: string): Promise<OriginStat | undefined> {
-    return this.#ask(path, async (absolute) => {
-      const stats = await this.#walk.at(absolute, (entry) => lstat(entry));
-      if (!(stats.isFile() || stats.isDirectory())) return undefined;
-      return { kind: stats.isFile() ? 'file' : 'directory', sizeBytes: stats.size, mtimeMs: stats.mtimeMs };
-    });
+    return this.#ask(path, (absolute) => this.#statOf(absolute));
   }
 
   list(path: string): Promise<readonly { readonly name: string; readonly kind: 'file' | 'directory' }[] | undefined> {
@@ -76,7 +81,7 @@ class DirectoryOrigin implements Origin {
       const entries = await this.#walk.at(absolute, entriesOf);
       const listed: { name: string; kind: 'file' | 'directory' }[] = [];
       for (const entry of entries) {
-        const kind = await this.#kindOf(entry, joinPath(path, entry.name));
+        const kind = await this.#kindOf(entry, joinPath(absolute, entry.name));
         if (kind !== undefined) listed.push({ name: entry.name, kind });
       }
       return listed;
@@ -86,12 +91,14 @@ class DirectoryOrigin implements Origin {
   source(path: string): FillSource {
     return {
       description: this.#describe(path),
-      open: (startByte) =>
-        this.#ask(path, async (absolute) => {
+      open: (startByte, signal) => {
+        const openAt = async (absolute: string): Promise<OpenedFile | undefined> => {
           const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
           const handle = await this.#walk.at(absolute, (entry) => open(entry, flags));
-          return streamFrom(handle, startByte);
-        }),
+          return streamFrom(this.#root.disk, handle, startByte);
+        };
+        return this.#ask(path, openAt, { signal, onLate: (opened) => void opened?.body.destroy() });
+      },
     };
   }
 
@@ -106,13 +113,19 @@ class DirectoryOrigin implements Origin {
     closeSync(this.#root.fd);
   }
 
-  async #kindOf(entry: Dirent, path: string): Promise<'file' | 'directory' | undefined> {
+  async #statOf(absolute: string): Promise<OriginStat | undefined> {
+    const stats = await this.#walk.at(absolute, (entry) => lstat(entry));
+    if (!(stats.isFile() || stats.isDirectory())) return undefined;
+    return { kind: stats.isFile() ? 'file' : 'directory', sizeBytes: stats.size, mtimeMs: stats.mtimeMs };
+  }
+
+  async #kindOf(entry: Dirent, absolute: string): Promise<'file' | 'directory' | undefined> {
     if (entry.isFile()) return 'file';
     if (entry.isDirectory()) return 'directory';
     // A link, or a file system that does not tell the type in its directories.
     if (!entry.isSymbolicLink() && isKnownType(entry)) return undefined;
     try {
-      return (await this.stat(path))?.kind;
+      return (await this.#statOf(absolute))?.kind;
     } catch (error) {
       // A link that leads nowhere we go: who asks for its name is told so, and the others are listed.
       if (entry.isSymbolicLink()) return undefined;
@@ -121,14 +134,21 @@ class DirectoryOrigin implements Origin {
   }
 
   /** What says "not there" is undefined; everything else says nothing about the name and is `unavailable`. */
-  async #ask<T>(path: string, question: (absolute: string) => Promise<T | undefined>): Promise<T | undefined> {
-    if (!this.#root.isOpen) throw new FilestoreError('unavailable', `the origin ${this.#root.path} is closed`);
+  async #ask<T>(
+    path: string,
+    question: (absolute: string) => Promise<T | undefined>,
+    waiting: { readonly signal?: AbortSignal; readonly onLate?: (answer: T | undefined) => void } = {},
+  ): Promise<T | undefined> {
+    const { disk, isOpen } = this.#root;
+    if (!isOpen) throw new FilestoreError('unavailable', `the origin ${this.#root.path} is closed`);
+    const absolute = path === '' ? this.#directory : joinPath(this.#directory, path);
     try {
-      return await question(path === '' ? this.#directory : joinPath(this.#directory, path));
+      return await disk.ask(() => question(absolute), waiting.signal, waiting.onLate);
     } catch (error) {
       const kind = kindOf(error);
       if (kind === 'not-found' || kind === 'not-directory' || kind === 'name-too-long') return undefined;
-      throw new FilestoreError('unavailable', `cannot read ${this.#describe(path)} in the origin: ${messageOf(error)}`, { cause: error });
+      if (kind === 'interrupted' || error instanceof DiskFailed) throw error;
+      throw new DiskFailed(`cannot read ${this.#describe(path)} in the origin: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -151,7 +171,12 @@ function isKnownType(entry: Dirent): boolean {
   return entry.isFIFO() || entry.isSocket() || entry.isBlockDevice() || entry.isCharacterDevice();
 }
 
-async function streamFrom(handle: FileHandle, startByte: number): Promise<{ body: Readable; totalBytes: number } | undefined> {
+interface OpenedFile {
+  readonly body: Readable;
+  readonly totalBytes: number;
+}
+
+async function streamFrom(disk: PatientDisk, handle: FileHandle, startByte: number): Promise<OpenedFile | undefined> {
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) {
@@ -162,8 +187,7 @@ async function streamFrom(handle: FileHandle, startByte: number): Promise<{ body
       await handle.close();
       return { body: Readable.from([]), totalBytes: stats.size };
     }
-    const body = handle.createReadStream({ start: startByte, end: stats.size - 1, highWaterMark: READ_CHUNK_BYTES });
-    return { body, totalBytes: stats.size };
+    return { body: new FileStream(disk, handle, startByte, stats.size), totalBytes: stats.size };
   } catch (error) {
     await handle.close();
     throw error;

@@ -17,6 +17,14 @@ export class LateOrigin implements Origin {
     this.#resolve = resolve;
   }
 
+  get trouble(): string | undefined {
+    return this.#openedOrNot()?.trouble;
+  }
+
+  get isAsked(): boolean {
+    return this.#openedOrNot()?.isAsked === true;
+  }
+
   async stat(path: string): Promise<OriginStat | undefined> {
     return this.#origin.stat(path);
   }

@@ -12,6 +12,10 @@ export interface OriginStat {
 
 export interface Origin {
   readonly description: string;
+  /** Why the last question was not answered (its disk fails or hangs), in words; undefined when it was. */
+  readonly trouble: string | undefined;
+  /** A thread of the pool is at work in it, maybe for ever. */
+  readonly isAsked: boolean;
   /** Undefined: not there (also for what is neither file nor directory, and for a symbolic link that leads out). @throws unavailable */
   stat(path: string): Promise<OriginStat | undefined>;
   /** Undefined: no such directory. @throws unavailable */

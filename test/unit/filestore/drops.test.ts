@@ -53,7 +53,7 @@ class Node {
       if (/^(WARN|ERROR)/.test(line) && this.announced?.test(line) !== true) assert.fail(line);
     });
     const settings = { database: undefined, nodes: 'many' as const, lookupWaitMs: 30_000, ...this.#changed };
-    const origin: Origin | undefined = this.#origin === undefined ? undefined : openOrigin(this.#origin);
+    const origin: Origin | undefined = this.#origin === undefined ? undefined : openOrigin(this.#origin, { answerMs: 1000, silentMs: 100 });
     this.#cache = await openCache({ directory: path.join(this.#directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
     const parts = { store: this.#store, cache: this.#cache, origin, log };
     try {

@@ -9,6 +9,7 @@ import type { Origin } from '../../../src/origins/origin.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 
 const PATIENT = new AbortController().signal;
+const PATIENCE = { answerMs: 30_000, silentMs: 400 };
 
 function makeTree(): string {
   const directory = tempDir('origin');
@@ -24,7 +25,7 @@ async function contentOf(origin: Origin, path: string, startByte = 0): Promise<s
 }
 
 test('An origin tells what is there, lists it and gives its bytes, from any byte on.', async () => {
-  const origin = openOrigin(makeTree());
+  const origin = openOrigin(makeTree(), PATIENCE);
   assert.deepEqual(await origin.stat('db/ab/file'), { kind: 'file', sizeBytes: 5, mtimeMs: 1_000_000 });
   assert.equal((await origin.stat('db/ab'))?.kind, 'directory');
   assert.equal((await origin.stat(''))?.kind, 'directory');
@@ -38,7 +39,7 @@ test('An origin tells what is there, lists it and gives its bytes, from any byte
 });
 
 test('What is not there is undefined, also below a file and below a missing directory.', async () => {
-  const origin = openOrigin(makeTree());
+  const origin = openOrigin(makeTree(), PATIENCE);
   for (const path of ['nothing', 'db/ab/file/below', 'no/such/way', `db/${'x'.repeat(300)}`]) {
     assert.equal(await origin.stat(path), undefined);
     assert.equal(await origin.list(path), undefined);
@@ -51,7 +52,7 @@ test('What is not there is undefined, also below a file and below a missing dire
 
 test('A database below the origin is found when it comes to be, and does not close the origin.', async () => {
   const directory = makeTree();
-  const origin = openOrigin(directory);
+  const origin = openOrigin(directory, PATIENCE);
   const later = origin.below('later');
   assert.equal(await later.stat(''), undefined);
   assert.equal(await later.list(''), undefined);
@@ -66,7 +67,7 @@ test('A database below the origin is found when it comes to be, and does not clo
 
 test('The directory is read through its descriptor, whatever its path leads to by now.', async () => {
   const directory = makeTree();
-  const origin = openOrigin(join(directory, 'db'));
+  const origin = openOrigin(join(directory, 'db'), PATIENCE);
   renameSync(join(directory, 'db'), join(directory, 'moved'));
   mkdirSync(join(directory, 'db'));
   assert.equal(await contentOf(origin, 'ab/file'), 'hello');
@@ -85,7 +86,7 @@ test('Links are followed inside the tree and never out of it; what is behind suc
   link(join(outside, 'secret'), 'secret');
   link('../'.repeat(20) + join(outside, 'secret'), 'dots');
   link('circle', 'circle');
-  const origin = openOrigin(directory);
+  const origin = openOrigin(directory, PATIENCE);
   for (const path of ['inside/file', 'absolute', 'db/up']) assert.equal(await contentOf(origin, path), 'hello', path);
   for (const path of ['out/secret', 'secret', 'dots', 'circle', 'circle/x']) {
     const told = { kind: 'unavailable', message: /symbolic link/ };
@@ -101,7 +102,7 @@ test('Names of any bytes are found, and what is neither file nor directory is no
   const directory = makeTree();
   writeFileSync(Buffer.from(`${directory}/\xff\xfe`, 'latin1'), 'raw');
   execFileSync('mkfifo', [join(directory, 'fifo')]);
-  const origin = openOrigin(directory);
+  const origin = openOrigin(directory, PATIENCE);
   assert.equal(await contentOf(origin, '\xff\xfe'), 'raw');
   assert.ok((await origin.list(''))?.some(({ name }) => name === '\xff\xfe'));
   assert.equal(await origin.stat('fifo'), undefined);
@@ -112,9 +113,9 @@ test('Names of any bytes are found, and what is neither file nor directory is no
 
 test('An origin that cannot be opened says which, and a closed one is unavailable, never empty.', async () => {
   const directory = makeTree();
-  assert.throws(() => openOrigin(join(directory, 'none')), { kind: 'not-found', message: /none.*option origin/ });
-  assert.throws(() => openOrigin(join(directory, 'db', 'ab', 'file')), { kind: 'not-directory' });
-  const origin = openOrigin(directory);
+  assert.throws(() => openOrigin(join(directory, 'none'), PATIENCE), { kind: 'not-found', message: /none.*option origin/ });
+  assert.throws(() => openOrigin(join(directory, 'db', 'ab', 'file'), PATIENCE), { kind: 'not-directory' });
+  const origin = openOrigin(directory, PATIENCE);
   origin.close();
   origin.close();
   await assert.rejects(origin.stat('db'), { kind: 'unavailable' });
