@@ -41,7 +41,7 @@ void describe('transfers of files', () => {
       const bytes = bytesOf(sizeBytes + 1, sizeBytes);
       const file = path.join(directory, `up-${sizeBytes}`);
       fs.writeFileSync(file, bytes);
-      const sent = await sendFile(store, CONTAINER, `o-${sizeBytes}`, file, 'sha1');
+      const sent = await sendFile(store, CONTAINER, `o-${sizeBytes}`, file, { wants: 'sha1' });
       const sum = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
       assert.deepEqual(sent, { sizeBytes, md5: sum('md5'), sha1: sum('sha1') });
       assert.equal((await store.head(CONTAINER, `o-${sizeBytes}`))?.md5, sent.md5);
@@ -144,7 +144,7 @@ void describe('transfers of files', () => {
 
     void test('a file whose answer is lost is sent again, and hashed anew', async () => {
       proxy.add({ do: 'lost', method: 'PUT', path: /lost/, times: 1 });
-      assert.equal((await sendFile(proxied, CONTAINER, 'lost', path.join(directory, 'once'), 'sha1')).md5, md5);
+      assert.equal((await sendFile(proxied, CONTAINER, 'lost', path.join(directory, 'once'), { wants: 'sha1' })).md5, md5);
       proxy.clear();
       assert.equal((await store.head(CONTAINER, 'lost'))?.md5, md5);
     });

@@ -1,15 +1,20 @@
 /** The commands beside a mount: what they say when something is in their way. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { run } from '../helpers/processes.js';
+import { bytesOf } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
+import { eventually, run } from '../helpers/processes.js';
 import { cliPath } from '../helpers/project.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { isMounted, runCli, startMount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
+const MIB = 1 << 20;
 const BAD_CONFIG = 78;
 const UNAVAILABLE = 69;
 
@@ -17,7 +22,7 @@ describe('commands', () => {
   let swift: Swift;
   let base: string;
   before(async () => {
-    swift = await withSwift();
+    swift = await withSwift({ maxFileSizeBytes: 4 * MIB });
     base = tempDir('commands');
   });
   after(async () => {
@@ -64,6 +69,30 @@ describe('commands', () => {
     } finally {
       process.kill(mount.pid, 'SIGCONT');
       await mount.stop();
+    }
+  });
+
+  it('a swift put that is interrupted removes the segments that it has sent, and ends by the signal', async () => {
+    const proxy = await FaultProxy.start(swift.url);
+    try {
+      const client = await swift.client();
+      await client.raw('PUT', 'put');
+      const file = path.join(base, 'large');
+      fs.writeFileSync(file, bytesOf(1, 20 * MIB));
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        proxy.add({ do: 'hang', method: 'PUT', path: /put_segments\/.*\S/, after: 2 });
+        const env = { ...process.env, ...swift.env, ST_AUTH: proxy.authUrl };
+        const child = spawn(process.execPath, [cliPath, 'swift', 'put', 'put', 'large', file], { env, stdio: 'ignore' });
+        const ended = once(child, 'exit');
+        await eventually('segments are there', async () => (await client.names('put_segments')).length === 2);
+        child.kill(signal);
+        assert.deepEqual(await ended, [null, signal]);
+        assert.deepEqual(await client.names('put_segments'), []);
+        assert.deepEqual(await client.names('put'), []);
+        proxy.clear();
+      }
+    } finally {
+      await proxy.close();
     }
   });
 

@@ -9,6 +9,7 @@ import { sendFile } from '../../swift/files/send-file.js';
 import type { SwiftStore } from '../../swift/swift-store.js';
 import { columns, print, warn } from '../output.js';
 import { saveTo } from '../save-to.js';
+import { untilSignalled } from '../until-signalled.js';
 
 export interface SwiftArguments {
   readonly container: string | undefined;
@@ -81,7 +82,9 @@ async function get(store: ObjectStore, { container = '', object = '', file }: Sw
 async function put(store: SwiftStore, { container = '', object = '', file = '' }: SwiftArguments): Promise<void> {
   if ((await store.headContainer(container)) === undefined) throw noContainer(container);
   const source = file === '-' ? '/dev/stdin' : file;
-  const { md5, sha1 = '', sizeBytes } = await sendFile(store, container, object, source, 'sha1');
+  // Segments of a large object that has no manifest yet are found by nobody.
+  const sent = await untilSignalled((signal) => sendFile(store, container, object, source, { wants: 'sha1', signal }));
+  const { md5, sha1 = '', sizeBytes } = sent;
   print(
     columns([
       ['object', `${container}/${object}`],

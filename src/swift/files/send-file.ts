@@ -7,6 +7,7 @@ import { createReadStream, readFileSync, statSync, type Stats } from 'node:fs';
 import { Readable } from 'node:stream';
 import { FilestoreError, kindOf } from '../../base/errors.js';
 import { digestFile } from '../../base/file-digest.js';
+import { untilAborted } from '../../base/until-aborted.js';
 import type { SwiftStore } from '../swift-store.js';
 
 const SMALL_BYTES = 1 << 20;
@@ -20,11 +21,23 @@ interface SentFile {
   readonly sha1: string | undefined;
 }
 
+interface SendOptions {
+  /** `sha1` takes that sum beside. */
+  readonly wants?: 'sha1';
+  /** What a large object left behind is removed when it fires, and not its caller's affair. */
+  readonly signal?: AbortSignal;
+}
+
 /**
- * @param wants `sha1` takes that sum beside
  * @throws FilestoreError busy when the file is changed while it is sent; what Node's file system throws; the kinds of the object port
  */
-export async function sendFile(store: SwiftStore, container: string, name: string, file: string, wants?: 'sha1'): Promise<SentFile> {
+export async function sendFile(
+  store: SwiftStore,
+  container: string,
+  name: string,
+  file: string,
+  { wants, signal = new AbortController().signal }: SendOptions = {},
+): Promise<SentFile> {
   const before = statSync(file);
   if (before.isDirectory()) throw new FilestoreError('is-directory', `${file} is a directory; give the name of a file`);
   const { size: sizeBytes } = before;
@@ -32,18 +45,19 @@ export async function sendFile(store: SwiftStore, container: string, name: strin
   if (sizeBytes <= SMALL_BYTES) {
     const bytes = readFileSync(file);
     const md5 = createHash('md5').update(bytes).digest('hex');
-    await store.put(container, name, { sizeBytes: bytes.length, md5, read: (start, end) => bytes.subarray(start, end) });
+    await store.put(container, name, { sizeBytes: bytes.length, md5, read: (start, end) => bytes.subarray(start, end) }, { signal });
     return { sizeBytes: bytes.length, md5, sha1: wants === undefined ? undefined : sha1.update(bytes).digest('hex') };
   }
-  const md5 = await store.putUnhashed(container, name, {
+  const body = {
     sizeBytes,
-    read: () => bytesOfFile(file, 0, sizeBytes),
+    read: (): Readable => bytesOfFile(file, 0, sizeBytes),
     ...(wants === undefined ? {} : { beside: () => (sha1 = createHash('sha1')) }),
-  });
+  };
+  const md5 = await store.putUnhashed(container, name, body, { signal });
   if (md5 !== undefined) return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
-  const digest = await digestFile(file);
+  const digest = await untilAborted(digestFile(file), signal, () => new FilestoreError('interrupted', `${file} is not sent`));
   try {
-    await store.put(container, name, { ...digest, read: (start, end) => bytesOfFile(file, start, end) });
+    await store.put(container, name, { ...digest, read: (start, end) => bytesOfFile(file, start, end) }, { signal });
   } catch (error) {
     if (kindOf(error) === 'corrupt' && isChanged(file, before)) throw changed(file, 'was written to', error);
     throw error;
