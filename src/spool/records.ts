@@ -104,7 +104,11 @@ export function decodeRecord(line: Buffer): SpoolRecord | undefined {
   }
   const record = value as SpoolRecord;
   if (!TYPES.has(record.type) || (record.type === 'start' && record.version !== JOURNAL_VERSION)) {
-    throw new FilestoreError('unsupported', 'the spool journal was written by a newer odoo-swiftfs; start that version again');
+    const what = record.type === 'start' ? `is of format ${record.version}` : `has records of type ${record.type}`;
+    throw new FilestoreError(
+      'unsupported',
+      `the spool journal ${what}, which this version does not know; start the one that wrote it again`,
+    );
   }
   return record;
 }
