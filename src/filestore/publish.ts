@@ -15,7 +15,7 @@ import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
 import { fingerprintOf } from '../cache/fingerprint.js';
-import { freeBytesOf, readAllSync } from '../spool/disk-calls.js';
+import { readAllSync, sizeOfDisk } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
@@ -223,7 +223,7 @@ async function admit(db: Database, sizeBytes: number): Promise<void> {
   const { maxPendingBytes, spoolFloorBytes } = db.settings;
   if (spoolFloorBytes > 0) {
     let freeBytes = 0;
-    const isRoom = (): boolean => (freeBytes = freeBytesOf(db.settings.spoolDirectory)) >= spoolFloorBytes;
+    const isRoom = (): boolean => (freeBytes = sizeOfDisk(db.settings.spoolDirectory).freeBytes) >= spoolFloorBytes;
     if (!db.spool.makeRoom(isRoom)) {
       throw new FilestoreError(
         'no-space',

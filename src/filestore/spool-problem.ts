@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { messageOf } from '../base/errors.js';
-import { freeBytesOf } from '../spool/disk-calls.js';
+import { sizeOfDisk } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
 
 /** @returns undefined when nothing is wrong with the disk of the spool */
@@ -16,7 +16,7 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
     if (hasNoInode(spoolDirectory))
       return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): what Swift does not take at once is refused, and so are larger writes; remove files there`;
-    if (freeBytesOf(spoolDirectory) < spoolFloorBytes)
+    if (sizeOfDisk(spoolDirectory).freeBytes < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
     const { unnamed } = spool.torn;
     if (unnamed === 0) return undefined;

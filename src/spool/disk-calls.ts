@@ -71,10 +71,14 @@ export function unlinkQuietly(path: string): void {
   }
 }
 
-/** What a disk has left for us, in bytes. */
-export function freeBytesOf(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize;
+/** How large a disk is, and what it has left for us, in bytes. @throws FilestoreError unavailable */
+export function sizeOfDisk(directory: string): { readonly bytes: number; readonly freeBytes: number } {
+  try {
+    const { bavail, blocks, bsize } = statfsSync(directory);
+    return { bytes: blocks * bsize, freeBytes: bavail * bsize };
+  } catch (error) {
+    throw diskError(error, `cannot tell what is free at ${directory}`);
+  }
 }
 
 /** Makes the names of a directory survive a power cut. */

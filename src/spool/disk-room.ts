@@ -2,8 +2,8 @@
  * Room on the disk of the spool. Files being written may not take the last of it: the journal must still be able to say that something was deleted, and
  * a start must be able to open the spool.
  */
-import { statfsSync } from 'node:fs';
 import { FilestoreError } from '../base/errors.js';
+import { sizeOfDisk } from './disk-calls.js';
 
 const RESERVE_BYTES = 4 << 20;
 /** On a disk so small that the reserve is more than this part of it, the part. */
@@ -25,7 +25,7 @@ export class DiskRoom {
     this.#makeRoom = makeRoom;
   }
 
-  /** Called before bytes are written under `staging/`. @throws FilestoreError no-space */
+  /** Called before bytes are written under `staging/`. @throws FilestoreError no-space, unavailable */
   take(bytes: number): void {
     if (this.#leftBytes < bytes) {
       let spareBytes = 0;
@@ -52,7 +52,7 @@ export class DiskRoom {
   }
 
   #spareBytes(): number {
-    const { bavail, blocks, bsize } = statfsSync(this.#directory);
-    return bavail * bsize - Math.min(RESERVE_BYTES, blocks * bsize * RESERVE_PART);
+    const { bytes, freeBytes } = sizeOfDisk(this.#directory);
+    return freeBytes - Math.min(RESERVE_BYTES, bytes * RESERVE_PART);
   }
 }

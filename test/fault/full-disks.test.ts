@@ -369,6 +369,23 @@ describe('a disk that fails', () => {
       }),
     ));
 
+  it('A spool_dir that is removed refuses what it would hold with EIO, and status says so.', () =>
+    withMount({ database: 'removed' }, async (mount) => {
+      mount.log.expect(/^WARN (swift\.away|login-failed|request-failed|names\.not-written)/, /^ERROR (write\.not-stored|spool\.)/);
+      const [known, large, late] = [makeBlob(830, SIZE_BYTES), makeBlob(831, MIB), makeBlob(832, SIZE_BYTES)] as const;
+      await write(mount, known);
+      for (const { name } of [large, late]) await fs.mkdir(path.dirname(mount.file(name)), { recursive: true });
+      await fs.rm(mount.spoolDir, { recursive: true });
+      await assert.rejects(write(mount, large), { code: 'EIO' });
+      await proxy.down();
+      await assert.rejects(write(mount, late), { code: 'EIO' });
+      await proxy.up();
+      assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
+      await eventually('status says so', async () =>
+        /^spool_dir .* cannot be written/.test((await mount.status()).databases[0]?.reason ?? ''),
+      );
+    }));
+
   it('A cache folder that is removed, and a cached file that is cut short, are filled again.', () =>
     withMount({ database: 'gone' }, async (mount) => {
       mount.log.expect(/^WARN cache\./);
