@@ -128,6 +128,8 @@ struct share {
 
 struct ring {
   int fd, device;
+  /* The ring, and the device as a file of the ring, under numbers that the kernel resolves without a look at the process's descriptors; -1: without. */
+  int registered_ring, registered_device;
   char *submission_ring, *completion_ring, *submissions;
   size_t submission_ring_bytes, completion_ring_bytes, submissions_bytes;
   _Atomic uint32_t *submission_head, *submission_tail, *submission_flags, *completion_head, *completion_tail;
@@ -228,7 +230,9 @@ static int ring_is_pending(const struct ring *r) {
 /* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
 static int ring_enter(struct ring *r) {
   for (;;) {
-    long taken = syscall(__NR_io_uring_enter, r->fd, r->unsubmitted, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    long taken = r->registered_ring < 0
+                   ? syscall(__NR_io_uring_enter, r->fd, r->unsubmitted, 0, IORING_ENTER_GETEVENTS, NULL, 0)
+                   : syscall(__NR_io_uring_enter, r->registered_ring, r->unsubmitted, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
     if (taken >= 0) {
       r->unsubmitted -= (uint32_t)taken;
       return 0;
@@ -244,7 +248,8 @@ static void ring_push(struct ring *r, struct entry *e, uint32_t what, uint64_t c
   struct io_uring_sqe *submission = (void *)(r->submissions + (size_t)index * SUBMISSION_BYTES);
   memset(submission, 0, SUBMISSION_BYTES);
   submission->opcode = IORING_OP_URING_CMD;
-  submission->fd = r->device;
+  submission->fd = r->registered_device < 0 ? r->device : r->registered_device;
+  submission->flags = r->registered_device < 0 ? 0 : IOSQE_FIXED_FILE;
   submission->cmd_op = what;
   submission->user_data = (uint64_t)(uintptr_t)e;
   if (what == CMD_REGISTER) {
@@ -581,7 +586,7 @@ napi_value ring_prepare(napi_env env, napi_callback_info info) {
   if (r == NULL) return number(env, -ENOMEM);
   r->queue_count = (uint32_t)to_int(env, arguments[0]);
   r->depth = (uint32_t)to_int(env, arguments[1]);
-  r->fd = r->device = -1;
+  r->fd = r->device = r->registered_ring = r->registered_device = -1;
   int failed = r->queue_count < 1 || r->queue_count > MAX_QUEUES || r->depth < 1 || r->depth > MAX_ENTRIES_A_QUEUE ? -EINVAL : ring_make(r);
   for (uint32_t queue = 0; queue < r->queue_count && !failed; queue++) failed = make_entries(r, (uint16_t)queue, r->depth);
   if (failed) {
@@ -607,6 +612,13 @@ static struct ring *to_ring(napi_env env, napi_value value) {
   return napi_get_value_external(env, value, &r) == napi_ok ? r : NULL;
 }
 
+/* Saves a tenth of what a request costs; without it the ring works as well. Both are good for this thread alone, the only one that enters. */
+static void register_descriptors(struct ring *r) {
+  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_FILES, &r->device, 1) == 0) r->registered_device = 0;
+  struct io_uring_rsrc_update ring = {.offset = UINT32_MAX, .data = (uint64_t)r->fd};
+  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_RING_FDS, &ring, 1) == 1) r->registered_ring = (int)ring.offset;
+}
+
 /*
  * ringStart(ring, device, inbox, outbox, callback(bytesOrNegativeErrno): bytesOfReplies, batch, lookAgainUs): 0 or a negative errno.
  * Requests stand in the inbox behind one another, each at a multiple of eight; replies are left in the outbox in the same way.
@@ -624,6 +636,7 @@ napi_value ring_start(napi_env env, napi_callback_info info) {
   r->device = to_int(env, arguments[1]);
   r->batch = to_int(env, arguments[5]);
   r->look_ns = (uint64_t)to_int(env, arguments[6]) * 1000;
+  register_descriptors(r);
   for (const struct chunk *chunk = r->chunks; chunk != NULL; chunk = chunk->next) register_entries(r, chunk);
   int failed = ring_enter(r);
   if (!failed) failed = refusal(r);

@@ -13,7 +13,7 @@ export function probeMount(mountPoint: string): Promise<MountState> {
     const child = execFile('stat', ['--file-system', '--', mountPoint], { env }, (error, _output, said) => {
       clearTimeout(timer);
       if (error === null) resolve('serves');
-      else if (/not connected|connection abort/i.test(said)) resolve('dead');
+      else if (/not connected|connection abort|canceled/i.test(said)) resolve('dead');
       else resolve(/permission denied/i.test(said) ? 'closed' : 'silent');
     });
     const timer = setTimeout(() => {

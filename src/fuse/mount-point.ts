@@ -15,6 +15,8 @@ import { FilestoreError } from '../base/errors.js';
 import { mountAt, mountsAt } from './mount-table.js';
 import { runCommand } from './run-command.js';
 
+/** The last two to what is asked while the kernel takes the connection down. */
+const DEAD = new Set(['ENOTCONN', 'ECONNABORTED', 'ECANCELED']);
 const ANSWER_MS = 5_000;
 const COMMAND_MS = 10_000;
 
@@ -110,7 +112,7 @@ async function stateOf(path: string): Promise<PointState> {
     .then(
       (stats): PointState => (stats.isDirectory() ? 'directory' : 'other'),
       (error: NodeJS.ErrnoException): PointState => {
-        if (error.code === 'ENOTCONN' || error.code === 'ECONNABORTED') return 'dead';
+        if (DEAD.has(error.code ?? '')) return 'dead';
         if (error.code === 'ENOENT') return 'missing';
         return error.code === 'ENOTDIR' ? 'other' : 'forbidden';
       },

@@ -20,8 +20,8 @@ import time
 MOUNT, MANIFEST, SEED = sys.argv[1:4]
 DELETES = len(sys.argv) > 4 and sys.argv[4] == "delete"
 PAUSE = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0025
-# What a mount whose daemon was killed answers: aborted to the request that was under way, not connected to the next.
-DEAD = {errno.ENOTCONN, errno.ECONNABORTED, errno.ENODEV}
+# What a mount whose daemon was killed answers: aborted or cancelled to the request that was under way, not connected to the next.
+DEAD = {errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED, errno.ENODEV}
 SIZES = (0, 1, 700, 4096, 30_000, 140_000, 300_000)
 
 rnd = random.Random(SEED)

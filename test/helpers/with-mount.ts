@@ -70,6 +70,12 @@ export interface Mount {
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 60_000;
 
+/** The kernel ends a connection by io_uring behind its process: what is asked meanwhile is aborted. */
+async function connectionDown(mountPoint: string): Promise<void> {
+  const isGoingDown = (error: NodeJS.ErrnoException): boolean => error.code === 'ECONNABORTED' || error.code === 'ECANCELED';
+  while (await fs.promises.statfs(mountPoint).then(() => false, isGoingDown));
+}
+
 /** The environment without what would configure the program by accident. */
 function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.entries(process.env).filter(([name, value]) => value !== undefined && !/^(OS_|ST_|ODOO_SWIFTFS_)/.test(name));
@@ -208,6 +214,7 @@ export async function startMount(initial: MountSettings): Promise<Mount> {
       log.expect(/^WARN dead-mount-cleared/);
       daemon.child.kill('SIGKILL');
       await daemon.ended;
+      await connectionDown(mountPoint);
     },
     restart: async (changed) => {
       if (isRunning())
