@@ -227,6 +227,15 @@ static int ring_is_pending(const struct ring *r) {
          (atomic_load_explicit(r->submission_flags, memory_order_relaxed) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+/* In a loop that waits for memory to change: the other thread of this processor core gets its turn. */
+static void relax(void) {
+#if defined(__x86_64__)
+  for (int i = 0; i < 8; i++) __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
 /* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
 static int ring_enter(struct ring *r) {
   for (;;) {
@@ -568,8 +577,7 @@ static void ring_readable(uv_poll_t *poll, int status, int events) {
     if (taken > 0 && answered < r->batch) continue;
     if (taken > 0 || !looks) break;
     uint64_t until = uv_hrtime() + r->look_ns;
-    while (!ring_is_pending(r) && uv_hrtime() < until)
-      ;
+    while (!ring_is_pending(r) && uv_hrtime() < until) relax();
     if (!ring_is_pending(r)) break;
   }
   if (!r->is_stopped && r->unsubmitted > 0) ring_enter(r);
