@@ -407,7 +407,7 @@ NAPI_MODULE_INIT() {
       {"ringPrepare", ring_prepare},  {"ringStart", ring_start},     {"ringStop", ring_stop},
       {"ringReply", ring_reply},      {"ringReplyFromFile", ring_reply_from_file},
       {"ringShare", ring_share},      {"ringUnshare", ring_unshare}, {"ringUnused", ring_unused},
-      {"ringTake", ring_take},        {"ringTrim", ring_trim},
+      {"ringTake", ring_take},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     napi_value function;

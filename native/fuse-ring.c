@@ -6,7 +6,6 @@
  *   ringStart(...)                 registers the entries, after INIT was answered; requests arrive on the main loop from then on
  *   ringReply() ringReplyFromFile()  one reply, at once, or with the others when requests are being answered
  *   ringTake()                     answers what has arrived, now
- *   ringTrim()                     gives back memory that large requests have used
  *   ringShare() ringUnshare() ringUnused()  opens that are answered here, see `struct share`
  *   ringStop()
  *
@@ -23,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -80,9 +80,10 @@ struct command {
 #define SUBMISSION_BYTES 128
 #define SUBMISSIONS 256
 #define COMPLETIONS 4096
+#define ENTER_TRIES 10000
 /* The memory of a header; a multiple of a cache line. */
 #define HEADER_STRIDE 320
-/* Payloads beyond which an entry's memory is given back when it is not in use, but for some; see ring_trim(). */
+/* Payloads beyond which an entry's memory is given back at its next request, but for some; see give_back(). */
 #define LARGE_BYTES (64 << 10)
 #define LARGE_KEPT 16
 #define PAYLOAD_BYTES (1 << 20)
@@ -100,7 +101,7 @@ struct entry {
   uint64_t unique;
   struct entry *next; /* of those with a request, in their bucket */
   uint16_t queue;
-  bool is_taken, is_large; /* it has a request; more of its payload has been used than is worth keeping */
+  bool is_new, is_large; /* it was never asked anything; more of its payload has been used than is worth keeping */
 };
 
 /* Entries that were made together. */
@@ -218,12 +219,12 @@ static int ring_make(struct ring *r) {
   return 0;
 }
 
-static int ring_has_completion(const struct ring *r) {
-  return atomic_load_explicit(r->completion_tail, memory_order_acquire) != atomic_load_explicit(r->completion_head, memory_order_relaxed);
+static uint32_t ring_tail(const struct ring *r) {
+  return atomic_load_explicit(r->completion_tail, memory_order_acquire);
 }
 
 static int ring_is_pending(const struct ring *r) {
-  return ring_has_completion(r) ||
+  return ring_tail(r) != atomic_load_explicit(r->completion_head, memory_order_relaxed) ||
          (atomic_load_explicit(r->submission_flags, memory_order_relaxed) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
@@ -238,15 +239,19 @@ static void relax(void) {
 
 /* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
 static int ring_enter(struct ring *r) {
-  for (;;) {
+  for (int tries = 0;;) {
     long taken = r->registered_ring < 0
                    ? syscall(__NR_io_uring_enter, r->fd, r->unsubmitted, 0, IORING_ENTER_GETEVENTS, NULL, 0)
                    : syscall(__NR_io_uring_enter, r->registered_ring, r->unsubmitted, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
     if (taken >= 0) {
       r->unsubmitted -= (uint32_t)taken;
-      return 0;
+      if (r->unsubmitted == 0) return 0;
+    } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
+      return -errno;
     }
-    if (errno != EINTR) return -errno;
+    /* Memory is short for a moment: a reply that stays behind would leave its client waiting. */
+    if (++tries == ENTER_TRIES) return -EAGAIN;
+    if (taken < 0 && errno != EINTR) sched_yield();
   }
 }
 
@@ -291,6 +296,7 @@ static int make_entries(struct ring *r, uint16_t queue, size_t count) {
   for (size_t i = 0; i < count; i++) {
     struct entry *e = &entries[i];
     e->queue = queue;
+    e->is_new = true;
     e->header = (void *)(headers + i * HEADER_STRIDE);
     e->payload = payloads + i * PAYLOAD_BYTES;
     e->memory[0] = (struct iovec){.iov_base = e->header, .iov_len = sizeof *e->header};
@@ -323,7 +329,6 @@ static struct entry *entry_of(struct ring *r, uint64_t unique) {
 static void take_entry(struct ring *r, struct entry *e, uint64_t unique) {
   struct entry **bucket = bucket_of(r, unique);
   e->unique = unique;
-  e->is_taken = true;
   e->next = *bucket;
   *bucket = e;
   struct queue *queue = &r->queues[e->queue];
@@ -345,7 +350,6 @@ static void commit_entry(struct ring *r, struct entry *e, int32_t error, size_t 
   struct entry **at = bucket_of(r, e->unique);
   while (*at != e) at = &(*at)->next;
   *at = e->next;
-  e->is_taken = false;
   note_size(r, e, payload_bytes);
   r->queues[e->queue].taken--;
   push_reply(r, e, e->unique, error, payload_bytes);
@@ -493,6 +497,18 @@ static size_t ring_tell(struct ring *r, napi_value callback, napi_value receiver
   return replied < 0 || (size_t)replied > r->out_bytes ? 0 : (size_t)replied;
 }
 
+/*
+ * Of an entry whose request has been copied and not yet answered, the only time at which the kernel does not write on it. The pages come again
+ * when they are written on. An entry that is not asked again keeps what it has.
+ */
+static void give_back(struct ring *r, struct entry *e, size_t payload_bytes) {
+  note_size(r, e, payload_bytes);
+  if (!e->is_large || r->large <= LARGE_KEPT) return;
+  madvise(e->payload, PAYLOAD_BYTES, MADV_DONTNEED);
+  e->is_large = false;
+  r->large--;
+}
+
 #define ANSWERED 0
 #define NO_ROOM -1
 
@@ -506,7 +522,7 @@ static long take_request(struct ring *r, struct entry *e, char *into, size_t roo
   memcpy(into, header, IN_HEADER_BYTES);
   memcpy(into + IN_HEADER_BYTES, e->header->operation, operation);
   memcpy(into + IN_HEADER_BYTES + operation, e->payload, payload);
-  note_size(r, e, payload);
+  give_back(r, e, payload);
   take_entry(r, e, header->unique);
   return (long)length;
 }
@@ -518,17 +534,21 @@ static int is_well_formed(const struct entry *e) {
 }
 
 /*
- * Answers the requests that are there, in one callback scope: promises that they settled go on when the scope closes. Their replies are
+ * Answers the requests up to `tail` of the completions, in one callback scope: promises that they settled go on when the scope closes. Their replies are
  * pushed, and not yet submitted. Returns how many requests it took.
  */
-static int ring_answer(struct ring *r) {
+static int ring_answer(struct ring *r, uint32_t tail) {
   uint32_t head = atomic_load_explicit(r->completion_head, memory_order_relaxed);
-  uint32_t tail = atomic_load_explicit(r->completion_tail, memory_order_acquire);
   size_t filled = 0;
   int taken = 0, ended = 0;
   for (; head != tail && taken < r->batch && filled < r->in_bytes && !ended; head++) {
     const struct io_uring_cqe *completion = &r->completions[head & r->completion_mask];
     struct entry *e = (void *)(uintptr_t)completion->user_data;
+    if (completion->res == -ENOMEM && e->is_new) {
+      r->queues[e->queue].entries--;
+      continue;
+    }
+    e->is_new = false;
     if (completion->res < 0) ended = completion->res;
     else if (!is_well_formed(e)) ended = -EPROTO;
     if (ended) continue;
@@ -572,7 +592,7 @@ static void ring_readable(uv_poll_t *poll, int status, int events) {
   int answered = 0;
   while (!r->is_stopped) {
     ring_enter(r);
-    int taken = ring_answer(r);
+    int taken = ring_answer(r, ring_tail(r));
     answered += taken;
     if (taken > 0 && answered < r->batch) continue;
     if (taken > 0 || !looks) break;
@@ -740,31 +760,6 @@ static napi_value sent(napi_env env, struct ring *r, int result) {
 }
 
 /*
- * ringTrim(ring): gives back the memory of large payloads that are not in use; the pages come again when they are written on. The kernel copies
- * a request into an entry only while this thread is in a system call, and its completion tells of it: so with no completion there is no data.
- */
-napi_value ring_trim(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value arguments[1];
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct ring *r = count < 1 ? NULL : to_ring(env, arguments[0]);
-  if (r == NULL || r->is_stopped || r->unsubmitted > 0) return number(env, 0);
-  int64_t trimmed = 0;
-  for (struct chunk *chunk = r->chunks; chunk != NULL; chunk = chunk->next) {
-    for (size_t i = 0; i < chunk->count && r->large > LARGE_KEPT; i++) {
-      struct entry *e = &chunk->entries[i];
-      if (!e->is_large || e->is_taken) continue;
-      if (ring_has_completion(r)) return number(env, trimmed);
-      madvise(e->payload, PAYLOAD_BYTES, MADV_DONTNEED);
-      e->is_large = false;
-      r->large--;
-      trimmed++;
-    }
-  }
-  return number(env, trimmed);
-}
-
-/*
  * ringTake(ring): answers what has arrived, before its turn comes. For who reads something of the device that is about a request of the ring.
  */
 napi_value ring_take(napi_env env, napi_callback_info info) {
@@ -773,10 +768,11 @@ napi_value ring_take(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct ring *r = count < 1 ? NULL : to_ring(env, arguments[0]);
   if (r == NULL || !r->is_started || r->is_answering) return number(env, -EINVAL);
-  while (!r->is_stopped) {
-    ring_enter(r);
-    if (ring_answer(r) == 0) break;
-  }
+  ring_enter(r);
+  /* No further than this: others keep asking. */
+  uint32_t tail = ring_tail(r);
+  while (!r->is_stopped && ring_answer(r, tail) > 0)
+    ;
   return number(env, 0);
 }
 
@@ -843,7 +839,6 @@ WITHOUT_RING(ring_share)
 WITHOUT_RING(ring_unshare)
 WITHOUT_RING(ring_unused)
 WITHOUT_RING(ring_take)
-WITHOUT_RING(ring_trim)
 WITHOUT_RING(ring_reply)
 WITHOUT_RING(ring_reply_from_file)
 

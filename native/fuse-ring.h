@@ -11,7 +11,6 @@ napi_value ring_share(napi_env env, napi_callback_info info);
 napi_value ring_unshare(napi_env env, napi_callback_info info);
 napi_value ring_unused(napi_env env, napi_callback_info info);
 napi_value ring_take(napi_env env, napi_callback_info info);
-napi_value ring_trim(napi_env env, napi_callback_info info);
 napi_value ring_reply(napi_env env, napi_callback_info info);
 napi_value ring_reply_from_file(napi_env env, napi_callback_info info);
 

@@ -86,7 +86,11 @@ class DiskCache implements OpenedCache {
     this.#clock = clock;
     this.#budgetBytes = options.budgetBytes;
     this.#held = new HeldFiles(
-      () => this.#evictor.evictSoon(),
+      (key) => {
+        // It may have been open for hours.
+        this.#ledger.touch(key);
+        this.#evictor.evictSoon();
+      },
       // Hashed when it is opened next.
       (key) => void this.#verified.delete(key),
     );

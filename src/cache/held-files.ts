@@ -38,7 +38,7 @@ export class HeldFiles {
   readonly #held = new Map<CacheKey, Held>();
   /** In the order of their last use, oldest first. */
   readonly #idle = new Map<CacheKey, Held>();
-  readonly #onUnpinned: () => void;
+  readonly #onUnpinned: (key: CacheKey) => void;
   readonly #onRejected: (key: CacheKey) => void;
   readonly #idleMax = mostIdleFiles(openFileLimit());
 
@@ -46,7 +46,7 @@ export class HeldFiles {
    * @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it
    * @param onRejected called when the disk did not give the bytes of a copy that is still under its name
    */
-  constructor(onUnpinned: () => void, onRejected: (key: CacheKey) => void) {
+  constructor(onUnpinned: (key: CacheKey) => void, onRejected: (key: CacheKey) => void) {
     this.#onUnpinned = onUnpinned;
     this.#onRejected = onRejected;
   }
@@ -138,7 +138,7 @@ export class HeldFiles {
       const oldest = this.#idle.size > this.#idleMax ? this.#idle.keys().next().value : undefined;
       if (oldest !== undefined) this.drop(oldest);
     }
-    this.#onUnpinned();
+    this.#onUnpinned(held.key);
   }
 }
 

@@ -24,6 +24,8 @@ const ASKED_AT_ONCE = 8;
  * To take what is not told for a size of 0 would be to call a document empty.
  * @throws StoreAnswered for an answer without the size
  */
+export function sized(path: string, info: ObjectInfo): SizedInfo;
+export function sized(path: string, info: ObjectInfo | undefined): SizedInfo | undefined;
 export function sized(path: string, info: ObjectInfo | undefined): SizedInfo | undefined {
   if (info === undefined) return undefined;
   const { sizeBytes } = info;

@@ -95,6 +95,8 @@ export class Database {
   readonly aliased = new Set<string>();
   /** What the publisher is sending, by path. */
   readonly publishing = new Map<string, AbortController>();
+  /** Names that were deleted while the publisher sent them, until their DELETE is done. */
+  readonly cutShort = new Set<string>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */
   lastSealMs = -Infinity;
   /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */

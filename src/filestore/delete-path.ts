@@ -56,7 +56,11 @@ async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
 export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.catalog.other(tombstone.path)?.md5 ?? ''): Promise<void> {
   const { path } = tombstone;
   // Stored after its delete, it would look like another node's.
-  db.publishing.get(path)?.abort();
+  const sending = db.publishing.get(path);
+  if (sending !== undefined) {
+    sending.abort();
+    db.cutShort.add(path);
+  }
   db.unlearn(path);
   db.owedTimes.delete(path);
   db.touched.delete(path);
@@ -106,7 +110,8 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   await db.trash.keep(path, options);
   const found = check ? await lookAgain(db, path, options) : 'old';
   if (found === 'newer' || db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
-  if (found === 'old') {
+  // Swift may still carry out a PUT whose answer nobody waited for.
+  if (found === 'old' || db.cutShort.has(path)) {
     const startedMs = steadyNowMs();
     if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);
   }
@@ -115,19 +120,20 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
   const askedAtMs = steadyNowMs();
-  const info = sized(path, await db.store.head(db.container, objectNameOf(path), options));
+  const info = await db.store.head(db.container, objectNameOf(path), options);
   if (info === undefined) {
     await assertContainer(db, askedAtMs);
     return 'gone';
   }
   if (!believe(db, path, info.lastModifiedMs, 'asked')) return 'old';
-  learnInfo(db, path, info, askedAtMs);
+  learnInfo(db, path, sized(path, info), askedAtMs);
   return 'newer';
 }
 
 /** Swift has deleted it: the tombstone ends, or stays for as long as an origin has the name. */
 export async function settleDeleted(db: Database, path: string, sequence: number): Promise<void> {
   db.noteDeleted(path);
+  db.cutShort.delete(path);
   const inOrigin = await mayBeInOrigin(db, path);
   const tombstone = db.spool.tombstones.get(path);
   if (tombstone?.sequence !== sequence) return;
@@ -139,6 +145,8 @@ export async function settleDeleted(db: Database, path: string, sequence: number
 
 /** One that fails now would bring the name back later. */
 async function mayBeInOrigin(db: Database, path: string): Promise<boolean> {
+  // Not to wait for it at each of many.
+  if (db.origin?.trouble !== undefined) return true;
   try {
     return (await db.origin?.stat(path)) !== undefined;
   } catch (error) {

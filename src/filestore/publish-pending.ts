@@ -7,6 +7,7 @@ import { forEachAtOnce } from '../base/at-once.js';
 import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending } from '../spool/spool.js';
+import { isToCome, storeNowMs } from '../store/store-now.js';
 import { learnInfo, sized } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
 import type { Database } from './database.js';
@@ -32,12 +33,13 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
   return db.locks.run(path, async () => {
     if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending))) return;
     const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
-    // After a restart its bytes are hashed once: what changed on this disk is not sent.
-    const sealed = await openSealed(db, pending);
     const given = new AbortController();
     const options = { ...request, signal: AbortSignal.any([request.signal, given.signal]) };
+    // After a restart its bytes are hashed once: what changed on this disk is not sent.
+    const sealed = await openSealed(db, pending);
     db.publishing.set(path, given);
     try {
+      if (db.spool.pending.get(path) !== pending) return;
       await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(path, pending, mtimeMs), options));
     } finally {
       db.publishing.delete(path);
@@ -59,9 +61,10 @@ async function isOvertaken(db: Database, request: Attempts['request'], pending: 
   const { path } = pending;
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
   const askedAtMs = steadyNowMs();
-  const info = sized(path, await db.health.watch(db.store.head(db.container, objectNameOf(path), request)));
+  const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), request));
   const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
-  if (!changed || info.lastModifiedMs <= pending.sealedAtMs || db.spool.pending.get(path) !== pending) return false;
+  if (!changed || info.lastModifiedMs <= pending.sealedAtMs || isToCome(info.lastModifiedMs, storeNowMs(db.store))) return false;
+  if (db.spool.pending.get(path) !== pending) return false;
   db.log.info('publisher.overtaken', {
     database: displayName(db.name),
     path: displayName(path),
@@ -69,7 +72,7 @@ async function isOvertaken(db: Database, request: Attempts['request'], pending: 
   });
   db.owedTimes.delete(path);
   await db.spool.markPublished(pending, { keepFile: false });
-  learnInfo(db, path, info, askedAtMs);
+  learnInfo(db, path, sized(path, info), askedAtMs);
   db.changed(path);
   return true;
 }

@@ -9,6 +9,7 @@
  */
 import { displayName } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
+import { isToCome, storeNowMs } from '../store/store-now.js';
 import type { Database } from './database.js';
 
 /** Whether Swift is asked for a buried name all the same. */
@@ -38,5 +39,5 @@ export function believe(db: Database, path: string, lastModifiedMs: number, seen
 function isNewer(db: Database, tombstone: Tombstone, lastModifiedMs: number, seen: 'asked' | 'listed'): boolean {
   if (!tombstone.owedToSwift && seen === 'asked') return true;
   if (tombstone.owedToSwift && db.settings.nodes === 'one') return false;
-  return lastModifiedMs > tombstone.deletedAtMs;
+  return lastModifiedMs > tombstone.deletedAtMs && !isToCome(lastModifiedMs, storeNowMs(db.store));
 }

@@ -55,8 +55,6 @@ export interface FuseDevice {
   ringUnused(ring: DeviceRing, into: Float64Array): number;
   /** Answers the requests that have arrived, now. @returns 0 or a negative errno */
   ringTake(ring: DeviceRing): number;
-  /** Gives back memory that large requests have used. @returns of how many */
-  ringTrim(ring: DeviceRing): number;
   /** As `reply`; one to a request that came from the device goes there. */
   ringReply(ring: DeviceRing, bytes: Buffer, length: number): number;
   /** As `replyFromFile`; -ENOENT for a request that did not come through the ring. */

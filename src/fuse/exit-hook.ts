@@ -11,6 +11,8 @@ const UNMOUNT_MS = 5_000;
 interface ServedMount {
   /** Undefined when the addon does not serve it. */
   readonly device: FuseDevice | undefined;
+  /** It is served by io_uring, which holds the device: closing the descriptor does not abort then. */
+  readonly hasRing: boolean;
   /** Of /dev/fuse, when it is ours to close. */
   readonly fd: number | undefined;
   /** Undefined when the mount is not ours to end. */
@@ -24,15 +26,16 @@ interface ServedMount {
  * the device aborts. In pure Node the reading threads hold the device and Node waits for them at exit: only the abort frees them.
  */
 export function endMountAtExit(mount: ServedMount): void {
-  const { device, fd, path, deviceNumber } = mount;
-  if (device !== undefined && fd !== undefined) quietly(() => closeSync(fd));
+  const { device, hasRing, fd, path, deviceNumber } = mount;
+  if (device !== undefined && fd !== undefined && !hasRing) quietly(() => closeSync(fd));
   else abortConnection(deviceNumber);
   if (path === undefined) {
     // A device that mount.fuse3 handed over: not ours to unmount, and in pure Node its readers would be waited for without end.
     if (device === undefined) process.kill(process.pid, 'SIGKILL');
     return;
   }
-  if (device !== undefined && device.detachNow(path) >= 0) return;
+  // Not by this thread: what the ring still has is carried out by it, and the end of the mount would wait for that.
+  if (device !== undefined && !hasRing && device.detachNow(path) >= 0) return;
   const detached = spawnSync('umount', ['-i', '-c', '-l', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
   if (detached.status !== 0) spawnSync('fusermount3', ['-u', '-z', '--', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
 }

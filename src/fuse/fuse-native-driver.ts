@@ -62,7 +62,7 @@ async function mountNative(Fuse: NativeFuseClass, fileSystem: FileSystem, option
   });
   const own = await mountAt(path);
   const loaded = loadDevice();
-  const onExit = (): void => endMountAtExit({ device: loaded.device, fd: undefined, path, deviceNumber: own?.device });
+  const onExit = (): void => endMountAtExit({ device: loaded.device, hasRing: false, fd: undefined, path, deviceNumber: own?.device });
   process.on('exit', onExit);
 
   let finish: () => void = () => undefined;

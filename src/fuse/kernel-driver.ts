@@ -84,7 +84,14 @@ async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, pa
   });
   const isOurMount = mounted.unmount !== undefined;
   const own = isOurMount ? await mountAt(path) : undefined;
-  const onExit = (): void => endMountAtExit({ device, fd: mounted.fd, path: isOurMount ? path : undefined, deviceNumber: own?.device });
+  const onExit = (): void =>
+    endMountAtExit({
+      device,
+      hasRing: session.hasRing,
+      fd: mounted.fd,
+      path: isOurMount ? path : undefined,
+      deviceNumber: own?.device,
+    });
   process.on('exit', onExit);
   const notifications = new Notifications(transport);
   let clearing: Promise<void> | undefined;

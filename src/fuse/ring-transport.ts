@@ -23,7 +23,6 @@ const MAX_DEPTH = 256;
 /** Several requests, one of which may be a WRITE of the largest size. */
 const INBOX_BYTES = REQUEST_BUFFER_BYTES + (128 << 10);
 const OUTBOX_BYTES = 64 << 10;
-const TRIM_MS = 10_000;
 /** Longer replies are handed over one by one: to copy them twice would cost more. */
 const SMALL_REPLY_BYTES = 256;
 
@@ -41,11 +40,11 @@ export class RingTransport implements Transport {
   #filledBytes = 0;
   #isAnswering = false;
   #isInUse = false;
-  #trimmer: NodeJS.Timeout | undefined;
 
   /** @returns undefined where this system makes no ring (its kernel is older, or a sandbox forbids it) */
   static create(device: FuseDevice, fd: number, addon: AddonTransport): RingTransport | undefined {
     const queues = possibleProcessors();
+    if (queues === undefined) return undefined;
     const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(ENTRIES / queues))));
     return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring);
   }
@@ -73,7 +72,6 @@ export class RingTransport implements Transport {
 
   useRing(): number {
     this.#isInUse = true;
-    this.#trimmer = setInterval(() => this.#device.ringTrim(this.#ring), TRIM_MS).unref();
     const inbox = new RequestView(INBOX_BYTES);
     return this.#device.ringStart(
       this.#ring,
@@ -93,11 +91,14 @@ export class RingTransport implements Transport {
   #answer(inbox: RequestView, bytes: number): number {
     this.#isAnswering = true;
     this.#filledBytes = 0;
-    for (let at = 0; at < bytes; at += (inbox.length + 7) & ~7) {
-      inbox.moveTo(at);
-      this.#onRequest(inbox);
+    try {
+      for (let at = 0; at < bytes; at += (inbox.length + 7) & ~7) {
+        inbox.moveTo(at);
+        this.#onRequest(inbox);
+      }
+    } finally {
+      this.#isAnswering = false;
     }
-    this.#isAnswering = false;
     return this.#filledBytes;
   }
 
@@ -149,20 +150,23 @@ export class RingTransport implements Transport {
   }
 
   close(): void {
-    clearInterval(this.#trimmer);
     this.#device.ringStop(this.#ring);
     this.#addon.close();
   }
 }
 
-/** A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst). */
-function possibleProcessors(): number {
-  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
-  return text
-    .trim()
-    .split(',')
-    .reduce((sum, range) => {
-      const [first = 0, last = first] = range.split('-').map(Number);
-      return sum + last - first + 1;
-    }, 0);
+/** A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst). @returns undefined without /sys */
+function possibleProcessors(): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
+  } catch {
+    return undefined;
+  }
+  let count = 0;
+  for (const range of text.trim().split(',')) {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    count += last - first + 1;
+  }
+  return count;
 }

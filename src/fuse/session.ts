@@ -43,6 +43,8 @@ interface SessionOptions {
 
 /** How often waiting requests are looked at: deadlines, and interrupted clients that may have been killed meanwhile. */
 const SWEEP_MS = 250;
+/** After which a waiting request's client is looked at although the kernel said nothing. */
+const UNTOLD_MS = 1_000;
 
 export class Session {
   readonly fileSystem: FileSystem;
@@ -60,6 +62,7 @@ export class Session {
   readonly #urgencyOf: (pid: number) => Urgency;
   #sweeper: NodeJS.Timeout | undefined;
   #hasEnded = false;
+  #hasRing = false;
   #onInitialized: (negotiated: Negotiated) => void = () => undefined;
   #onInitFailed: (error: FilestoreError) => void = () => undefined;
   #onEnded: () => void = () => undefined;
@@ -89,6 +92,11 @@ export class Session {
       (request) => this.dispatch(request),
       (errno) => this.end(errno),
     );
+  }
+
+  /** Requests come by io_uring, which holds the device beside its descriptor. */
+  get hasRing(): boolean {
+    return this.#hasRing;
   }
 
   /** Requests being served now. */
@@ -238,6 +246,7 @@ export class Session {
     }
     this.passthrough.isEnabled = negotiated.hasPassthrough;
     this.sendPayload(call, writeInitReply(this.out, negotiated));
+    this.#hasRing = negotiated.hasRing;
     const errno = negotiated.hasRing ? -this.#transport.useRing() : 0;
     if (errno > 0) {
       this.#onInitFailed(
@@ -294,7 +303,9 @@ export class Session {
     const nowMs = performance.now();
     for (const call of this.#waiting.values()) {
       if (call.isAnswered) continue;
-      if (call.isInterrupted) this.#letGoIfUrgent(call);
+      // By io_uring the kernel does not tell of a signal that came before the request was here.
+      const isDoubted = this.#hasRing && nowMs > call.deadlineMs - this.#options.requestDeadlineMs + UNTOLD_MS;
+      if (call.isInterrupted || isDoubted) this.#letGoIfUrgent(call);
       if (call.isAnswered || nowMs < call.deadlineMs) continue;
       this.#fail(call, new FilestoreError('unavailable', `no answer within ${this.#options.requestDeadlineMs} ms`));
       call.abort();

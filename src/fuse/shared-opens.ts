@@ -6,17 +6,20 @@
  *
  * INVARIANT: the file system hears of one release for each handle it gave out: from the kernel, or from here when nothing had it open.
  */
+import { openFileLimit } from '../base/open-file-limit.js';
 import type { Transport } from './transport.js';
 
 /** How long an open is shared after the last one who came by it: its file is pinned as long. */
 const UNUSED_MS = 1000;
-/** Files that are open in this way at once. */
+/** Files that are open in this way at once, each of which holds a descriptor. */
 const SHARED_MAX = 4096;
+const SHARE_OF_LIMIT = 8;
 
 export class SharedOpens {
   readonly #transport: Transport;
   readonly #release: (ino: number, handle: number) => void;
-  readonly #unused = new Float64Array(SHARED_MAX);
+  readonly #most = Math.min(SHARED_MAX, Math.floor(openFileLimit() / SHARE_OF_LIMIT));
+  readonly #unused = new Float64Array(this.#most);
   #count = 0;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -28,7 +31,7 @@ export class SharedOpens {
 
   /** @param openFlags what the kernel was told of this open, and is told of the others */
   share(ino: number, handle: number, openFlags: number): void {
-    if (this.#count >= SHARED_MAX || !this.#transport.share(ino, handle, openFlags)) return;
+    if (this.#count >= this.#most || !this.#transport.share(ino, handle, openFlags)) return;
     this.#count++;
     this.#sweeper ??= setInterval(() => this.#sweep(), UNUSED_MS).unref();
   }

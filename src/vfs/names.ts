@@ -64,6 +64,7 @@ export class Names {
     const from = placeOf(this.#context, parentIno, name);
     const to = placeOf(this.#context, newParentIno, newName);
     return andThen(this.#context.filestore.rename(from.path, to.path, options, requesterOf(caller)), () => {
+      this.#endSharing(from.parent, name);
       this.#endSharing(to.parent, newName);
       this.#context.table.moved(from.parent, name, to.parent, newName);
       const node = to.parent.child(newName);

@@ -152,6 +152,8 @@ export class OpenFiles {
     const passthroughFd = !flags.write && file.immutable && sizeBytes >= PASSTHROUGH_FROM_BYTES ? file.passthroughFd : undefined;
     const mustGoAround = file.streaming || ((flags.write || node.latestWriter !== undefined) && this.#isBlob(node));
     const reading = readingMode(node, passthroughFd !== undefined, mustGoAround);
+    // A reader may have come between the request for it and its opening.
+    if (flags.write) this.#context.mounted?.endSharing(node.ino);
     const handle = new FileHandle(node, file, flags.write, reading, caller.pid);
     node.addHandle(handle);
     const isShareable = !flags.write && reading === 'cached' && file.wholeBytes !== undefined && node.wasRead;

@@ -42,7 +42,7 @@ function setSize(
   context.mounted?.endSharing(node.ino);
   const writer = open?.writes === true ? open : node.path === undefined ? node.latestWriter : undefined;
   if (writer !== undefined) return writer.file.truncate(sizeBytes);
-  return context.filestore.truncate(pathOf(node), sizeBytes, requesterOf(caller));
+  return andThen(context.filestore.truncate(pathOf(node), sizeBytes, requesterOf(caller)), () => context.mounted?.endSharing(node.ino));
 }
 
 function setMode(context: VfsContext, caller: Caller, node: Node, mode: number | undefined): Answer<void> {

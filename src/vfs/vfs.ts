@@ -197,6 +197,8 @@ class FilestoreVfs implements Vfs {
     parent.version++;
     this.#context.mounted?.invalidateEntry(parent.ino, name);
     const node = parent.child(name);
-    if (node !== undefined) this.#context.mounted?.invalidateInode(node.ino);
+    if (node === undefined) return;
+    this.#context.mounted?.endSharing(node.ino);
+    this.#context.mounted?.invalidateInode(node.ino);
   }
 }

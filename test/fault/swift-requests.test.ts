@@ -132,6 +132,26 @@ void describe('faults on the way to Swift', () => {
     await store.put(CONTAINER, 'ahead', bodyOf('before'));
   });
 
+  void test('a COPY that Swift does not carry out for the same reason is not taken for done', async () => {
+    await store.put(CONTAINER, 'source', bodyOf('source'));
+    await store.put(CONTAINER, 'ahead-copy', bodyOf('before'));
+    proxy.add({ do: 'status', status: 202, method: 'COPY', headers: { 'x-trans-id': 'tx1' } });
+    proxy.add({ do: 'headers', method: 'HEAD', path: /ahead-copy/, headers: { 'x-timestamp': String(Date.now() / 1000 + 3600) } });
+    await failsAs(
+      store.copy(CONTAINER, 'source', CONTAINER, 'ahead-copy'),
+      'unavailable',
+      /^COPY .*dated .*the clocks of its servers agree/,
+    );
+  });
+
+  void test('the date of an error that is not Swift’s own says nothing of Swift’s clock', async () => {
+    const before = store.clockAheadMs;
+    const inAnHour = new Date(Date.now() + 3_600_000).toUTCString();
+    proxy.add({ do: 'status', status: 503, method: 'HEAD', headers: { date: inAnHour }, times: 1 });
+    await store.head(CONTAINER, 'no-such-object');
+    assert.equal(store.clockAheadMs, before);
+  });
+
   void test('a PUT answered with 202 while a DELETE won is sent once more', async () => {
     proxy.add({ do: 'status', status: 202, method: 'PUT', times: 1 });
     await store.put(CONTAINER, 'superseded', bodyOf('mine'));

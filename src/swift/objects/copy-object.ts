@@ -4,6 +4,7 @@ import type { Requester } from '../requests/requester.js';
 import { metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { assertNoQuota, noContainer } from './refusals.js';
+import { assertTaken } from './stored-later.js';
 
 /** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
 const LONG_WORK_MS = 300_000;
@@ -31,7 +32,10 @@ export async function copyObject(
   });
   assertNoQuota(answer, `COPY ${path}`);
   if (answer.status === 413) return 'too-large';
-  if (answer.status !== 404) return 'copied';
+  if (answer.status !== 404) {
+    await assertTaken(answer, requester, objectPath(toContainer, toName), `COPY ${path}`, options);
+    return 'copied';
+  }
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (source.status === 404) return 'missing';
   throw noContainer(toContainer);

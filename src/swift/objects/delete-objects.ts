@@ -86,17 +86,27 @@ async function deleteLeftovers(
   beforeMs: number,
   options: RequestOptions,
 ): Promise<void> {
-  const [there, stem] = [segmentsContainer(container), segmentStem(name)];
+  const [segments, stem] = [segmentsContainer(container), segmentStem(name)];
   const left: string[] = [];
   try {
-    for await (const page of listObjects(requester, there, { ...options, prefix: `${stem}/slo/` })) {
+    for await (const page of listObjects(requester, segments, { ...options, prefix: `${stem}/slo/` })) {
       for (const segment of page) if (segment.lastModifiedMs < beforeMs && stemOfSegment(segment.name) === stem) left.push(segment.name);
     }
   } catch (error) {
     if (kindOf(error) !== 'not-found') throw error;
   }
+  if (left.length === 0) return;
+  // Another node's upload of it may have been slow, and have become an object meanwhile.
+  const there = await requester.call({
+    method: 'HEAD',
+    path: objectPath(container, name),
+    headers: { 'x-newest': 'true' },
+    accept: [404],
+    options,
+  });
+  if (there.status !== 404) return;
   await forEachAtOnce(left, DELETED_AT_ONCE, async (segment) => {
-    await requester.call({ method: 'DELETE', path: objectPath(there, segment), accept: [404], options });
+    await requester.call({ method: 'DELETE', path: objectPath(segments, segment), accept: [404], options });
   });
 }
 

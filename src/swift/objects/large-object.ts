@@ -11,6 +11,7 @@ import type { Requester } from '../requests/requester.js';
 import { etagOf, isStaticLarge, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { noContainer } from './refusals.js';
+import { assertTaken } from './stored-later.js';
 
 export interface Segment {
   readonly container: string;
@@ -117,6 +118,7 @@ export async function putManifest(
     longWorkMs: MANIFEST_WORK_MS,
   });
   if (answer.status === 404) throw noContainer(container);
+  await assertTaken(answer, requester, path, `PUT ${path}`, options);
 }
 
 /** The segments of a static large object; undefined when it is not there or is none. */
@@ -125,9 +127,11 @@ export async function readManifest(
   container: string,
   name: string,
   options: RequestOptions,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<readonly Segment[] | undefined> {
   const path = objectPath(container, name);
-  const answer = await requester.call({ method: 'GET', path, query: 'multipart-manifest=get&format=json', accept: [404], options });
+  const query = 'multipart-manifest=get&format=json';
+  const answer = await requester.call({ method: 'GET', path, query, headers, accept: [404], options });
   if (answer.status === 404 || !isStaticLarge(answer.headers)) return undefined;
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) throw new FilestoreError('unavailable', `GET ${path}: the manifest is not JSON`);

@@ -45,6 +45,9 @@ interface LargeObjectParts {
   readonly segmentBytes: number;
 }
 
+/** All servers are asked, and the newest answer counts: one may not have the manifest yet that was just stored. */
+const NEWEST = { 'x-newest': 'true' };
+
 export class LargeObjects {
   readonly #parts: LargeObjectParts;
 
@@ -102,7 +105,7 @@ export class LargeObjects {
       throw error;
     }
     // Another node may have done the same a moment later: then it is our own segments that were replaced.
-    const standing = new Set((await this.segmentsAt(container, name, options)).map((segment) => segment.name));
+    const standing = new Set((await this.segmentsAt(container, name, options, NEWEST)).map((segment) => segment.name));
     const isOvertaken = standing.size > 0 && segments.every((segment) => !standing.has(segment.name));
     await this.remove((isOvertaken ? [...replaced, ...segments] : replaced).filter((segment) => !standing.has(segment.name)));
   }
@@ -198,13 +201,13 @@ export class LargeObjects {
    * Only what we have named ourselves. Never throws `unavailable`: a PUT does
    * not fail for want of this answer, it leaves garbage behind.
    */
-  async segmentsAt(container: string, name: string, options: RequestOptions): Promise<readonly ObjectAt[]> {
+  async segmentsAt(container: string, name: string, options: RequestOptions, headers = {}): Promise<readonly ObjectAt[]> {
     const { requester, known } = this.#parts;
     try {
       if (!(await known.has(container, options, 'once'))) return [];
-      const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options, once: true });
+      const head = await requester.call({ method: 'HEAD', path: objectPath(container, name), headers, accept: [404], options, once: true });
       if (head.status === 404 || !isStaticLarge(head.headers)) return [];
-      return ownSegments((await readManifest(requester, container, name, options)) ?? [], container, name);
+      return ownSegments((await readManifest(requester, container, name, options, headers)) ?? [], container, name);
     } catch (error) {
       if (kindOf(error) === 'unsupported' || kindOf(error) === 'unavailable') return [];
       throw error;

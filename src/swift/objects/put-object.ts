@@ -1,13 +1,13 @@
 /** PUT of one object that fits into one: length and MD5 go ahead, the answer's ETag is believed only when it is the MD5 sent. */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { FilestoreError, StoreAnswered } from '../../base/errors.js';
+import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call, Requester } from '../requests/requester.js';
-import { header } from '../requests/wire.js';
-import { etagOf, md5Of, metadataHeaders, objectInfoOf } from './metadata-headers.js';
+import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { assertNoQuota, noContainer } from './refusals.js';
+import { assertOfNow } from './stored-later.js';
 
 /** Bytes whose MD5 nobody knows yet: it is taken while they leave, and held against the ETag of what was stored. */
 export interface UnhashedBody {
@@ -21,8 +21,6 @@ export interface UnhashedBody {
 const CONTENT_TYPE = 'application/octet-stream';
 /** 202: another request for the same name was newer. If that was a DELETE, ours is not there: it is sent once more. */
 const SUPERSEDED_TRIES = 3;
-/** A Date has no parts of a second, and its answer took its way. */
-const CLOCK_SLACK_MS = 2_000;
 
 interface PutOutcome {
   /** False for 413: larger than this Swift takes in one object. */
@@ -64,7 +62,7 @@ export async function putObject(
       const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
       if (there.status !== 404) {
-        if (md5Of(there.headers) !== body.md5) assertOfNow(there, path);
+        if (md5Of(there.headers) !== body.md5) assertOfNow(there, `PUT ${path}`);
         return { stored: true };
       }
       if (attempt < SUPERSEDED_TRIES) continue;
@@ -73,14 +71,6 @@ export async function putObject(
     await checkStored(requester, path, answer, body.md5, options);
     return { stored: true };
   }
-}
-
-/** @throws StoreAnswered for what a server stored whose clock was ahead: it is not newer than ours, and Swift stores nothing over it until that time */
-function assertOfNow({ headers }: Answer, path: string): void {
-  const [storedMs, nowMs] = [objectInfoOf(headers).lastModifiedMs, Date.parse(header(headers, 'date') ?? '')];
-  if (!(storedMs > nowMs + CLOCK_SLACK_MS)) return;
-  const dated = `what Swift has there is dated ${new Date(storedMs).toISOString()}, which is to come`;
-  throw new StoreAnswered(`PUT ${path}: ${dated}: it stores nothing over that until then; see that the clocks of its servers agree`);
 }
 
 /**

@@ -20,20 +20,25 @@ export interface Asked {
 
 const has = (headers: Headers, name: string): boolean => header(headers, name) !== undefined;
 
+/** Whether it says so itself: of an error nothing else does. */
+export function isTraced(headers: Headers): boolean {
+  return has(headers, 'x-trans-id') || has(headers, 'x-openstack-request-id');
+}
+
 /** @returns false for an answer that something else must have given */
 export function isSwiftsOwn({ method, path }: Asked, status: number, headers: Headers): boolean {
-  const isTraced = has(headers, 'x-trans-id') || has(headers, 'x-openstack-request-id');
-  if (status === 404) return isTraced;
+  const hasId = isTraced(headers);
+  if (status === 404) return hasId;
   if (status < 200 || status >= 300) return true;
   const isRead = method === 'HEAD' || method === 'GET';
   switch (kindOfTarget(path)) {
     case 'account':
-      return isTraced || has(headers, 'x-account-container-count');
+      return hasId || has(headers, 'x-account-container-count');
     case 'container':
-      return isTraced || has(headers, 'x-container-object-count');
+      return hasId || has(headers, 'x-container-object-count');
     case 'object':
-      if (!isRead) return isTraced;
-      return (isTraced || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
+      if (!isRead) return hasId;
+      return (hasId || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
   }
 }
 

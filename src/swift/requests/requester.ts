@@ -20,7 +20,7 @@ import { AnswerBody } from './answer-body.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Deadline } from './deadline.js';
 import { Failures, FEW_ATTEMPTS, TokenRefused, type Failure } from './failures.js';
-import { isSwiftsOwn } from './own-answer.js';
+import { isSwiftsOwn, isTraced } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
@@ -261,7 +261,7 @@ export class Requester {
       });
       moved();
       isOwn = isSwiftsOwn(call, answer.status, answer.headers);
-      if (isOwn) this.#parts.serverClock.heard(answer.headers, startedMs, this.#parts.clock.nowMs());
+      if (isTraced(answer.headers)) this.#parts.serverClock.heard(answer.headers, startedMs, this.#parts.clock.nowMs());
       if (isOwn && at.streamed && answer.status >= 200 && answer.status < 300) {
         this.#failures.served();
         deadline.stopClock();
