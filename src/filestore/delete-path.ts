@@ -55,8 +55,8 @@ async function bury(db: Database, path: string, graceMs = 0): Promise<void> {
 /** What a tombstone that was just written leads to. @param md5 of the bytes that are gone, where they are not known to be in Swift */
 export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.catalog.other(tombstone.path)?.md5 ?? ''): Promise<void> {
   const { path } = tombstone;
-  // Stored after its delete, it would look like another node's.
-  const sending = db.publishing.get(path);
+  // Stored after its delete, it would look like another node's. With one node it is not, and the delete waits for it.
+  const sending = db.settings.nodes === 'many' ? db.publishing.get(path) : undefined;
   if (sending !== undefined) {
     sending.abort();
     db.cutShort.add(path);

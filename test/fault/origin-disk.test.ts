@@ -24,7 +24,8 @@ describe('an original directory whose disk hangs', () => {
   const old = makeBlobs(40, 5000);
   before(async () => {
     swift = await withSwift();
-    origin = await startMount({ swift, database: 'old' });
+    // Not by io_uring, which hands requests to a daemon that is stopped: who waits for it could not be killed then.
+    origin = await startMount({ swift, database: 'old', args: ['--driver', 'kernel-device'] });
     for (const blob of old) await write(origin, blob);
     mount = await startMount({ swift, database: 'new', origin: origin.path, args: ARGS });
     mount.log.expect(/^WARN request-failed operation=(lookup|open) kind=unavailable/, /^WARN unmount-busy/);

@@ -25,13 +25,34 @@ interface SentBody {
 
 /** Answers a child's questions until it is gone. @param delayMs how long a question that changes something is on its way */
 export function serveStore(child: ChildProcess, store: MemoryStore, delayMs: () => number): void {
+  const last = new Map<string, Promise<unknown>>();
   child.on('message', (message: unknown) => {
     const question = message as Question;
     if (typeof question.id !== 'number') return;
-    void answerTo(question, store, delayMs).then((answer) => {
+    // Of two changes of one name the one that came later counts, as in Swift, which dates a request when it comes.
+    const names = changedBy(question);
+    const before = names.map((name) => last.get(name) ?? Promise.resolve());
+    const answered = Promise.all(before).then(() => answerTo(question, store, delayMs));
+    for (const name of names) last.set(name, answered);
+    void answered.then((answer) => {
       if (child.connected) child.send(answer, () => undefined);
     });
   });
+}
+
+function changedBy({ method, args }: Question): readonly string[] {
+  switch (method) {
+    case 'put':
+    case 'delete':
+    case 'updateMetadata':
+      return [args[1] as string];
+    case 'copy':
+      return [args[1] as string, args[3] as string];
+    case 'deleteMany':
+      return args[1] as readonly string[];
+    default:
+      return [];
+  }
 }
 
 async function answerTo({ id, method, args }: Question, store: MemoryStore, delayMs: () => number): Promise<Answer> {
