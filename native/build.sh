@@ -33,7 +33,11 @@ done
 [ -n "$headers" ] || give_up "no Node headers (node_api.h; set NODE_INCLUDE_DIR, or apt-get install libnode-dev)"
 
 mkdir -p build
-if [ build/fuse-device.node -nt fuse-device.c ] && [ build/fuse-device.node -nt fuse-ring.c ] && [ build/fuse-device.node -nt build.sh ]; then exit 0; fi
+is_current=yes
+for source in fuse-device.c fuse-ring.c fuse-ring.h addon-calls.h build.sh; do
+  [ build/fuse-device.node -nt "$source" ] || is_current=no
+done
+[ "$is_current" = yes ] && exit 0
 # Written aside and renamed: a running daemon keeps the file it has mapped.
 "$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -I"$headers" -o build/fuse-device.node.new fuse-device.c fuse-ring.c ||
   give_up "the compiler failed"

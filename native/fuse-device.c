@@ -15,6 +15,7 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include "addon-calls.h"
 #include "fuse-ring.h"
 
 #include <errno.h>
@@ -50,18 +51,6 @@ static struct args arguments(napi_env env, napi_callback_info info) {
   struct args a = {.count = MAX_ARGS};
   napi_get_cb_info(env, info, &a.count, a.at, NULL, NULL);
   return a;
-}
-
-static int32_t to_int(napi_env env, napi_value value) {
-  int32_t result = -1;
-  napi_get_value_int32(env, value, &result);
-  return result;
-}
-
-static napi_value number(napi_env env, int64_t value) {
-  napi_value result;
-  napi_create_int64(env, value, &result);
-  return result;
 }
 
 static napi_value result_of(napi_env env, long returned) {
@@ -190,13 +179,6 @@ static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
   return number(env, fd);
 }
 
-static ssize_t write_whole(int fd, const void *bytes, size_t length) {
-  ssize_t written;
-  do written = write(fd, bytes, length);
-  while (written < 0 && errno == EINTR);
-  return written;
-}
-
 /* reply(device, buffer, length) */
 static napi_value reply(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
@@ -222,15 +204,8 @@ static napi_value reply_from_file(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, a.at[5], &is_whole);
   if (length < 0 || (size_t)length + OUT_HEADER_BYTES > capacity) return number(env, -EINVAL);
   int file = to_int(env, a.at[2]);
-  size_t filled = 0;
-  while (filled < (size_t)length) {
-    ssize_t got = pread(file, (char *)bytes + OUT_HEADER_BYTES + filled, (size_t)length - filled, position + (int64_t)filled);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return number(env, 0);
-    if (got == 0) break;
-    filled += (size_t)got;
-  }
-  if (is_whole && filled < (size_t)length) return number(env, 0);
+  ssize_t filled = read_slice(file, (char *)bytes + OUT_HEADER_BYTES, (size_t)length, position, is_whole);
+  if (filled < 0) return number(env, 0);
   uint32_t *header = bytes;
   header[0] = OUT_HEADER_BYTES + (uint32_t)filled;
   return result_of(env, write_whole(to_int(env, a.at[0]), bytes, header[0]));

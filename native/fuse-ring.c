@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include "addon-calls.h"
 #include "fuse-ring.h"
 
 #include <uv.h>
@@ -31,12 +32,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-static napi_value number(napi_env env, int64_t value) {
-  napi_value result;
-  napi_create_int64(env, value, &result);
-  return result;
-}
 
 #ifdef IORING_SETUP_TASKRUN_FLAG
 
@@ -154,12 +149,6 @@ struct ring {
   /* How long it may look again at once before it sleeps, and since when it sleeps (0: it has not slept); see ring_readable(). */
   uint64_t look_ns, asleep_since_ns;
 };
-
-static int32_t to_int(napi_env env, napi_value value) {
-  int32_t result = -1;
-  napi_get_value_int32(env, value, &result);
-  return result;
-}
 
 static void *map_ring(int fd, size_t bytes, off_t what) {
   return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
@@ -410,9 +399,7 @@ static int send_reply(struct ring *r, const char *reply, size_t length) {
   const struct out_header *header = (const void *)reply;
   struct entry *e = entry_of(r, header->unique);
   if (e == NULL) {
-    ssize_t written;
-    do written = write(r->device, reply, length);
-    while (written < 0 && errno == EINTR);
+    ssize_t written = write_whole(r->device, reply, length);
     return written < 0 ? -errno : 0;
   }
   size_t payload_bytes = length - OUT_HEADER_BYTES;
@@ -629,8 +616,7 @@ napi_value ring_prepare(napi_env env, napi_callback_info info) {
 /* Right after the entries were registered: why the kernel refuses one, or 0. Completions stay where they are. */
 static int refusal(const struct ring *r) {
   uint32_t head = atomic_load_explicit(r->completion_head, memory_order_relaxed);
-  uint32_t tail = atomic_load_explicit(r->completion_tail, memory_order_acquire);
-  for (; head != tail; head++)
+  for (uint32_t tail = ring_tail(r); head != tail; head++)
     if (r->completions[head & r->completion_mask].res < 0) return r->completions[head & r->completion_mask].res;
   return 0;
 }
@@ -809,16 +795,9 @@ napi_value ring_reply_from_file(napi_env env, napi_callback_info info) {
   struct entry *e = entry_of(r, header->unique);
   if (length < 0 || length > PAYLOAD_BYTES) return number(env, -EINVAL);
   if (e == NULL) return number(env, -ENOENT);
-  size_t filled = 0;
-  while (filled < (size_t)length) {
-    ssize_t got = pread(file, e->payload + filled, (size_t)length - filled, position + (int64_t)filled);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return number(env, 0);
-    if (got == 0) break;
-    filled += (size_t)got;
-  }
-  if (is_whole && filled < (size_t)length) return number(env, 0);
-  commit_entry(r, e, 0, filled);
+  ssize_t filled = read_slice(file, e->payload, (size_t)length, position, is_whole);
+  if (filled < 0) return number(env, 0);
+  commit_entry(r, e, 0, (size_t)filled);
   return sent(env, r, (int)(OUT_HEADER_BYTES + filled));
 }
 

@@ -2,7 +2,6 @@
 import { closeSync, write } from 'node:fs';
 import type { FileSlice } from '../base/read-result.js';
 import type { DeviceReader, FuseDevice } from './device.js';
-import { ENOSYS } from './errno.js';
 import { REQUEST_BUFFER_BYTES } from './protocol.js';
 import { RequestView } from './request.js';
 import type { Transport } from './transport.js';
@@ -18,7 +17,6 @@ const LOOK_AGAIN_US = 50;
 
 export class AddonTransport implements Transport {
   readonly name = 'addon';
-  readonly canUseRing = false;
   readonly canPassThrough = true;
   readonly #device: FuseDevice;
   readonly #fd: number;
@@ -64,10 +62,6 @@ export class AddonTransport implements Transport {
     return result < 0 ? result : 0;
   }
 
-  useRing(): number {
-    return -ENOSYS;
-  }
-
   notify(bytes: Buffer): Promise<void> {
     return writeOnPoolThread(this.#fd, bytes);
   }
@@ -78,18 +72,6 @@ export class AddonTransport implements Transport {
 
   closeBacking(backingId: number): void {
     this.#device.backingClose(this.#fd, backingId);
-  }
-
-  share(): boolean {
-    return false;
-  }
-
-  unshare(): undefined {
-    return undefined;
-  }
-
-  unusedShares(): number {
-    return 0;
   }
 
   close(): void {

@@ -47,7 +47,7 @@ const MAX_STACK_DEPTH = 1;
 /** @returns 'ask-again' for a kernel of a later major version, which then offers ours; 'too-old' below 7.31 */
 export function negotiate(
   request: RequestView,
-  transport: { canPassThrough: boolean; canUseRing: boolean },
+  transport: { canPassThrough: boolean; ring?: unknown },
 ): Negotiated | 'ask-again' | 'too-old' {
   const major = request.word(10);
   const minor = request.word(11);
@@ -55,7 +55,7 @@ export function negotiate(
   if (major < PROTOCOL_MAJOR || minor < PROTOCOL_MINOR_MIN) return 'too-old';
   const offered = request.word(13);
   const offered2 = (offered & INIT.INIT_EXT) !== 0 && request.length >= 60 ? request.word(14) : 0;
-  const wanted2 = WANTED2 | (transport.canPassThrough ? INIT2.PASSTHROUGH : 0) | (transport.canUseRing ? INIT2.OVER_IO_URING : 0);
+  const wanted2 = WANTED2 | (transport.canPassThrough ? INIT2.PASSTHROUGH : 0) | (transport.ring !== undefined ? INIT2.OVER_IO_URING : 0);
   const flags2 = wanted2 & offered2;
   return {
     minor: Math.min(minor, PROTOCOL_MINOR_MAX),

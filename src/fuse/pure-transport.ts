@@ -21,7 +21,6 @@ const RETRY_MS = 1;
 
 export class PureTransport implements Transport {
   readonly name = 'pure Node';
-  readonly canUseRing = false;
   readonly canPassThrough = false;
   readonly #fd: number;
   #reading = 0;
@@ -80,10 +79,6 @@ export class PureTransport implements Transport {
     return this.reply(bytes, OUT_HEADER_BYTES + filled);
   }
 
-  useRing(): number {
-    return -ENOSYS;
-  }
-
   notify(bytes: Buffer): Promise<void> {
     return writeOnPoolThread(this.#fd, bytes);
   }
@@ -94,18 +89,6 @@ export class PureTransport implements Transport {
 
   closeBacking(): void {
     // Nothing was opened.
-  }
-
-  share(): boolean {
-    return false;
-  }
-
-  unshare(): undefined {
-    return undefined;
-  }
-
-  unusedShares(): number {
-    return 0;
   }
 
   close(): void {

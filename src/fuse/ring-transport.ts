@@ -9,7 +9,7 @@ import type { DeviceRing, FuseDevice } from './device.js';
 import { ENOENT } from './errno.js';
 import { OP, REQUEST_BUFFER_BYTES } from './protocol.js';
 import { RequestView } from './request.js';
-import type { Transport } from './transport.js';
+import type { Ring, Transport } from './transport.js';
 import { UNREADABLE } from './transport.js';
 
 /** Requests answered before other work of the loop gets its turn. */
@@ -26,9 +26,9 @@ const OUTBOX_BYTES = 64 << 10;
 /** Longer replies are handed over one by one: to copy them twice would cost more. */
 const SMALL_REPLY_BYTES = 256;
 
-export class RingTransport implements Transport {
+export class RingTransport implements Transport, Ring {
   readonly canPassThrough = true;
-  readonly canUseRing = true;
+  readonly ring = this;
   readonly #device: FuseDevice;
   readonly #fd: number;
   readonly #addon: AddonTransport;
@@ -70,7 +70,7 @@ export class RingTransport implements Transport {
     }, onEnd);
   }
 
-  useRing(): number {
+  use(): number {
     this.#isInUse = true;
     const inbox = new RequestView(INBOX_BYTES);
     return this.#device.ringStart(

@@ -74,7 +74,7 @@ export class Session {
     this.#errors = new ErrorReport(options.log, options.onError);
     this.#urgencyOf = options.urgencyOf ?? urgencyOf;
     this.passthrough = new Passthrough(transport, options.log);
-    this.shared = new SharedOpens(transport, (ino, handle) => {
+    this.shared = new SharedOpens(transport.ring, (ino, handle) => {
       this.passthrough.release(ino);
       this.releaseQuietly(ino, handle);
     });
@@ -247,7 +247,7 @@ export class Session {
     this.passthrough.isEnabled = negotiated.hasPassthrough;
     this.sendPayload(call, writeInitReply(this.out, negotiated));
     this.#hasRing = negotiated.hasRing;
-    const errno = negotiated.hasRing ? -this.#transport.useRing() : 0;
+    const errno = negotiated.hasRing ? -(this.#transport.ring?.use() ?? 0) : 0;
     if (errno > 0) {
       this.#onInitFailed(
         new FilestoreError('unavailable', `the kernel takes no request by io_uring (errno ${errno}); set "driver: kernel-device"`),

@@ -7,7 +7,7 @@
  * INVARIANT: the file system hears of one release for each handle it gave out: from the kernel, or from here when nothing had it open.
  */
 import { openFileLimit } from '../base/open-file-limit.js';
-import type { Transport } from './transport.js';
+import type { Ring } from './transport.js';
 
 /** How long an open is shared after the last one who came by it: its file is pinned as long. */
 const UNUSED_MS = 1000;
@@ -16,7 +16,7 @@ const SHARED_MAX = 4096;
 const SHARE_OF_LIMIT = 8;
 
 export class SharedOpens {
-  readonly #transport: Transport;
+  readonly #ring: Ring | undefined;
   readonly #release: (ino: number, handle: number) => void;
   readonly #most = Math.min(SHARED_MAX, Math.floor(openFileLimit() / SHARE_OF_LIMIT));
   readonly #unused = new Float64Array(this.#most);
@@ -24,14 +24,14 @@ export class SharedOpens {
   #sweeper: NodeJS.Timeout | undefined;
 
   /** @param release called for a handle that nobody has open any more */
-  constructor(transport: Transport, release: (ino: number, handle: number) => void) {
-    this.#transport = transport;
+  constructor(ring: Ring | undefined, release: (ino: number, handle: number) => void) {
+    this.#ring = ring;
     this.#release = release;
   }
 
   /** @param openFlags what the kernel was told of this open, and is told of the others */
   share(ino: number, handle: number, openFlags: number): void {
-    if (this.#count >= this.#most || !this.#transport.share(ino, handle, openFlags)) return;
+    if (this.#count >= this.#most || this.#ring?.share(ino, handle, openFlags) !== true) return;
     this.#count++;
     this.#sweeper ??= setInterval(() => this.#sweep(), UNUSED_MS).unref();
   }
@@ -39,7 +39,7 @@ export class SharedOpens {
   /** Later opens come to the file system. Does nothing for a file that is not shared. */
   end(ino: number): void {
     if (this.#count === 0) return;
-    const handle = this.#transport.unshare(ino);
+    const handle = this.#ring?.unshare(ino);
     if (handle === undefined) return;
     this.#count--;
     if (handle > 0) this.#release(ino, handle);
@@ -52,7 +52,7 @@ export class SharedOpens {
   }
 
   #sweep(): void {
-    const found = this.#transport.unusedShares(this.#unused);
+    const found = this.#ring?.unusedShares(this.#unused) ?? 0;
     for (let i = 0; i < found; i++) this.end(this.#unused[i] as number);
     if (this.#count > 0) return;
     clearInterval(this.#sweeper);

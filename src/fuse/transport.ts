@@ -5,6 +5,18 @@ import type { RequestView } from './request.js';
 /** Of `replyFromFile`: the file did not give its bytes, and nothing was written. No errno, which are negative. */
 export const UNREADABLE = 1;
 
+/** What a transport can do besides when requests come by io_uring. */
+export interface Ring {
+  /** Called when the kernel was told, in the reply to INIT, that it may. @returns 0, or a negative errno: then nothing can be served */
+  use(): number;
+  /** Answers later opens of this node to read by itself, with this handle. @returns whether it can */
+  share(ino: number, handle: number, openFlags: number): boolean;
+  /** @returns its handle when the file system has to release it, 0 when its last RELEASE is still to come; undefined when it was not shared */
+  unshare(ino: number): number | undefined;
+  /** Puts the nodes that were shared and not opened since the last call into `into`. @returns how many */
+  unusedShares(into: Float64Array): number;
+}
+
 export interface Transport {
   /** `addon` or `pure Node`. */
   readonly name: string;
@@ -13,10 +25,8 @@ export interface Transport {
    * after an unmount.
    */
   start(onRequest: (request: RequestView) => void, onEnd: (errno: number) => void): void;
-  /** Whether the kernel may send requests by io_uring. */
-  readonly canUseRing: boolean;
-  /** Called when the kernel was told, in the reply to INIT, that it may. @returns 0, or a negative errno: then nothing can be served */
-  useRing(): number;
+  /** Where the kernel may send requests by io_uring. */
+  readonly ring?: Ring;
   /** Writes a whole reply; `words` are the same bytes. @returns 0, or a negative errno: -ENOENT when the kernel no longer waits for it */
   reply(bytes: Buffer, length: number, words: Uint32Array): number;
   /** Writes a reply whose payload is a local file's bytes; its header stands in `bytes`. @returns as `reply`, or `UNREADABLE` */
@@ -28,12 +38,6 @@ export interface Transport {
   /** Registers a local file for passthrough. @returns its backing id, or a negative errno */
   openBacking(fd: number): number;
   closeBacking(backingId: number): void;
-  /** Answers later opens of this node to read by itself, with this handle. @returns whether it can */
-  share(ino: number, handle: number, openFlags: number): boolean;
-  /** @returns its handle when the file system has to release it, 0 when its last RELEASE is still to come; undefined when it was not shared */
-  unshare(ino: number): number | undefined;
-  /** Puts the nodes that were shared and not opened since the last call into `into`. @returns how many */
-  unusedShares(into: Float64Array): number;
   /** Stops reading and closes the device; the kernel then fails what is still asked. */
   close(): void;
 }

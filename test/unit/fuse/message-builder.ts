@@ -68,7 +68,6 @@ interface Reply {
 
 export class FakeTransport implements Transport {
   readonly name = 'fake';
-  readonly canUseRing = false;
   readonly canPassThrough = true;
   readonly replies: Reply[] = [];
   readonly backings: number[] = [];
@@ -119,10 +118,6 @@ export class FakeTransport implements Transport {
     return Promise.resolve();
   }
 
-  useRing(): number {
-    throw new Error('no ring was offered');
-  }
-
   openBacking(fd: number): number {
     this.backings.push(fd);
     return this.nextBackingId;
@@ -130,18 +125,6 @@ export class FakeTransport implements Transport {
 
   closeBacking(backingId: number): void {
     this.closedBackings.push(backingId);
-  }
-
-  share(_ino: number, _handle: number): boolean {
-    return false;
-  }
-
-  unshare(_ino: number): number | undefined {
-    return undefined;
-  }
-
-  unusedShares(_into: Float64Array): number {
-    return 0;
   }
 
   close(): void {

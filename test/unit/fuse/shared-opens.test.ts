@@ -1,39 +1,43 @@
-/** Opens that stand for many, over a transport that only counts. */
+/** Opens that stand for many, over a ring that only counts. */
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { SharedOpens } from '../../../src/fuse/shared-opens.js';
-import { FakeTransport } from './message-builder.js';
+import type { Ring } from '../../../src/fuse/transport.js';
 
-class SharingTransport extends FakeTransport {
+class SharingRing implements Ring {
   readonly sharedBy = new Map<number, number>();
   readonly inUse = new Set<number>();
   unused: number[] = [];
 
-  override share(ino: number, handle: number): boolean {
+  use(): number {
+    return 0;
+  }
+
+  share(ino: number, handle: number): boolean {
     this.sharedBy.set(ino, handle);
     return true;
   }
 
-  override unshare(ino: number): number | undefined {
+  unshare(ino: number): number | undefined {
     const handle = this.sharedBy.get(ino);
     if (handle === undefined) return undefined;
     this.sharedBy.delete(ino);
     return this.inUse.has(ino) ? 0 : handle;
   }
 
-  override unusedShares(into: Float64Array): number {
+  unusedShares(into: Float64Array): number {
     into.set(this.unused);
     return this.unused.length;
   }
 }
 
 test('a handle that nobody has open is released when its sharing ends, one that is in use is not', () => {
-  const transport = new SharingTransport();
+  const ring = new SharingRing();
   const released: number[] = [];
-  const shared = new SharedOpens(transport, (_ino, handle) => released.push(handle));
+  const shared = new SharedOpens(ring, (_ino, handle) => released.push(handle));
   shared.share(10, 1, 0);
   shared.share(20, 2, 0);
-  transport.inUse.add(20);
+  ring.inUse.add(20);
   shared.end(10);
   shared.end(10);
   shared.end(20);
@@ -45,20 +49,20 @@ test('a handle that nobody has open is released when its sharing ends, one that 
 test('what nobody has opened since the last look is shared no more', (t) => {
   mock.timers.enable({ apis: ['setInterval'] });
   t.after(() => mock.timers.reset());
-  const transport = new SharingTransport();
+  const ring = new SharingRing();
   const released: number[] = [];
-  const shared = new SharedOpens(transport, (_ino, handle) => released.push(handle));
+  const shared = new SharedOpens(ring, (_ino, handle) => released.push(handle));
   shared.share(10, 1, 0);
   shared.share(20, 2, 0);
   mock.timers.tick(1000);
   assert.deepEqual(released, []);
-  transport.unused = [20];
+  ring.unused = [20];
   mock.timers.tick(1000);
   assert.deepEqual(released, [2]);
-  transport.unused = [10];
+  ring.unused = [10];
   mock.timers.tick(1000);
   assert.deepEqual(released, [2, 1]);
-  transport.unused = [];
+  ring.unused = [];
   shared.share(30, 3, 0);
   shared.end(30);
   assert.deepEqual(released, [2, 1, 3], 'and it goes on with what is shared later');
