@@ -40,7 +40,8 @@ export function headOf(db: Database, path: string, signal?: AbortSignal): Promis
     () =>
       db.heads.run(path, async () => {
         const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
-        const info = sized(path, await db.store.head(db.container, name));
+        // A disk of Swift's that fails is not waited for: who may wait, a reader, asks again.
+        const info = sized(path, await db.store.head(db.container, name, { tries: 'few' }));
         if (db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
           if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;

@@ -83,14 +83,15 @@ export class OpenDatabase {
     const { db } = this;
     const writes = sumOfWrites(db.spool);
     const { torn } = db.spool;
-    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db) ?? originProblem(db.origin);
+    const untaken = writes.count > 0 ? db.putFailure : undefined;
+    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db) ?? originProblem(db.origin) ?? untaken?.reason;
     const reason = db.health.isAway ? db.health.reason : problem;
     return {
       database: displayName(db.name),
       container: db.container,
       state: reason === undefined ? 'serving' : 'degraded',
       reason,
-      degradedSinceMs: db.health.awaySinceMs,
+      degradedSinceMs: db.health.awaySinceMs ?? untaken?.sinceMs,
       pendingWrites: writes.count,
       pendingBytes: writes.bytes,
       // By this machine's clock, by which it is told how old that is.

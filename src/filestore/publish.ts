@@ -9,7 +9,7 @@
  */
 import type { Readable } from 'node:stream';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
@@ -93,6 +93,7 @@ export async function publish(db: Database, publication: Publication): Promise<v
       if (writeMode === 'strict' || kindOf(error) === 'stale') throw error;
       db.log.debug('write.spooled', { database: displayName(db.name), path: displayName(publication.path), reason: messageOf(error) });
       if (!TRANSIENT.has(kindOf(error))) db.problem = messageOf(error);
+      else if (!(error instanceof StoreNotAsked)) db.putFailure ??= { reason: messageOf(error), sinceMs: steadyNowMs() };
     }
   } else if (writeMode === 'strict' && !temporary) {
     throw new FilestoreError(
@@ -105,9 +106,12 @@ export async function publish(db: Database, publication: Publication): Promise<v
 
 const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
 
-/** A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. */
+/**
+ * A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. And while PUTs fail, although
+ * Swift answers other requests, the publisher finds out when they are taken again: no close() waits for that.
+ */
 function mayPutDirectly(db: Database, path: string): boolean {
-  return !db.health.isAway && !db.spool.pending.has(path);
+  return !db.health.isAway && !db.spool.pending.has(path) && (db.putFailure === undefined || db.settings.writeMode === 'strict');
 }
 
 async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
@@ -122,6 +126,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
             priority: 'write',
             signal: given.signal,
             timeoutMs: db.settings.writeTimeoutMs,
+            // The spool takes it then, and the publisher goes on trying.
+            ...(db.settings.writeMode === 'through' ? { tries: 'few' as const } : {}),
           });
           // Given up meanwhile: the caller seals, and the spool's PUT settles what this one did.
           if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
@@ -158,6 +164,7 @@ export async function putObject(db: Database, path: string, body: ObjectBody, me
     await db.change(() =>
       db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
     );
+    db.putFailure = undefined;
   };
   try {
     await put();

@@ -165,6 +165,33 @@ describe('while Swift is gone', () => {
       assert.deepEqual(await (await swift.client()).get('odoo-writes', blob.name), blob.content);
     }));
 
+  it('Where Swift answers and takes no object, one close() waits a moment for it, and those that follow are pending at once.', async () => {
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'object-servers' });
+    mount.log.expect(/^WARN /);
+    try {
+      await write(mount, makeBlob(15));
+      await swift.faults.kill('object');
+      const blobs = makeBlobs(8, 2048, 160);
+      const tookMs = await measured(async () => {
+        for (const blob of blobs) await write(mount, blob);
+      });
+      console.log(`eight writes without object servers: ${tookMs} ms`);
+      // `write_timeout` is 10 s.
+      assert.ok(tookMs < 9_000, `${tookMs} ms`);
+      const [database] = (await mount.status()).databases;
+      assert.equal(database?.state, 'degraded');
+      assert.match(database.reason ?? '', /503/);
+      assert.equal(database.pendingWrites, blobs.length);
+      await swift.down();
+      await swift.up();
+      await mount.drained();
+      await write(mount, makeBlob(16));
+      assert.equal((await mount.status()).safeToLoseThisMachine, true);
+    } finally {
+      await mount.stop();
+    }
+  });
+
   it('a container that was served before mounts degraded and serves what this machine has', () =>
     withMount('degraded', async (mount) => {
       const blob = makeBlob(20);
