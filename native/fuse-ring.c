@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -133,7 +134,7 @@ struct ring {
   struct io_uring_cqe *completions;
 
   struct queue queues[MAX_QUEUES];
-  uint32_t queue_count, depth, large;
+  uint32_t queue_count, depth, large, waiting; /* waiting: requests without their answer */
   struct chunk *chunks;
   struct entry *taken[BUCKETS];
   struct share *shares[SHARE_BUCKETS];
@@ -322,6 +323,7 @@ static void take_entry(struct ring *r, struct entry *e, uint64_t unique) {
   *bucket = e;
   struct queue *queue = &r->queues[e->queue];
   queue->taken++;
+  r->waiting++;
   if (queue->entries - queue->taken < r->depth / 2 && queue->entries < MAX_ENTRIES_A_QUEUE && make_entries(r, e->queue, r->depth) == 0)
     register_entries(r, r->chunks);
 }
@@ -341,6 +343,7 @@ static void commit_entry(struct ring *r, struct entry *e, int32_t error, size_t 
   *at = e->next;
   note_size(r, e, payload_bytes);
   r->queues[e->queue].taken--;
+  r->waiting--;
   push_reply(r, e, e->unique, error, payload_bytes);
 }
 
@@ -567,6 +570,12 @@ static int ring_answer(struct ring *r, uint32_t tail) {
   return taken;
 }
 
+/* Whether another descriptor of the loop, of a disk or of Swift, has what a request may be waiting for. */
+static int loop_has_work(struct ring *r) {
+  struct pollfd loop = {.fd = uv_backend_fd(r->poll.loop), .events = POLLIN};
+  return poll(&loop, 1, 0) > 0;
+}
+
 /*
  * A client that works through many files asks again some microseconds after its answer, sooner than this thread sleeps and is woken. So,
  * where the last sleep was as short as that, look for the next request for a moment before the loop may sleep.
@@ -584,7 +593,7 @@ static void ring_readable(uv_poll_t *poll, int status, int events) {
     if (taken > 0 && answered < r->batch) continue;
     if (taken > 0 || !looks) break;
     uint64_t until = uv_hrtime() + r->look_ns;
-    while (!ring_is_pending(r) && uv_hrtime() < until) relax();
+    while (!ring_is_pending(r) && uv_hrtime() < until && !(r->waiting > 0 && loop_has_work(r))) relax();
     if (!ring_is_pending(r)) break;
   }
   if (!r->is_stopped && r->unsubmitted > 0) ring_enter(r);

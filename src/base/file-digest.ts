@@ -33,10 +33,39 @@ export class RunningDigest {
   }
 }
 
-/** Of bytes in memory. */
-export function digestOf(bytes: Uint8Array): FileDigest {
-  const digest = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
-  return { sha1: digest('sha1'), md5: digest('md5'), sizeBytes: bytes.length };
+/** Of bytes in memory: each sum is taken when it is first asked for, so the bytes stay as they are until `settle`. */
+export class BytesDigest implements FileDigest {
+  readonly sizeBytes: number;
+  #bytes: Uint8Array | undefined;
+  #sha1: string | undefined;
+  #md5: string | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.sizeBytes = bytes.length;
+    this.#bytes = bytes;
+  }
+
+  get sha1(): string {
+    return (this.#sha1 ??= this.#take('sha1'));
+  }
+
+  get md5(): string {
+    return (this.#md5 ??= this.#take('md5'));
+  }
+
+  /** Takes what was not asked for yet. From here on the bytes may change. */
+  settle(): void {
+    if (this.#bytes === undefined) return;
+    this.#sha1 ??= this.#take('sha1');
+    this.#md5 ??= this.#take('md5');
+    this.#bytes = undefined;
+  }
+
+  #take(algorithm: 'sha1' | 'md5'): string {
+    return createHash(algorithm)
+      .update(this.#bytes ?? '')
+      .digest('hex');
+  }
 }
 
 /**

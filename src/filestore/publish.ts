@@ -193,7 +193,9 @@ export async function seal(db: Database, { path, staging, digest, mtimeMs, isWan
   const pending = await db.spool.seal(staging, path, digest, mtimeMs, isWanted);
   // Renamed away while it was being sealed: this write ends later, so it is what counts.
   if (endAlias(db, path)) await db.spool.sync();
-  db.verifiedSeals.set(pending.sequence, fingerprintOf(staging.file().fd));
+  staging.whenOnDisk((fd) => {
+    if (db.spool.pending.get(path) === pending) db.verifiedSeals.set(pending.sequence, fingerprintOf(fd));
+  });
   db.lastSealMs = performance.now();
   db.absence.end(path);
   db.owedTimes.delete(path);

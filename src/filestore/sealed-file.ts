@@ -61,7 +61,7 @@ export async function openSealed(db: Database, pending: Pending): Promise<HeldFi
 
 function openFile(db: Database, pending: Pending): number {
   try {
-    return openSync(pending.file, 'r');
+    return openSync(db.spool.sealedFile(pending), 'r');
   } catch (error) {
     // Never "no such file" for a document that somebody was told is stored.
     throw kindOf(error) === 'not-found' ? damaged(db, pending, 'is gone') : error;

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { SealRecord, SpoolRecord } from './records.js';
+import type { SealEntry, SpoolRecord } from './records.js';
 import { decodeLines } from './replay.js';
 
 /** A disk writes it whole or not at all, in one place. */
@@ -17,14 +17,14 @@ const PADDING = Buffer.alloc(PAGE_BYTES);
 
 export interface AheadEntry {
   /** Numbered when the entry was written; the record in the journal has a later number, or there is none. */
-  readonly seal: SealRecord;
+  readonly seal: SealEntry;
   /** Encoded records, each with its newline. */
   readonly lines: string;
 }
 
 /** An entry as a start finds it. */
 export interface FoundEntry {
-  readonly seal: SealRecord;
+  readonly seal: SealEntry;
   readonly records: readonly SpoolRecord[];
   /** Undefined when they are not what the seal says: the power went before they were written. */
   readonly bytes: Buffer | undefined;
@@ -32,7 +32,7 @@ export interface FoundEntry {
 
 /** An entry but for the bytes, which need not be read to know whether it fits. */
 export interface EntryDraft {
-  readonly seal: SealRecord;
+  readonly seal: SealEntry;
   readonly meta: Buffer;
   /** Where the bytes begin. */
   readonly bytesAt: number;

@@ -10,13 +10,13 @@ import type { EntryDraft } from './ahead-entry.js';
 import { encodeEntry, PAGE_BYTES } from './ahead-entry.js';
 import { fdatasyncFile, FILE_MODE, fsyncFile, unlinkQuietly, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
 import { GroupSync } from './group-sync.js';
-import type { SealRecord } from './records.js';
+import type { SealEntry } from './records.js';
 
 const ZEROS_LENGTH = 256 << 10;
 
 /** A file whose bytes stand in a segment. */
 export interface AheadCopy {
-  readonly seal: SealRecord;
+  readonly seal: SealEntry;
   readonly fd: number;
   /** Where its bytes begin. */
   readonly position: number;

@@ -4,7 +4,7 @@
  *   staging ──seal──► sealed + record ──publish──► released, file gone or adopted by the cache
  *      └──set aside──► torn
  *
- * ORDER of a seal, the short way: bytes and record into the write-ahead log; sync of that, and meanwhile the file in `sealed/`; record; answer.
+ * ORDER of a seal, the short way: bytes and record into the write-ahead log; sync of that; record; answer; the file in `sealed/` (late-files.ts).
  * The long way: rename; fsync of the file and of the directory (side by side: until the record nothing refers to them); record; sync of
  * the journal; answer. Either way a kill in between leaves a file that no record names, and nobody was told "done".
  */
@@ -20,8 +20,9 @@ import { diskError, fsyncDirectory } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import { GroupSync } from './group-sync.js';
 import type { Journal } from './journal.js';
+import { LateFiles } from './late-files.js';
 import { Recorder } from './recorder.js';
-import type { SealRecord, Unnumbered } from './records.js';
+import type { SealEntry } from './records.js';
 import { syncCopies } from './sealed-copies.js';
 import { SmallBytesRoom } from './small-bytes.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
@@ -64,6 +65,7 @@ export class DiskSpool implements Spool {
   readonly #nowMs: () => number;
   readonly #sealedNames: GroupSync;
   readonly #ahead: WriteAhead;
+  readonly #late: LateFiles;
   readonly #ground: StagingGround;
   #fileNumber: number;
   #stagingNumber = 0;
@@ -73,7 +75,16 @@ export class DiskSpool implements Spool {
     this.#layout = parts.layout;
     this.#state = parts.state;
     this.#journal = parts.journal;
-    this.#recorder = new Recorder({ state: parts.state, journal: parts.journal, journalPath: parts.layout.journal, log: parts.log });
+    this.#late = new LateFiles(parts.log);
+    this.#recorder = new Recorder({
+      state: parts.state,
+      journal: parts.journal,
+      journalPath: parts.layout.journal,
+      removeFile: (file) => {
+        if (!this.#late.drop(file)) unlink(file, () => undefined);
+      },
+      log: parts.log,
+    });
     this.#torn = parts.torn;
     this.#room = new DiskRoom(parts.layout.root, (isRoom) => parts.torn.makeRoom(isRoom));
     this.#fileNumber = parts.firstFileNumber;
@@ -167,11 +178,13 @@ export class DiskSpool implements Spool {
     // In the turn of the entry: what made it unwanted before that has a lower number, and would not end it at a start.
     assertWanted();
     const name = this.#fileName(digest);
-    const { sha1, md5, sizeBytes } = digest;
-    const seal = { type: 'seal', path, file: name, sizeBytes, sha1, md5, mtimeMs, sealedAtMs: this.#nowMs() } as const;
-    const ahead = this.#putAhead(seal, file);
+    const { sha1, sizeBytes } = digest;
+    const entry = { type: 'seal', path, file: name, sizeBytes, sha1, mtimeMs, sealedAtMs: this.#nowMs() } as const;
+    const ahead = this.#putAhead(entry, file);
     try {
       file.moveTo(join(this.#layout.sealed, name));
+      // Of bytes in memory it is taken now, while the disk is at work.
+      const seal = { ...entry, md5: digest.md5 };
       const isAhead = ahead !== undefined && (await this.#isDurable(ahead));
       if (!isAhead) await this.#makeDurable(file, path);
       assertWanted();
@@ -179,6 +192,7 @@ export class DiskSpool implements Spool {
       const before = this.#state.pending.get(path);
       const pending = recorder.recordPending(seal);
       file.markSealed();
+      if (file.isInMemory) this.#late.add(pending.file, file);
       if (!isAhead || !isCounted || this.#journal.generation !== ahead.generation || this.#journal.isCompacting)
         await recorder.syncOrUndo(() => this.#undo(pending, before));
       else if (recorder.hasDoomed) recorder.syncSoon();
@@ -193,6 +207,11 @@ export class DiskSpool implements Spool {
         ahead.ticket.end();
       }
     }
+  }
+
+  sealedFile(pending: Pending): string {
+    this.#late.need(pending.file);
+    return pending.file;
   }
 
   async renamePending(from: string, to: string, options: { bury: boolean }): Promise<void> {
@@ -301,12 +320,13 @@ export class DiskSpool implements Spool {
     try {
       await this.#ahead.close();
     } finally {
+      this.#late.close();
       await this.#recorder.close();
     }
   }
 
   /** @returns undefined when the file has to go the long way */
-  #putAhead(seal: Unnumbered<SealRecord>, file: DiskStagingFile): SealAhead | undefined {
+  #putAhead(seal: Omit<SealEntry, 'sequence'>, file: DiskStagingFile): SealAhead | undefined {
     if (!this.#ahead.takes(file.sizeBytes)) return undefined;
     const lines = this.#journal.takeLoose();
     if (lines === undefined) return undefined;
@@ -352,6 +372,7 @@ export class DiskSpool implements Spool {
 
   /** What a segment of the write-ahead log holds is durable where it belongs: the files, their names, their records. */
   async #settle(copies: readonly AheadCopy[]): Promise<void> {
+    for (const { seal } of copies) this.#late.need(join(this.#layout.sealed, seal.file));
     await syncCopies(this.#layout, copies);
     await Promise.all([this.#sealedNames.request(), this.sync()]);
   }

@@ -5,7 +5,6 @@
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
  * without its bytes.
  */
-import { unlink } from 'node:fs';
 import { basename } from 'node:path';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -30,6 +29,8 @@ interface RecorderParts {
   readonly journal: Journal;
   /** Of the journal, for messages. */
   readonly journalPath: string;
+  /** Removes a sealed file that nothing refers to any more. */
+  readonly removeFile: (file: string) => void;
   readonly log: Log;
 }
 
@@ -37,6 +38,7 @@ export class Recorder {
   readonly #state: RecordedState;
   readonly #journal: Journal;
   readonly #journalPath: string;
+  readonly #removeFile: (file: string) => void;
   readonly #log: Log;
   /** Seals that stand in the write-ahead log and are not recorded yet. */
   readonly underWay = new SealsUnderWay();
@@ -48,10 +50,11 @@ export class Recorder {
   #retrySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ state, journal, journalPath, log }: RecorderParts) {
+  constructor({ state, journal, journalPath, removeFile, log }: RecorderParts) {
     this.#state = state;
     this.#journal = journal;
     this.#journalPath = journalPath;
+    this.#removeFile = removeFile;
     this.#log = log;
   }
 
@@ -115,7 +118,7 @@ export class Recorder {
       throw error;
     }
     for (const [path, sequence] of ended) if (this.#ended.get(path) === sequence) this.#ended.delete(path);
-    for (const file of doomed) unlink(file, () => undefined);
+    for (const file of doomed) this.#removeFile(file);
   }
 
   /**

@@ -23,6 +23,9 @@ export interface SealRecord {
   readonly sealedAtMs: number;
 }
 
+/** As the write-ahead log has it: the MD5 is taken while the disk writes. */
+export type SealEntry = Omit<SealRecord, 'md5'>;
+
 export interface MoveRecord {
   readonly type: 'move';
   readonly sequence: number;

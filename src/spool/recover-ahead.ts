@@ -5,12 +5,13 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { kindOf } from '../base/errors.js';
+import { BytesDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import type { FoundEntry } from './ahead-entry.js';
 import { decodeEntries } from './ahead-entry.js';
 import { fsyncDirectory } from './disk-calls.js';
 import type { SpoolRecord } from './records.js';
-import { isSealed, restoreSealed } from './sealed-copies.js';
+import { restoreSealed, sealedDigest } from './sealed-copies.js';
 import type { Pending } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 
@@ -54,7 +55,8 @@ export async function mergeAhead(
   const takenBack = new Set([...journal, ...news].map((record) => (record.type === 'release' ? record.of : 0)));
   for (const { seal, bytes } of entries) {
     if (seal.sequence <= settled || (files.get(seal.file) ?? 0) > seal.sequence || takenBack.has(seal.sequence)) continue;
-    if (bytes !== undefined || (await isSealed(join(layout.sealed, seal.file), seal))) news.push(seal);
+    const digest = bytes === undefined ? await sealedDigest(join(layout.sealed, seal.file), seal) : new BytesDigest(bytes);
+    if (digest !== undefined) news.push({ ...seal, md5: digest.md5 });
   }
   if (news.length === 0) return { records: journal, news: 0 };
   const snapshot = journal.filter(({ sequence }) => sequence <= settled);

@@ -2,12 +2,12 @@
 import { closeSync, constants, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { forEachAtOnce } from '../base/at-once.js';
-import { digestFile } from '../base/file-digest.js';
+import { digestFile, type FileDigest } from '../base/file-digest.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import { isOf } from './ahead-entry.js';
 import type { AheadCopy } from './ahead-segment.js';
 import { FILE_MODE, fsyncFile, readAllSync, writeAllSync } from './disk-calls.js';
-import type { SealRecord } from './records.js';
+import type { SealEntry } from './records.js';
 import type { SpoolLayout } from './spool-layout.js';
 
 /** Fsyncs at once: the threads that do them serve reads, too. */
@@ -43,13 +43,9 @@ async function syncCopy(layout: SpoolLayout, { seal, fd, position }: AheadCopy):
  * @returns what was to be done; `bad`: neither the file nor the copy is what the seal says
  * @throws what the disk says
  */
-export async function restoreSealed(
-  layout: SpoolLayout,
-  seal: SealRecord,
-  bytes: Buffer | undefined,
-): Promise<'good' | 'restored' | 'bad'> {
+export async function restoreSealed(layout: SpoolLayout, seal: SealEntry, bytes: Buffer | undefined): Promise<'good' | 'restored' | 'bad'> {
   const path = join(layout.sealed, seal.file);
-  if (await isSealed(path, seal)) {
+  if ((await sealedDigest(path, seal)) !== undefined) {
     await syncFile(path);
     return 'good';
   }
@@ -58,10 +54,11 @@ export async function restoreSealed(
   return 'restored';
 }
 
-/** Whether the file has the bytes of the seal. */
-export async function isSealed(path: string, seal: SealRecord): Promise<boolean> {
-  if (!existsSync(path)) return false;
-  return (await digestFile(path)).sha1 === seal.sha1;
+/** @returns undefined when the file has not the bytes of the seal */
+export async function sealedDigest(path: string, seal: SealEntry): Promise<FileDigest | undefined> {
+  if (!existsSync(path)) return undefined;
+  const digest = await digestFile(path);
+  return digest.sha1 === seal.sha1 ? digest : undefined;
 }
 
 async function syncFile(path: string): Promise<void> {
@@ -74,7 +71,7 @@ async function syncFile(path: string): Promise<void> {
 }
 
 /** Durable but for its name: the directory is for the caller. @param bytes verified */
-function writeSealed(layout: SpoolLayout, seal: SealRecord, bytes: Buffer): void {
+function writeSealed(layout: SpoolLayout, seal: SealEntry, bytes: Buffer): void {
   const path = join(layout.sealed, seal.file);
   const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
   const draft = join(layout.staging, `again-${basename(path)}`);

@@ -12,6 +12,8 @@ export interface StagingFile {
   readonly sizeBytes: number;
   /** Where it lies on the disk; what was in memory is put there first. @throws FilestoreError no-space, unavailable */
   file(): { readonly fd: number; readonly path: string };
+  /** Calls with its descriptor once it lies on the disk: at once where it does. */
+  whenOnDisk(tell: (fd: number) => void): void;
   /** Fills `target` with the bytes from `position` on. @throws FilestoreError corrupt when there are fewer; what the disk says */
   copyTo(target: Uint8Array, position: number): void;
   /** Synchronous: memory, or the disk's write cache, takes it. @throws FilestoreError no-space */
@@ -27,7 +29,7 @@ export interface StagingFile {
 export interface Pending {
   /** Path below the database. */
   readonly path: string;
-  /** The sealed file. */
+  /** The sealed file. Small ones come to the disk late: `Spool.sealedFile` says that it is needed there. */
   readonly file: string;
   readonly sizeBytes: number;
   readonly sha1: string;
@@ -87,6 +89,8 @@ export interface Spool extends SpoolState {
    * @param isWanted asked at once, and in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
    */
   seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted?: () => boolean): Promise<Pending>;
+  /** The path of the sealed file, which lies on the disk then unless something has removed it. @throws FilestoreError no-space, unavailable */
+  sealedFile(pending: Pending): string;
   /**
    * The pending object moves to another name, durably, without its bytes.
    * @param options.bury the old name is deleted by the same record, and Swift is owed that

@@ -1,12 +1,12 @@
 /**
  * A file being written: in memory while it is small, then under `staging/`. Private to its writer until it is sealed; what a crash leaves of it is
- * removed at the next start, for nobody was told "done".
+ * removed at the next start, for nobody was told "done". One that is sealed in memory comes to the disk when somebody needs it there (late-files.ts).
  *
  * INVARIANT: sealed bytes never change. A write after the seal (a second close through a duplicated descriptor) goes to a copy.
  */
 import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
 import type { FileDigest } from '../base/file-digest.js';
-import { digestFile, digestOf, RunningDigest } from '../base/file-digest.js';
+import { BytesDigest, digestFile, RunningDigest } from '../base/file-digest.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { diskError, FILE_MODE, fsyncFile, readAllSync, unlinkQuietly, writeAllSync } from './disk-calls.js';
 import type { DiskRoom } from './disk-room.js';
@@ -28,12 +28,16 @@ export class DiskStagingFile implements StagingFile {
   /** Its bytes, while they are in memory; the disk has nothing of it then. */
   #small: SmallBytes | undefined;
   #path = '';
+  /** Under `sealed/`, for when its bytes come to the disk. */
+  #sealedPath: string | undefined;
   #fd = -1;
+  readonly #whenOnDisk: ((fd: number) => void)[] = [];
   #sizeBytes: number;
   /** Runs along as long as the bytes come front to back. */
   #running: RunningDigest | undefined;
-  /** Taken by reading the file; holds until the next change. */
+  /** Of the file as it was read, or of the bytes in memory; holds until the next change. */
   #read: FileDigest | undefined;
+  #ofMemory: BytesDigest | undefined;
   /** Counts changes, so that a reading knows whether one came in between. */
   #changes = 0;
   #isSealed = false;
@@ -55,9 +59,18 @@ export class DiskStagingFile implements StagingFile {
     return this.#small?.bytes.length ?? this.#sizeBytes;
   }
 
+  get isInMemory(): boolean {
+    return this.#small !== undefined;
+  }
+
   file(): { readonly fd: number; readonly path: string } {
     if (this.#small !== undefined) this.#toDisk(this.#small);
     return { fd: this.#fd, path: this.#path };
+  }
+
+  whenOnDisk(tell: (fd: number) => void): void {
+    if (this.#small === undefined) tell(this.#fd);
+    else this.#whenOnDisk.push(tell);
   }
 
   copyTo(target: Uint8Array, position: number): void {
@@ -118,7 +131,8 @@ export class DiskStagingFile implements StagingFile {
     if (this.#running !== undefined) return this.#running.peek();
     if (this.#read !== undefined) return this.#read;
     if (this.#small !== undefined) {
-      this.#read = digestOf(this.#small.bytes);
+      this.#ofMemory = new BytesDigest(this.#small.bytes);
+      this.#read = this.#ofMemory;
       return this.#read;
     }
     for (;;) {
@@ -140,7 +154,8 @@ export class DiskStagingFile implements StagingFile {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     if (this.#small !== undefined) {
-      this.#small.free();
+      // Sealed, its bytes are the spool's.
+      if (!this.#isSealed) this.#free(this.#small);
       return;
     }
     closeSync(this.#fd);
@@ -148,22 +163,21 @@ export class DiskStagingFile implements StagingFile {
     await new Promise<void>((resolve) => unlink(this.#path, () => resolve()));
   }
 
-  /** For the spool: gives the file its sealed name. Not durable yet, and still the writer's until `markSealed`. */
+  /** For the spool: gives the file its sealed name, in memory or on the disk. Not durable yet, and still the writer's until `markSealed`. */
   moveTo(path: string): void {
     if (this.#isSealed) this.#detach();
     this.#assertGood();
-    if (this.#small !== undefined) this.#toDisk(this.#small);
-    try {
-      renameSync(this.#path, path);
-    } catch (error) {
-      throw diskError(error, `cannot seal ${this.#path}`);
+    if (this.#small !== undefined) {
+      this.#sealedPath = path;
+      return;
     }
-    this.#path = path;
+    this.#rename(path);
   }
 
   /** For the spool: a name under `torn/`; `discard` leaves it. */
   setAsideAs(path: string): void {
     this.moveTo(path);
+    this.file();
     this.#isSealed = true;
   }
 
@@ -172,11 +186,27 @@ export class DiskStagingFile implements StagingFile {
     this.#isSealed = true;
   }
 
+  /** For the spool: puts sealed bytes to where they belong, also after `discard`. @throws FilestoreError no-space, unavailable; then they are still in memory */
+  comeToDisk(): void {
+    if (this.#small === undefined) return;
+    this.#toDisk(this.#small);
+    if (!this.#isOpen) closeSync(this.#fd);
+  }
+
+  /** For the spool: nothing refers to the sealed bytes any more, which are in memory; who has the file open keeps them. */
+  disown(): void {
+    this.#isSealed = false;
+    this.#sealedPath = undefined;
+    this.#whenOnDisk.length = 0;
+    if (!this.#isOpen && this.#small !== undefined) this.#free(this.#small);
+  }
+
   /** A failed fsync may have lost bytes that a second one would not miss: this file can be sealed no more. */
   async fsync(): Promise<void> {
     this.#assertGood();
+    const { fd } = this.file();
     try {
-      await fsyncFile(this.#fd);
+      await fsyncFile(fd);
     } catch (error) {
       this.#failure = diskError(error, `cannot sync ${this.#path}`);
       throw this.#failure;
@@ -204,9 +234,32 @@ export class DiskStagingFile implements StagingFile {
       unlinkQuietly(this.#path);
       throw diskError(error, `cannot write ${this.#path}`);
     }
+    try {
+      if (this.#sealedPath !== undefined) this.#rename(this.#sealedPath);
+    } catch (error) {
+      closeSync(this.#fd);
+      unlinkQuietly(this.#path);
+      throw error;
+    }
     this.#sizeBytes = bytes.length;
     this.#small = undefined;
+    this.#free(small);
+    for (const tell of this.#whenOnDisk.splice(0)) tell(this.#fd);
+  }
+
+  /** Whoever has been given the digest may ask for its other sum later. */
+  #free(small: SmallBytes): void {
+    this.#ofMemory?.settle();
     small.free();
+  }
+
+  #rename(path: string): void {
+    try {
+      renameSync(this.#path, path);
+    } catch (error) {
+      throw diskError(error, `cannot seal ${this.#path}`);
+    }
+    this.#path = path;
   }
 
   /** It gets more than the memory has for it. */
@@ -224,6 +277,8 @@ export class DiskStagingFile implements StagingFile {
 
   #beforeChange(): void {
     if (!this.#isOpen) throw new FilestoreError('internal', `${this.#path} was discarded`);
+    this.#ofMemory?.settle();
+    this.#ofMemory = undefined;
     this.#read = undefined;
     this.#changes++;
     if (this.#isSealed) this.#detach();
@@ -240,6 +295,8 @@ export class DiskStagingFile implements StagingFile {
 
   /** Goes on with a copy of the sealed bytes (a reflink where the disk can). */
   #detach(): void {
+    this.file();
+    this.#sealedPath = undefined;
     const copy = this.#ground.nextPath();
     try {
       this.#ground.room.take(this.#sizeBytes);

@@ -106,6 +106,7 @@ test('A sealed file that the disk refuses to sync behind its write is written an
   await warm(spool, directory);
   const blob = makeBlob(1, 2_000);
   const file = await seal(spool, blob);
+  spool.sealedFile(spool.pending.get(blob.name) ?? assert.fail());
   const before = fs.statSync(file).ino;
   let refused = 0;
   refuses = (path) => path === file && refused++ === 0;
