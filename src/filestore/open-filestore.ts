@@ -172,6 +172,8 @@ class SingleFilestore extends BaseFilestore implements RunningFilestore {
   }
 
   lookup(path: string, requester: Requester): Answer<Stat | undefined> {
+    // The mount point stays whatever happens to the database: the kernel, which looks at it on the way to every file, need not ask for it each time.
+    if (path === '') return { ...this.#opened.db.directoryStat(''), validMs: this.#opened.db.trustMs };
     return this.#files.lookup(path, requester);
   }
 
