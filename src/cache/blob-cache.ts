@@ -35,6 +35,8 @@ interface CacheOptions {
   readonly budgetBytes: number;
   /** Bytes of its disk that stay free. */
   readonly floorBytes: number;
+  /** Whether the directory is ours to write; without it, it is. */
+  readonly mayWrite?: () => boolean;
   readonly log: Log;
   readonly clock?: Clock;
 }
@@ -51,7 +53,7 @@ export interface OpenedCache extends BlobCache {
 export async function openCache(options: CacheOptions): Promise<OpenedCache> {
   const layout = new CacheLayout(options.directory);
   const clock = options.clock ?? SYSTEM_CLOCK;
-  const folder = new CacheFolder(layout, options.log, clock);
+  const folder = new CacheFolder({ layout, mayWrite: options.mayWrite ?? (() => true), log: options.log, clock });
   await folder.open();
   return new DiskCache(options, clock, layout, folder);
 }
@@ -169,6 +171,7 @@ class DiskCache implements OpenedCache {
   async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
     // A key that is none is a mistake of the caller's, and says nothing about the disk.
     this.#layout.pathOf(key);
+    if (!this.#folder.isWritable()) return unlink(file, () => undefined);
     try {
       try {
         this.#folder.moveIn(file, key);
@@ -204,7 +207,7 @@ class DiskCache implements OpenedCache {
     await this.found;
     await this.#evictor.settled();
     this.#held.closeIdle();
-    if (this.#removedMeanwhile !== undefined) return;
+    if (this.#removedMeanwhile !== undefined || !this.#folder.isWritable()) return;
     try {
       await saveIndex(this.#layout, this.#ledger.entries());
     } catch (error) {
@@ -330,8 +333,10 @@ class DiskCache implements OpenedCache {
   }
 
   #createPartial(expectedBytes: number): PartialFile {
-    const hasRoom = this.#evictor.hasRoomFor(expectedBytes);
-    if (!hasRoom) this.#folder.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
+    const isWritable = this.#folder.isWritable();
+    const hasRoom = isWritable && this.#evictor.hasRoomFor(expectedBytes);
+    if (isWritable && !hasRoom)
+      this.#folder.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
     return new PartialFile({
       path: hasRoom ? this.#folder.temporaryPath() : undefined,
       expectedBytes,

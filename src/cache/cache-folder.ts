@@ -17,27 +17,47 @@ const COMPLAINT_INTERVAL_MS = 60_000;
 const LARGE_FILE_BYTES = 16 * 1024 * 1024;
 const QUARANTINE_MAX_FILES = 32;
 
+interface FolderOptions {
+  readonly layout: CacheLayout;
+  /** Whether the folder is ours to write; may begin at any time, and whoever answers "no" has told why. */
+  readonly mayWrite: () => boolean;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
 export class CacheFolder {
   readonly #layout: CacheLayout;
+  readonly #mayWrite: () => boolean;
   readonly #log: Log;
   readonly #clock: Clock;
+  #opening: Promise<void> | undefined;
+  #isOpen = false;
   #temporaryNumber = 0;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(layout: CacheLayout, log: Log, clock: Clock) {
+  constructor({ layout, mayWrite, log, clock }: FolderOptions) {
     this.#layout = layout;
+    this.#mayWrite = mayWrite;
     this.#log = log;
     this.#clock = clock;
   }
 
-  /** Makes the folders and removes what an earlier life left half done. Complains where that cannot be. */
+  /** Makes the folders and removes what an earlier life left half done, when the folder is ours. Complains where that cannot be. */
   async open(): Promise<void> {
+    if (!this.#mayWrite()) return;
     try {
       this.make();
       for (const name of await readdir(this.#layout.temporary)) await unlinkLater(join(this.#layout.temporary, name));
     } catch (error) {
       this.complain(error);
     }
+    this.#isOpen = true;
+  }
+
+  /** Whether anything may be written; until it is, copies can be read and removed all the same. */
+  isWritable(): boolean {
+    if (!this.#isOpen && this.#mayWrite()) this.#opening ??= this.open();
+    return this.#isOpen;
   }
 
   /** Also after somebody removed them while we run. @throws what the disk says */
@@ -47,6 +67,7 @@ export class CacheFolder {
 
   /** The cache's disk cannot be used: said once a minute. */
   complain(error: unknown): void {
+    if (!this.#mayWrite()) return this.#log.debug('cache.unwritable', { directory: this.#layout.root, reason: messageOf(error) });
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#complainedAtMs < COMPLAINT_INTERVAL_MS) return;
     this.#complainedAtMs = nowMs;

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { kindOf } from '../base/errors.js';
 import { FILE_MODE, isCacheKey } from './cache-layout.js';
 import type { CacheLayout } from './cache-layout.js';
 import type { CacheKey } from './cache.js';
@@ -68,7 +69,7 @@ async function readIndex(layout: CacheLayout): Promise<readonly IndexEntry[] | u
 
 async function scan(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[] | undefined> {
   const found: { entry: IndexEntry; usedAtMs: number }[] = [];
-  for (const directory of await readdir(layout.root)) {
+  for (const directory of await namesIn(layout.root)) {
     if (!/^[0-9a-f]{2}$/.test(directory)) continue;
     const names = (await readdir(join(layout.root, directory))).filter(isCacheKey);
     for (let at = 0; at < names.length; at += SCAN_BATCH) {
@@ -81,4 +82,14 @@ async function scan(layout: CacheLayout, signal: AbortSignal): Promise<readonly 
     }
   }
   return found.sort((a, b) => a.usedAtMs - b.usedAtMs).map(({ entry }) => entry);
+}
+
+/** A folder that could not be made yet has none. */
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (kindOf(error) === 'not-found') return [];
+    throw error;
+  }
 }

@@ -12,14 +12,13 @@ import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
 import { makeDirectory } from '../base/make-directory.js';
 
 type StartReport =
-  /** `degraded`: why, when it came up so. */
-  | { readonly state: 'serving'; readonly degraded?: string | undefined }
+  | { readonly state: 'serving'; readonly warnings: readonly string[] }
   | { readonly state: 'failed'; readonly kind: ErrorKind; readonly message: string };
 
 interface Started {
   readonly pid: number;
-  /** Why the mount is degraded from the first, e.g. without Swift. */
-  readonly degraded: string | undefined;
+  /** What the mount does without from the first, e.g. Swift. */
+  readonly warnings: readonly string[];
 }
 
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -63,7 +62,7 @@ export async function startInBackground(args: readonly string[], mountPoint: str
     });
     if (report.state === 'failed') throw new FilestoreError(report.kind, report.message);
     await untilMountAnswers(mountPoint, logFile);
-    return { pid: child.pid ?? 0, degraded: report.degraded };
+    return { pid: child.pid ?? 0, warnings: report.warnings };
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
     if (child.connected) child.disconnect();
@@ -94,7 +93,7 @@ function openLog(logFile: string): number {
 
 function isStartReport(message: unknown): message is StartReport {
   if (typeof message !== 'object' || message === null || !('state' in message)) return false;
-  if (message.state === 'serving') return true;
+  if (message.state === 'serving') return 'warnings' in message;
   return message.state === 'failed' && 'kind' in message && ERROR_KINDS.includes(message.kind as ErrorKind) && 'message' in message;
 }
 

@@ -47,6 +47,7 @@ const MOUNT_STATUS = z.object({
     hits: z.number(),
     misses: z.number(),
     quarantined: z.number(),
+    problem: z.string().optional(),
   }),
   spoolDirectory: z.string(),
   cacheDirectory: z.string(),

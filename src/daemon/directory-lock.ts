@@ -9,7 +9,7 @@ import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, 
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 
-interface DirectoryLock {
+export interface DirectoryLock {
   /** Idempotent. */
   release(): void;
 }
@@ -34,23 +34,23 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
   try {
     makeDirectory(directory, 0o700);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (tryLink(directory, file, content)) return lockHeld(file, content);
+      // Looked at first, since a disk that cannot be written says so before it says that the name is there.
       const found = readOrUndefined(file);
-      if (found === undefined) continue;
-      const holder = parseHolder(found);
+      const holder = found === undefined ? undefined : parseHolder(found);
       if (holder !== undefined && identityOf(holder.pid) === holder.identity) {
         throw new FilestoreError(
           'busy',
           `${option} ${directory} is used by another odoo-swiftfs (pid ${holder.pid}); stop it, or give this mount a ${option} of its own`,
         );
       }
-      removeDead(file, found);
+      if (found !== undefined) removeDead(file, found);
+      if (tryLink(directory, file, content)) return lockHeld(file, content);
     }
   } catch (error) {
     if (error instanceof FilestoreError) throw error;
     // A place where no directory can be made, such as /proc.
     const kind = kindOf(error) === 'not-found' ? 'bad-config' : kindOf(error);
-    const remedy = kind === 'no-space' ? '; its disk is full: make room there' : kind === 'bad-config' ? '; name another directory' : '';
+    const remedy = kind === 'no-space' ? '; its disk is full (df, df -i)' : kind === 'bad-config' ? '; name another directory' : '';
     throw new FilestoreError(kind, `${option} ${directory} cannot be used: ${messageOf(error)}${remedy}`, { cause: error });
   }
   throw new FilestoreError('busy', `${option} ${directory}: others keep taking its lock; try again`);
@@ -73,7 +73,7 @@ function tryLink(directory: string, file: string, content: string): boolean {
     linkSync(finished, file);
     return true;
   } catch (error) {
-    if (kindOf(error) === 'no-space') return trySymbolicLink(file, content);
+    if (kindOf(error) === 'no-space') return trySymbolicLink(file, content, error);
     if (kindOf(error) === 'exists') return false;
     throw error;
   } finally {
@@ -81,13 +81,14 @@ function tryLink(directory: string, file: string, content: string): boolean {
   }
 }
 
-function trySymbolicLink(file: string, content: string): boolean {
+/** @param full what a file was refused with: the message of a link has its target in it, line break and all */
+function trySymbolicLink(file: string, content: string, full: unknown): boolean {
   try {
     symlinkSync(content, file);
     return true;
   } catch (error) {
     if (kindOf(error) === 'exists') return false;
-    throw error;
+    throw kindOf(error) === 'no-space' ? full : error;
   }
 }
 

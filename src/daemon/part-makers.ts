@@ -14,8 +14,14 @@ export const partMakers: PartMakers = {
     const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
     return { store, counts: () => store.requestCounts };
   },
-  openCache: (settings, log) =>
-    openCache({ directory: settings.cacheDirectory, budgetBytes: settings.cacheBudgetBytes, floorBytes: settings.cacheFloorBytes, log }),
+  openCache: (settings, mayWrite, log) =>
+    openCache({
+      directory: settings.cacheDirectory,
+      budgetBytes: settings.cacheBudgetBytes,
+      floorBytes: settings.cacheFloorBytes,
+      mayWrite,
+      log,
+    }),
   openFilestore,
   createVfs: (filestore, owner, log) =>
     createVfs(filestore, {

@@ -29,6 +29,8 @@ interface MountParts {
   readonly cache: BlobCache;
   readonly filestore: RunningFilestore;
   readonly mounted: Mounted;
+  /** Why the cache keeps nothing. */
+  readonly cacheProblem: () => string | undefined;
   /** A thread of the pool is at work in the origin, maybe for ever. */
   readonly isOriginAsked: () => boolean;
   readonly openFiles: () => number;
@@ -82,7 +84,7 @@ export class RunningMount {
       state: this.#stopping !== undefined || this.#closing !== undefined ? 'stopping' : degraded ? 'degraded' : 'serving',
       safeToLoseThisMachine: databases.every((database) => database.pendingWrites === 0),
       databases,
-      cache: { files, bytes, budgetBytes, hits, misses, quarantined },
+      cache: { files, bytes, budgetBytes, hits, misses, quarantined, problem: this.#parts.cacheProblem() },
       spoolDirectory: settings.spoolDirectory,
       cacheDirectory: settings.cacheDirectory,
       openFiles: this.#parts.openFiles(),

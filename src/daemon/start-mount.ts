@@ -27,6 +27,7 @@ import type { Origin } from '../origins/origin.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Owner } from '../vfs/attributes.js';
 import type { Vfs } from '../vfs/vfs.js';
+import { CacheLock } from './cache-lock.js';
 import { warnOfLittleRoom } from './descriptor-room.js';
 import { lockDirectory } from './directory-lock.js';
 import { HeldBackLog } from './held-back-log.js';
@@ -41,7 +42,7 @@ import { MountGround } from './mount-ground.js';
 export interface PartMakers {
   openOrigin(directory: string, settings: Settings): Origin;
   createStore(settings: Settings, log: Log): StoreWithCounts;
-  openCache(settings: Settings, log: Log): Promise<BlobCache>;
+  openCache(settings: Settings, mayWrite: () => boolean, log: Log): Promise<BlobCache>;
   openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
   createVfs(filestore: RunningFilestore, owner: Owner, log: Log): Vfs;
   createDriver(settings: Settings): Promise<FuseDriver>;
@@ -119,10 +120,10 @@ async function compose(
   const mountPoint = await namedMountPoint(request.mountPoint, [controlDirectory(request.host)]);
   await assertOutside(mountPoint, settings, true);
 
-  for (const [directory, option] of lockedDirectories(settings)) {
-    const lock = lockDirectory(directory, option);
-    undo.add(() => lock.release());
-  }
+  const spoolLock = lockDirectory(settings.spoolDirectory, 'spool_dir');
+  undo.add(() => spoolLock.release());
+  const cacheLock = new CacheLock(settings.cacheDirectory, clock, log);
+  undo.add(() => cacheLock.release());
   const openOrigin = (directory: string): Origin => makers.openOrigin(directory, settings);
   const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, openOrigin);
   if (origin !== undefined) undo.add(() => origin.close());
@@ -130,7 +131,7 @@ async function compose(
   const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
   const { store, counts } = makers.createStore(settings, held);
   undo.add(() => store.close());
-  const cache = await makers.openCache(settings, log);
+  const cache = await makers.openCache(settings, () => cacheLock.isHeld(), log);
   undo.add(() => cache.close());
   const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log: held }).catch((error: unknown) => {
     throw ofSpool(error, settings.spoolDirectory);
@@ -158,6 +159,7 @@ async function compose(
   const parts = { settings, mountPoint, version: request.version, clock, log, recentErrors: recent, cache, filestore, mounted };
   running.mount = new RunningMount({
     ...parts,
+    cacheProblem: () => cacheLock.problem,
     isOriginAsked: () => origin?.isAsked === true,
     openFiles: () => vfs.openFiles,
     requestsToSwift: counts,
@@ -246,13 +248,6 @@ async function hasFiles(directory: string): Promise<boolean> {
     if (kindOf(error) === 'forbidden') return false;
     throw error;
   }
-}
-
-function lockedDirectories({ spoolDirectory, cacheDirectory }: Settings): readonly (readonly [string, string])[] {
-  return [
-    [spoolDirectory, 'spool_dir'],
-    [cacheDirectory, 'cache_dir'],
-  ];
 }
 
 async function openControl(running: LateMount, mountPoint: string, host: Host, log: Log): Promise<{ close(): void }> {

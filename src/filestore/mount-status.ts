@@ -39,6 +39,8 @@ export interface MountStatus {
     readonly hits: number;
     readonly misses: number;
     readonly quarantined: number;
+    /** Why it keeps nothing, in words with the remedy. It costs speed only, so the mount is not degraded by it. */
+    readonly problem: string | undefined;
   };
   readonly spoolDirectory: string;
   readonly cacheDirectory: string;

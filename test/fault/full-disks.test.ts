@@ -24,6 +24,11 @@ async function forgetPages(file: string): Promise<void> {
   await runOk('python3', ['-c', program, file]);
 }
 
+function usedInodes(directory: string): number {
+  const { files, ffree } = nodeFs.statfsSync(directory);
+  return files - ffree;
+}
+
 describe('a disk that fails', () => {
   let swift: Swift;
   let proxy: FaultProxy;
@@ -224,7 +229,7 @@ describe('a disk that fails', () => {
         const known = makeBlob(830, SIZE_BYTES);
         await write(mount, known);
         assert.equal((await mount.status()).state, 'serving');
-        await runOk('mount', ['-o', `remount,nr_inodes=${nodeFs.statfsSync(spool).files - nodeFs.statfsSync(spool).ffree}`, spool]);
+        await runOk('mount', ['-o', `remount,nr_inodes=${usedInodes(spool)}`, spool]);
         const [small, large] = [makeBlob(831, 1000), makeBlob(832, MIB)];
         // It needs nothing of the disk while Swift takes it.
         await write(mount, small);
@@ -368,6 +373,44 @@ describe('a disk that fails', () => {
         await runOk('mount', ['-o', 'remount,rw', cache]);
       }),
     ));
+
+  const UNUSABLE: readonly (readonly [string, (cache: string) => Promise<unknown>, string])[] = [
+    ['is read-only', makeReadOnly, 'remount,rw'],
+    ['has no inode left', (cache) => runOk('mount', ['-o', `remount,nr_inodes=${usedInodes(cache)}`, cache]), 'remount,nr_inodes=1000'],
+  ];
+  for (const [what, spoil, mended] of UNUSABLE) {
+    it(`A cache that cannot be written at the start costs speed, not documents: the mount comes up, and status says so. (Its disk ${what}.)`, () =>
+      withDisk(64 * MIB, (cache) =>
+        withMount({ database: 'unusable', cache }, async (mount) => {
+          const [small, large, late] = [makeBlob(610, SIZE_BYTES), makeBlob(611, 3 * MIB), makeBlob(612, SIZE_BYTES)] as const;
+          const [first, next] = [makeBlob(613, SIZE_BYTES), makeBlob(614, SIZE_BYTES)] as const;
+          const assertRead = async (blobs: readonly Blob[]): Promise<void> => {
+            for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content);
+          };
+          for (const blob of [small, large]) await write(mount, blob);
+          await assertRead([small, large]);
+          await mount.terminate();
+          await spoil(cache);
+          mount.log.expect(/^WARN cache\.not-used /);
+          await mount.restart();
+          await assertRead([small, large]);
+          await write(mount, late);
+          await assertRead([late]);
+          const { state, cache: told } = await mount.status();
+          assert.equal(state, 'serving');
+          assert.match(told.problem ?? '', /cache_dir .* cannot be used: E(ROFS|NOSPC).*is noticed within 10 s$/);
+          assert.equal(mount.log.lines.filter((line) => line.startsWith('WARN cache.')).length, 1);
+          await runOk('mount', ['-o', mended, cache]);
+          await eventually('the cache is used', async () => (await mount.status()).cache.problem === undefined);
+          // The folder is made ready behind the first.
+          for (const { name, content } of [first, next]) await (await swift.client()).put('odoo-unusable', name, content);
+          await assertRead([first, next]);
+          const copy = path.join(cache, 'v1', next.sha1.slice(0, 2), `sha1-${next.sha1}`);
+          await eventually('a copy is kept', () => nodeFs.existsSync(copy), 5000);
+          await assertStored(mount, 'unusable', [small, large, late, first, next]);
+        }),
+      ));
+  }
 
   it('A spool_dir that is removed refuses what it would hold with EIO, and status says so.', () =>
     withMount({ database: 'removed' }, async (mount) => {

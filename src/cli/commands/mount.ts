@@ -6,6 +6,7 @@ import { thisHost } from '../../config/host.js';
 import { resolveSettings } from '../../config/resolve.js';
 import { packageVersion } from '../../config/version.js';
 import { SignalInbox } from '../../daemon/signal-inbox.js';
+import type { MountStatus } from '../../filestore/mount-status.js';
 import { startInBackground, tellParent } from '../background.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
 import { mountPointPath } from '../mount-point-path.js';
@@ -17,10 +18,10 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
   const { settings } = resolveSettings(resolveInputOf(parsed), host);
   const mountPoint = mountPointPath(String(parsed['mountpoint']));
   if (parsed['daemon'] === true) {
-    const { pid, degraded } = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
+    const { pid, warnings } = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
     print(`${mountPoint}: mounted, pid ${pid}`);
     // It serves what it can, and yet an option that was just mistyped should not be found out days later.
-    if (degraded !== undefined) warn(`${mountPoint} is degraded (see odoo-swiftfs status): ${degraded}`);
+    for (const warning of warnings) warn(`${mountPoint} ${warning}`);
     return;
   }
   const isDaemon = process.send !== undefined;
@@ -37,12 +38,20 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
     const mount = await startMount({ settings, mountPoint, version: packageVersion(), host, clock: SYSTEM_CLOCK, log }, partMakers);
     const ended = serveUntilEnded(mount, log, inbox);
     if (isDaemon) process.chdir('/');
-    tellParent({ state: 'serving', degraded: mount.status().databases.find(({ state }) => state === 'degraded')?.reason });
+    tellParent({ state: 'serving', warnings: warningsOf(mount.status()) });
     await ended;
   } catch (error) {
     reportFailure(error, log, isDaemon);
     throw error;
   }
+}
+
+function warningsOf({ databases, cache }: MountStatus): readonly string[] {
+  const degraded = databases.find(({ state }) => state === 'degraded')?.reason;
+  return [
+    ...(degraded === undefined ? [] : [`is degraded (see odoo-swiftfs status): ${degraded}`]),
+    ...(cache.problem === undefined ? [] : [`serves without a cache: ${cache.problem}`]),
+  ];
 }
 
 function writeLine(line: string): void {

@@ -59,6 +59,7 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
       'cache',
       `${formatSize(cache.bytes)} of ${formatSize(cache.budgetBytes)}, ${cache.files} files, ${asked === 0 ? 'not asked yet' : `${Math.round((100 * cache.hits) / asked)} % hits`}${cache.quarantined > 0 ? `, ${cache.quarantined} in quarantine` : ''}`,
     ],
+    ...(cache.problem === undefined ? [] : [['no cache', cache.problem]]),
     ['open files', String(status.openFiles)],
     ['requests to Swift', requests.length === 0 ? 'none' : requests.join(', ')],
     ['spool', status.spoolDirectory],

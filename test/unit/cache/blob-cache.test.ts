@@ -335,3 +335,50 @@ test('Objects that are not blobs are kept by their MD5.', async () => {
   await assert.rejects(cache.adopt('sha1-../../etc/passwd', '/nowhere', 0), { kind: 'internal' });
   await cache.close();
 });
+
+test('A folder that is not ours to write gives verified bytes, reads and removes what it has, and is written as soon as it is ours.', async () => {
+  const directory = tempDir('cache');
+  const [kept, other] = [makeBlob(1), makeBlob(2)];
+  const earlier = await open(directory);
+  await put(earlier, kept);
+  await earlier.found;
+  await earlier.close();
+  writeFileSync(join(directory, 'v1', 'tmp', '1'), 'of another daemon');
+  const log = new LogGuard();
+  let isOurs = false;
+  const cache = await open(directory, { mayWrite: () => isOurs, log: log.log() });
+  await cache.found;
+  const found = (await cache.open(keyOf(kept))) ?? assert.fail('it was here');
+  assert.deepEqual(await bytesOfFile(found), kept.content);
+  found.close();
+  const file = await cache.fill(keyOf(other), [new GoodSource(other.content)], PATIENT).whole;
+  assert.deepEqual(await bytesOfFile(file), other.content);
+  file.close();
+  const sealed = join(tempDir('sealed'), 'file');
+  writeFileSync(sealed, other.content);
+  await cache.adopt(keyOf(other), sealed, other.content.length);
+  assert.equal(cache.open(keyOf(other)), undefined);
+  cache.forget(keyOf(kept));
+  assert.ok(!existsSync(pathOf(directory, kept)));
+  assert.deepEqual(readdirSync(join(directory, 'v1', 'tmp')), ['1']);
+  isOurs = true;
+  await put(cache, other);
+  await until(() => readdirSync(join(directory, 'v1', 'tmp')).length === 0);
+  await put(cache, other);
+  assert.ok(existsSync(pathOf(directory, other)));
+  log.assertQuiet();
+  await cache.close();
+});
+
+test('A folder that cannot be made yet is an empty one.', async () => {
+  const directory = join(tempDir('cache'), 'none');
+  const log = new LogGuard();
+  const cache = await open(directory, { mayWrite: () => false, log: log.log() });
+  await cache.found;
+  const blob = makeBlob(1);
+  await put(cache, blob);
+  assert.equal(cache.open(keyOf(blob)), undefined);
+  await cache.close();
+  assert.ok(!existsSync(directory));
+  log.assertQuiet();
+});

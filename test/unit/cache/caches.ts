@@ -24,7 +24,7 @@ export function keyOf(blob: Blob): CacheKey {
 
 export function open(
   directory: string,
-  options: { budgetBytes?: number; floorBytes?: number; log?: Log; clock?: Clock } = {},
+  options: { budgetBytes?: number; floorBytes?: number; mayWrite?: () => boolean; log?: Log; clock?: Clock } = {},
 ): Promise<OpenedCache> {
   return openCache({ directory, budgetBytes: 1 << 30, floorBytes: 0, log: SILENT_LOG, clock: IMPATIENT_CLOCK, ...options });
 }

@@ -32,7 +32,7 @@ export function mountStatus(changed: Partial<MountStatus> = {}): MountStatus {
     state: 'serving',
     safeToLoseThisMachine: true,
     databases: [databaseStatus()],
-    cache: { files: 1, bytes: 1024, budgetBytes: 2 ** 30, hits: 3, misses: 1, quarantined: 0 },
+    cache: { files: 1, bytes: 1024, budgetBytes: 2 ** 30, hits: 3, misses: 1, quarantined: 0, problem: undefined },
     spoolDirectory: '/spool',
     cacheDirectory: '/cache',
     openFiles: 0,

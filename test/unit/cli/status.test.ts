@@ -35,6 +35,13 @@ test('torn files are told with their folder and what to do', () => {
   assert.match(text, /serving, 2 torn files \(3 KiB\) set aside: look at them in \/spool\/v1\/prod\/torn and remove them/);
 });
 
+test('a cache that keeps nothing is told with the remedy, and does not make the mount degraded', () => {
+  const status = mountStatus();
+  const text = describeStatus({ ...status, cache: { ...status.cache, problem: 'cache_dir /cache cannot be used; make room' } }, 0);
+  assert.match(text, /state +serving\n/);
+  assert.match(text, /no cache +cache_dir \/cache cannot be used; make room\n/);
+});
+
 test('a database with an umlaut is shown as it is written', () => {
   assert.match(describeStatus(mountStatus({ databases: [databaseStatus({ database: 'müller' })] }), 0), /müller +odoo-prod/);
 });
