@@ -4,7 +4,7 @@ import type { ContainerInfo, Metadata, RequestOptions } from '../store/object-st
 import type { Capabilities } from './capabilities.js';
 import { metadataHeaders, metadataOf } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
-import { noContainer, transactionOf } from './objects/refusals.js';
+import { answered, noContainer } from './objects/refusals.js';
 import type { Requester } from './requests/requester.js';
 import { header } from './requests/wire.js';
 
@@ -46,10 +46,7 @@ export async function createContainer(
     const { storagePolicies } = await capabilities.info();
     const known = storagePolicies.length === 0 ? '' : `; this Swift has: ${storagePolicies.join(', ')}`;
     const wanted = storagePolicy === undefined ? '' : ` with storage policy "${storagePolicy}" (storage_policy)`;
-    throw new FilestoreError(
-      'bad-config',
-      `PUT ${path} answered 400${transactionOf(answer)}: Swift does not make this container${wanted}${known}`,
-    );
+    throw new FilestoreError('bad-config', `${answered(answer)}: Swift does not make this container${wanted}${known}`);
   }
   // 409: it is there with another policy, which no request can change. It serves as it is.
   if (answer.status === 409) await updateContainer(requester, container, metadata, options);
@@ -61,17 +58,13 @@ export async function updateContainer(requester: Requester, container: string, m
   const path = containerPath(container);
   const headers = { ...metadataHeaders('container', metadata), 'content-length': '0' };
   const answer = await requester.call({ method: 'POST', path, headers, accept: [404], options });
-  if (answer.status === 404) throw noContainer(container);
+  if (answer.status === 404) throw noContainer(answer, container);
 }
 
 /** @returns false when it was not there. @throws FilestoreError not-empty */
 export async function deleteContainer(requester: Requester, container: string, options: RequestOptions): Promise<boolean> {
   const path = containerPath(container);
   const answer = await requester.call({ method: 'DELETE', path, accept: [404, 409], options });
-  if (answer.status === 409)
-    throw new FilestoreError(
-      'not-empty',
-      `DELETE ${path} answered 409${transactionOf(answer)}: container ${container} still holds objects`,
-    );
+  if (answer.status === 409) throw new FilestoreError('not-empty', `${answered(answer)}: container ${container} still holds objects`);
   return answer.status !== 404 || answer.repeated;
 }

@@ -40,6 +40,7 @@ import { SEGMENTS_MARK, segmentsContainer } from './objects/large-object.js';
 import { LargeObjects, type ObjectAt } from './objects/large-objects.js';
 import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
+import { answered } from './objects/refusals.js';
 import { SegmentsKnown } from './objects/segments-known.js';
 import { updateMetadata } from './objects/update-metadata.js';
 import { writeRefusal } from './objects/write-probe.js';
@@ -234,7 +235,7 @@ class UndiciSwiftStore implements SwiftStore {
       probe: true,
     });
     if (answer.status >= 500 && header(answer.headers, 'x-trans-id') === undefined) {
-      throw new FilestoreError('unavailable', `HEAD the account: ${answer.status}, and not from Swift itself`);
+      throw new FilestoreError('unavailable', `${answered(answer)}, and not by Swift itself`);
     }
   }
 

@@ -30,15 +30,15 @@ export async function copyObject(
     options: { priority: 'write', ...options },
     longWorkMs: LONG_WORK_MS,
   });
-  assertNoQuota(answer, `COPY ${path}`);
+  assertNoQuota(answer);
   if (answer.status === 413) return 'too-large';
   if (answer.status !== 404) {
-    await assertTaken(answer, requester, objectPath(toContainer, toName), `COPY ${path}`, options);
+    await assertTaken(answer, requester, objectPath(toContainer, toName), options);
     return 'copied';
   }
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (source.status === 404) return 'missing';
-  throw noContainer(toContainer);
+  throw noContainer(answer, toContainer);
 }
 
 /** Without X-Fresh-Metadata a copy takes all of the source's metadata along, its X-Delete-At too (Swift's `copy` middleware). */

@@ -5,11 +5,12 @@ import type { DeleteManyResult, RequestOptions } from '../../store/object-store.
 import type { Capabilities } from '../capabilities.js';
 import { headContainer } from '../containers.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
-import type { Requester } from '../requests/requester.js';
+import type { Answer, Requester } from '../requests/requester.js';
 import { ownSegments, readManifest, segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge, objectInfoOf } from './metadata-headers.js';
 import { objectPath, unresolvedPath } from './paths.js';
+import { answered } from './refusals.js';
 import type { SegmentsKnown } from './segments-known.js';
 
 /** A bulk delete of 1,000 names takes Swift some 3 s, one after the other; no byte comes before the end. */
@@ -70,9 +71,8 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
     longWorkMs: LONG_WORK_MS,
     refusesToken,
   });
-  const result = bulkResultOf(answer.text, `DELETE ${path}`);
-  const first = [...result.failed][0];
-  if (first !== undefined) throw new FilestoreError('unavailable', `DELETE ${path}: its segment ${first[0]} stays: ${first[1]}`);
+  const [first] = bulkResultOf(answer).failed;
+  if (first !== undefined) throw new FilestoreError('unavailable', `${answered(answer)}: its segment ${first[0]} stays: ${first[1]}`);
 }
 
 /**
@@ -162,11 +162,10 @@ async function bulkDelete(
       longWorkMs: LONG_WORK_MS,
       refusesToken,
     });
-    const result = bulkResultOf(answer.text, `POST bulk-delete in ${container}`);
-    for (const [path, why] of result.failed) {
+    for (const [path, why] of bulkResultOf(answer).failed) {
       const name = byPath.get(path) ?? byPath.get(reencoded(path));
-      if (name === undefined) throw new FilestoreError('unavailable', `POST bulk-delete in ${container}: "${path}" failed: ${why}`);
-      failed.set(name, why);
+      if (name === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: "${path}" failed: ${why}`);
+      failed.set(name, `${why}, as ${answered(answer)}`);
     }
   }
 }
@@ -181,16 +180,16 @@ function reencoded(path: string): string {
 }
 
 /** @throws FilestoreError unavailable when the run as a whole did not succeed and no name says why */
-function bulkResultOf(text: string, what: string): DeleteManyResult {
-  const parsed = parseJson(text);
+function bulkResultOf(answer: Answer): DeleteManyResult {
+  const parsed = parseJson(answer.text);
   const status = textField(parsed, 'Response Status');
-  if (status === undefined) throw new FilestoreError('unavailable', `${what}: the answer is not the JSON of a bulk delete`);
+  if (status === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: it is not the JSON of a bulk delete`);
   const failed = new Map<string, string>();
   for (const row of listField(parsed, 'Errors')) {
     if (Array.isArray(row) && typeof row[0] === 'string') failed.set(row[0], String(row[1]));
   }
   if (!status.startsWith('200') && !status.startsWith('404') && failed.size === 0) {
-    throw new FilestoreError('unavailable', `${what}: ${status} ${textField(parsed, 'Response Body') ?? ''}`.trim());
+    throw new FilestoreError('unavailable', `${answered(answer)}: ${status} ${textField(parsed, 'Response Body') ?? ''}`.trim());
   }
   return { failed };
 }

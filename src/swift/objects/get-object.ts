@@ -6,6 +6,7 @@ import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { isStaticLarge, md5Of, objectInfoOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { answered } from './refusals.js';
 import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
 
 /**
@@ -45,23 +46,25 @@ export async function getObject(
   if (answer.status === 404 || answer.body === undefined) return undefined;
   if (range !== undefined && !answersRange(answer.status, header(answer.headers, 'content-range'), range.start)) {
     answer.body.destroy();
-    const what = `GET ${container}/${name}: asked for bytes from ${range.start}, got ${answer.status}`;
+    const what = `${answered(answer)}: asked for bytes from ${range.start}`;
     throw new FilestoreError('unavailable', `${what}; something between us and Swift does not honour ranges`);
   }
   const info = objectInfoOf(answer.headers);
   const { sizeBytes = 0 } = info;
   if (range !== undefined || info.md5 === undefined || sizeBytes < RANGES_FROM_BYTES) return { info, body: answer.body };
-  return { info, body: inRanges(requester, container, name, { info, sizeBytes, first: answer.body, options }) };
+  return { info, body: inRanges(requester, container, name, { info, sizeBytes, first: answer.body, told: answered(answer), options }) };
 }
 
 interface BegunRead {
   readonly info: ObjectInfo;
   readonly sizeBytes: number;
   readonly first: Readable;
+  /** Its answer, in words. */
+  readonly told: string;
   readonly options: GetOptions;
 }
 
-function inRanges(requester: Requester, container: string, name: string, { info, sizeBytes, first, options }: BegunRead): Readable {
+function inRanges(requester: Requester, container: string, name: string, { info, sizeBytes, first, told, options }: BegunRead): Readable {
   const path = objectPath(container, name);
   const open = async (start: number, end: number, signal: AbortSignal): Promise<Readable> => {
     const either = options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
@@ -76,9 +79,9 @@ function inRanges(requester: Requester, container: string, name: string, { info,
     const isSame = md5Of(answer.headers) === info.md5 && answersRange(answer.status, header(answer.headers, 'content-range'), start);
     if (answer.body !== undefined && isSame) return answer.body;
     answer.body?.on('error', () => undefined).destroy();
-    throw new FilestoreError('unavailable', `GET ${path}: the object was replaced or removed while it was read (${answer.status})`);
+    throw new FilestoreError('unavailable', `${answered(answer)}: the object was replaced or removed while it was read`);
   };
-  return new RangesBody({ first, totalBytes: sizeBytes, open });
+  return new RangesBody({ first, told, totalBytes: sizeBytes, open });
 }
 
 function answersRange(status: number, contentRange: string | undefined, start: number): boolean {

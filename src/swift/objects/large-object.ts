@@ -7,10 +7,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import { field, parseJson, textField } from '../login/login-request.js';
-import type { Requester } from '../requests/requester.js';
+import type { Answer, Requester } from '../requests/requester.js';
 import { etagOf, isStaticLarge, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
-import { noContainer } from './refusals.js';
+import { answered, noContainer } from './refusals.js';
 import { assertTaken } from './stored-later.js';
 
 export interface Segment {
@@ -65,13 +65,13 @@ export function segmentSize(totalBytes: number, wantedBytes: number, maxFileByte
   return size;
 }
 
-/** Sends one segment. @returns the ETag of what Swift has stored: the MD5 of the segment's bytes, if they are right */
+/** @returns the ETag of what Swift has stored (the MD5 of the segment's bytes, if they are right), and the answer in words */
 export async function putSegment(
   requester: Requester,
   at: { readonly container: string; readonly name: string; readonly start: number; readonly end: number },
   body: ObjectBody,
   options: PutOptions,
-): Promise<string> {
+): Promise<{ readonly etag: string; readonly told: string }> {
   const path = objectPath(at.container, at.name);
   const answer = await requester.call({
     method: 'PUT',
@@ -80,9 +80,9 @@ export async function putSegment(
     body: { sizeBytes: at.end - at.start, open: () => body.read(at.start, at.end), onBytes: () => options.onProgress?.() },
     options,
   });
-  const etag = etagOf(answer.headers);
-  if (etag === undefined) throw new FilestoreError('unavailable', `PUT ${path}: the answer has no ETag; check what stands before Swift`);
-  return etag;
+  const [etag, told] = [etagOf(answer.headers), answered(answer)];
+  if (etag === undefined) throw new FilestoreError('unavailable', `${told}: no ETag; check what stands before Swift`);
+  return { etag, told };
 }
 
 /** Swift asks for each of up to 1,000 segments before it answers. */
@@ -117,8 +117,8 @@ export async function putManifest(
     options,
     longWorkMs: MANIFEST_WORK_MS,
   });
-  if (answer.status === 404) throw noContainer(container);
-  await assertTaken(answer, requester, path, `PUT ${path}`, options);
+  if (answer.status === 404) throw noContainer(answer, container);
+  await assertTaken(answer, requester, path, options);
 }
 
 /** The segments of a static large object; undefined when it is not there or is none. */
@@ -134,17 +134,20 @@ export async function readManifest(
   const answer = await requester.call({ method: 'GET', path, query, headers, accept: [404], options });
   if (answer.status === 404 || !isStaticLarge(answer.headers)) return undefined;
   const rows = parseJson(answer.text);
-  if (!Array.isArray(rows)) throw new FilestoreError('unavailable', `GET ${path}: the manifest is not JSON`);
-  return (rows as readonly unknown[]).map((row) => segmentOf(row, path));
+  if (!Array.isArray(rows)) throw new FilestoreError('unavailable', `${answered(answer)}: the manifest is not JSON`);
+  return (rows as readonly unknown[]).map((row) => segmentOf(row, answer));
 }
 
-function segmentOf(row: unknown, path: string): Segment {
+function segmentOf(row: unknown, answer: Answer): Segment {
   const at = /^\/([^/]+)\/(.+)$/s.exec(textField(row, 'name') ?? '');
   const etag = textField(row, 'hash');
   const sizeBytes = field(row, 'bytes');
   const nested = field(row, 'sub_slo') === true || field(row, 'range') !== undefined;
   if (at?.[1] === undefined || at[2] === undefined || etag === undefined || typeof sizeBytes !== 'number' || nested) {
-    throw new FilestoreError('unsupported', `GET ${path}: its manifest has segments that are not plain objects; copy it with another tool`);
+    throw new FilestoreError(
+      'unsupported',
+      `${answered(answer)}: its manifest has segments that are not plain objects; copy it with another tool`,
+    );
   }
   return { container: at[1], name: at[2], etag, sizeBytes };
 }

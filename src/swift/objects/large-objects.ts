@@ -123,7 +123,7 @@ export class LargeObjects {
     options: PutOptions,
   ): Promise<Segment[]> {
     const ranges = segmentRanges(body.sizeBytes, segmentBytes);
-    const stored: Segment[] = [];
+    const stored: (Segment & { readonly told: string })[] = [];
     let digests: BodyDigests | undefined;
     await runAtOnce(1 + ranges.length, AT_ONCE, options.signal, async (turn, signal) => {
       const index = turn - 1;
@@ -134,16 +134,15 @@ export class LargeObjects {
       }
       const at = { container, name: segmentName(prefix, index) };
       begun.push(at);
-      const etag = await putSegment(this.#parts.requester, { ...at, ...range }, body, { ...options, signal });
-      stored[index] = { ...at, etag, sizeBytes: range.end - range.start };
+      const sent = await putSegment(this.#parts.requester, { ...at, ...range }, body, { ...options, signal });
+      stored[index] = { ...at, ...sent, sizeBytes: range.end - range.start };
     });
     if (digests?.whole !== body.md5) {
       throw new FilestoreError('corrupt', `${prefix}: the bytes have MD5 ${digests?.whole ?? 'unknown'}, promised was ${body.md5}`);
     }
-    for (const [index, { name, etag }] of stored.entries()) {
+    for (const [index, { etag, told }] of stored.entries()) {
       const sent = digests.segments[index] ?? 'none';
-      if (sent !== etag)
-        throw new FilestoreError('corrupt', `PUT ${container}/${name}: sent bytes with MD5 ${sent}, stored are bytes with ${etag}`);
+      if (sent !== etag) throw new FilestoreError('corrupt', `${told}: sent bytes with MD5 ${sent}, stored are bytes with ${etag}`);
     }
     return stored;
   }

@@ -6,8 +6,9 @@ import { contentSha1, pathOfObject } from '../../base/names.js';
 import { FilestoreError } from '../../base/errors.js';
 import type { ListedObject, ListOptions, RequestOptions } from '../../store/object-store.js';
 import { field, parseJson, textField } from '../login/login-request.js';
-import type { Requester } from '../requests/requester.js';
+import type { Answer, Requester } from '../requests/requester.js';
 import { containerPath, query } from './paths.js';
+import { answered } from './refusals.js';
 
 const PAGE_NAMES = 10_000;
 const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
@@ -26,11 +27,11 @@ export async function* listObjects(
   let marker = options.marker;
   for (;;) {
     const delimiter = options.level === true ? '/' : undefined;
-    const rows = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker, delimiter }, options);
+    const { rows, answer } = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker, delimiter }, options);
     const objects = rows.flatMap((row) => listedObject(row) ?? (delimiter === undefined ? undefined : listedDirectory(row)) ?? []);
     const last = objects.at(-1);
     if (last === undefined) return;
-    assertForward(container, marker, last.name);
+    assertForward(answer, marker, last.name);
     if (rows.some((row) => textField(row, 'slo_etag') !== undefined)) onLarge?.();
     yield objects;
     marker = last.name;
@@ -44,11 +45,11 @@ export async function* listContainerNames(
 ): AsyncGenerator<readonly string[]> {
   let marker: string | undefined;
   for (;;) {
-    const rows = await page(requester, '', { limit: PAGE_NAMES, prefix: prefix === '' ? undefined : prefix, marker }, options);
+    const { rows, answer } = await page(requester, '', { limit: PAGE_NAMES, prefix: prefix === '' ? undefined : prefix, marker }, options);
     const names = rows.flatMap((row) => textField(row, 'name') ?? []);
     const last = names.at(-1);
     if (last === undefined) return;
-    assertForward('the account', marker, last);
+    assertForward(answer, marker, last);
     yield names;
     marker = last;
   }
@@ -59,28 +60,28 @@ async function page(
   path: string,
   values: Readonly<Record<string, string | number | undefined>>,
   options: RequestOptions,
-): Promise<readonly unknown[]> {
+): Promise<{ readonly rows: readonly unknown[]; readonly answer: Answer }> {
   const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
-  if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `GET ${path}: there is no such container`);
+  if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `${answered(answer)}: there is no such container`);
   if (answer.status === 404) {
     const remedy = 'check interface (OS_INTERFACE) and storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
-    throw new FilestoreError('unavailable', `GET the account: there is no such account (404); ${remedy}`);
+    throw new FilestoreError('unavailable', `${answered(answer)}: there is no such account; ${remedy}`);
   }
-  if (answer.status === 204) return [];
+  if (answer.status === 204) return { rows: [], answer };
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) {
-    throw new FilestoreError(
-      'unavailable',
-      `GET ${path === '' ? 'the account' : path}: the listing is not JSON; something else answered in Swift's place`,
-    );
+    throw new FilestoreError('unavailable', `${answered(answer)}: the listing is not JSON; something else answered in Swift's place`);
   }
-  return rows as readonly unknown[];
+  return { rows: rows as readonly unknown[], answer };
 }
 
 /** A server that ignores the marker, or two that disagree, would have us go round for ever. Swift's order is that of the names' bytes. */
-function assertForward(what: string, marker: string | undefined, last: string): void {
+function assertForward(answer: Answer, marker: string | undefined, last: string): void {
   if (marker !== undefined && Buffer.compare(Buffer.from(last), Buffer.from(marker)) <= 0) {
-    throw new FilestoreError('unavailable', `the listing of ${what} does not go on after "${marker}"; the server ignores the marker`);
+    throw new FilestoreError(
+      'unavailable',
+      `${answered(answer)}: the listing does not go on after "${marker}"; the server ignores the marker`,
+    );
   }
 }
 

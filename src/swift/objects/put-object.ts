@@ -6,7 +6,7 @@ import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call, Requester } from '../requests/requester.js';
 import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
-import { assertNoQuota, noContainer } from './refusals.js';
+import { answered, assertNoQuota, noContainer } from './refusals.js';
 import { assertOfNow } from './stored-later.js';
 
 /** Bytes whose MD5 nobody knows yet: it is taken while they leave, and held against the ETag of what was stored. */
@@ -55,18 +55,18 @@ export async function putObject(
   };
   for (let attempt = 1; ; attempt++) {
     const answer = await requester.call(call);
-    if (answer.status === 404) throw noContainer(container);
-    assertNoQuota(answer, `PUT ${path}`);
+    if (answer.status === 404) throw noContainer(answer, container);
+    assertNoQuota(answer);
     if (answer.status === 413) return { stored: false };
     if (answer.status === 202 || answer.status === 409) {
       const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
       if (there.status !== 404) {
-        if (md5Of(there.headers) !== body.md5) assertOfNow(there, `PUT ${path}`);
+        if (md5Of(there.headers) !== body.md5) assertOfNow(there, answer);
         return { stored: true };
       }
       if (attempt < SUPERSEDED_TRIES) continue;
-      throw new FilestoreError('unavailable', `PUT ${path}: others delete it as fast as it is stored`);
+      throw new FilestoreError('unavailable', `${answered(answer)}: others delete it as fast as it is stored`);
     }
     await checkStored(requester, path, answer, body.md5, options);
     return { stored: true };
@@ -108,8 +108,8 @@ export async function putUnhashed(
     accept: [404, 413],
     options,
   });
-  if (answer.status === 404) throw noContainer(container);
-  assertNoQuota(answer, `PUT ${path}`);
+  if (answer.status === 404) throw noContainer(answer, container);
+  assertNoQuota(answer);
   if (answer.status === 413) return undefined;
   const md5 = hash.digest('hex');
   await checkStored(requester, path, answer, md5, options);
@@ -131,5 +131,8 @@ async function checkStored(requester: Requester, path: string, answer: Answer, m
   if (found === md5.toLowerCase()) return;
   await requester.call({ method: 'DELETE', path, accept: [404], options });
   const expected = `sent bytes with MD5 ${md5}, stored are bytes with ${found ?? 'no ETag'}`;
-  throw new FilestoreError('corrupt', `PUT ${path}: ${expected}; the object was removed again; suspect what stands between us and Swift`);
+  throw new FilestoreError(
+    'corrupt',
+    `${answered(answer)}: ${expected}; the object was removed again; suspect what stands between us and Swift`,
+  );
 }

@@ -23,6 +23,8 @@ interface Window {
 interface RangesBodySource {
   /** Streams the object from its first byte; it is given up at the end of the first window. */
   readonly first: Readable;
+  /** For messages: which answer that is. */
+  readonly told: string;
   readonly totalBytes: number;
   /** Opens a range; the byte at `end` is not in it. */
   readonly open: (start: number, end: number, signal: AbortSignal) => Promise<Readable>;
@@ -85,7 +87,8 @@ export class RangesBody extends Readable {
       if (!window.isWhole) this.destroy(error);
     });
     source.on('end', () => {
-      if (!window.isWhole) this.destroy(new FilestoreError('unavailable', `a range ended ${leftBytes} bytes too early`));
+      if (!window.isWhole)
+        this.destroy(new FilestoreError('unavailable', `${this.#source.told}: a range of it ended ${leftBytes} bytes too early`));
     });
     source.on('data', (chunk: Buffer) => {
       if (window.isWhole) return;

@@ -8,28 +8,25 @@ import { isToCome } from '../../store/store-now.js';
 import type { Answer, Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { objectInfoOf } from './metadata-headers.js';
+import { answered } from './refusals.js';
 
 /**
  * @param there the answer to a HEAD
- * @param what method and path of the request
+ * @param answer what the request was answered
  * @throws StoreAnswered for what is dated in the future: it is not newer than ours, and Swift stores nothing over it until that time
  */
-export function assertOfNow({ headers }: Answer, what: string): void {
+export function assertOfNow({ headers }: Answer, answer: Answer): void {
   const [storedMs, nowMs] = [objectInfoOf(headers).lastModifiedMs, Date.parse(header(headers, 'date') ?? '')];
   if (!isToCome(storedMs, nowMs)) return;
   const dated = `what Swift has there is dated ${new Date(storedMs).toISOString()}, which is to come`;
-  throw new StoreAnswered(`${what}: ${dated}: it stores nothing over that until then; see that the clocks of its servers agree`);
+  throw new StoreAnswered(
+    `${answered(answer)}: ${dated}: it stores nothing over that until then; see that the clocks of its servers agree`,
+  );
 }
 
 /** For an answer whose status may be 202. @throws StoreAnswered as {@link assertOfNow} */
-export async function assertTaken(
-  answer: Answer,
-  requester: Requester,
-  path: string,
-  what: string,
-  options: RequestOptions,
-): Promise<void> {
+export async function assertTaken(answer: Answer, requester: Requester, path: string, options: RequestOptions): Promise<void> {
   if (answer.status !== 202) return;
   const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
-  if (there.status !== 404) assertOfNow(there, what);
+  if (there.status !== 404) assertOfNow(there, answer);
 }

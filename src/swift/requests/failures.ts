@@ -8,7 +8,7 @@ import type { SessionKeeper } from '../login/session-keeper.js';
 import type { Session } from '../login/session.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { Deadline } from './deadline.js';
-import { strangerMessage, type Asked } from './own-answer.js';
+import { strangerMessage } from './own-answer.js';
 import { retryAfterMs } from './retry-delay.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
 import { WireFailure, wireFailureOf } from './wire-failure.js';
@@ -98,8 +98,8 @@ export class Failures {
   }
 
   /** Something else answered: once or twice it may be a proxy that is being reloaded. */
-  stranger(asked: Asked, trace: AttemptTrace, status: number): Failure {
-    const message = strangerMessage(asked, trace.where, status);
+  stranger(trace: AttemptTrace, status: number): Failure {
+    const message = strangerMessage(trace, status);
     this.#breaker.failed(message, false);
     const error = new FilestoreError('unavailable', message);
     return { error, again: trace.attempt < FEW_ATTEMPTS, afterMs: 0, lost: 'maybe' };

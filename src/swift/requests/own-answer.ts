@@ -10,6 +10,7 @@
  *
  * Held against it are a 404 and the 2xx, which say something of an object; errors are no statements about one, whoever sends them.
  */
+import type { AttemptTrace } from './verdict.js';
 import { header, type Headers, type HttpMethod } from './wire.js';
 
 export interface Asked {
@@ -47,7 +48,6 @@ function kindOfTarget(path: string): 'account' | 'container' | 'object' {
   return path.includes('/', 1) ? 'object' : 'container';
 }
 
-/** @param where the URL that was asked, without its scheme */
-export function strangerMessage({ method }: Asked, where: string, status: number): string {
-  return `${method} ${where} answered ${status}, but not as Swift does (no X-Trans-Id, or not what describes it): something else answered in Swift's place; check proxies, load balancers and storage_url`;
+export function strangerMessage({ method, where, attempt }: AttemptTrace, status: number): string {
+  return `${method} ${where} answered ${status} (attempt ${attempt}), but not as Swift does (no X-Trans-Id, or not what describes it): something else answered in Swift's place; check proxies, load balancers and storage_url`;
 }

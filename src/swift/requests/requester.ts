@@ -25,7 +25,7 @@ import { outgoing, type OutgoingBody } from './request-body.js';
 import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
 import type { ServerClock } from './server-clock.js';
-import type { AttemptTrace } from './verdict.js';
+import { turnOf, type AttemptTrace } from './verdict.js';
 import { exchange, header, readText, type Headers, type HttpMethod, type RequestDispatcher, type WireAnswer } from './wire.js';
 
 /** Longest error page that is kept for the message. */
@@ -73,6 +73,8 @@ export interface Answer {
   readonly headers: Headers;
   /** The body of what was not streamed. */
   readonly text: string;
+  /** For messages of who makes an error of it; see `answered`. */
+  readonly trace: AttemptTrace;
   /** Whether an earlier attempt may have been carried out: its answer was lost. */
   readonly repeated: boolean;
 }
@@ -266,7 +268,7 @@ export class Requester {
         this.#failures.served();
         deadline.stopClock();
         const body = this.#bodyOf(answer, trace, running, call, leave);
-        return { answer: { status: answer.status, headers: answer.headers, text: '', repeated: false, body } };
+        return { answer: { status: answer.status, headers: answer.headers, text: '', trace, repeated: false, body } };
       }
       text = await readText(answer.body, isOwn && answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
     } catch (error) {
@@ -275,14 +277,14 @@ export class Requester {
       return { failure: this.#failures.broken(trace, { error, sourceError: out?.sourceError(), deadline, last: at.last, tookMs }) };
     }
     const { status, headers } = answer;
-    if (!isOwn) return { failure: this.#failures.stranger(call, trace, status) };
+    if (!isOwn) return { failure: this.#failures.stranger(trace, status) };
     if (status < 300 && call.refusesToken?.(text) === true) {
       return { failure: this.#failures.refused(trace, session, { status: 401, headers, text: '' }, at.mayLogIn) };
     }
     if ((status >= 200 && status < 300) || (call.accept?.includes(status) ?? false)) {
       // A probe accepts 5xx of Swift itself as a sign of life, but it is none that ends an outage.
       if (status < 500) this.#failures.served();
-      return { answer: { status, headers, text, repeated: false, body: undefined } };
+      return { answer: { status, headers, text, trace, repeated: false, body: undefined } };
     }
     return { failure: this.#failures.refused(trace, session, { status, headers, text }, at.mayLogIn) };
   }
@@ -326,7 +328,7 @@ export class Requester {
     const transaction = header(answer.headers, 'x-trans-id');
     return new AnswerBody({
       incoming: answer.body,
-      what: `${trace.method} ${trace.where} (${transaction === undefined ? '' : `transaction ${transaction}, `}attempt ${trace.attempt})`,
+      what: `${trace.method} ${trace.where} (${turnOf(trace, transaction)})`,
       expectedBytes: length === undefined ? undefined : Number(length),
       running,
       callerSignal: call.options.signal,

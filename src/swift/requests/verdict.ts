@@ -79,13 +79,17 @@ export function statusError(
   isOutage: boolean,
 ): FilestoreError {
   const said = plainText(text);
-  const parts = [transactionId === undefined ? undefined : `transaction ${transactionId}`, `attempt ${trace.attempt}`];
   const remedy = verdict.remedy === '' ? '' : `: ${verdict.remedy}`;
-  const details = `${said === '' ? '' : ` "${said}"`} (${parts.filter((p) => p !== undefined).join(', ')})`;
-  const message = `${trace.method} ${trace.where} answered ${status}${details}${remedy}`;
+  const quoted = said === '' ? '' : ` "${said}"`;
+  const message = `${trace.method} ${trace.where} answered ${status}${quoted} (${turnOf(trace, transactionId)})${remedy}`;
   const isAnswer = SIGNS_OF_LIFE.has(status) || (transactionId !== undefined && !isOutage);
   if (!isAnswer || verdict.kind !== 'unavailable') return new FilestoreError(verdict.kind, message);
   return verdict.counts === 'failure' ? new StoreFaltered(message) : new StoreAnswered(message);
+}
+
+/** By what an attempt is found in Swift's logs. */
+export function turnOf({ attempt }: AttemptTrace, transactionId: string | undefined): string {
+  return `${transactionId === undefined ? '' : `transaction ${transactionId}, `}attempt ${attempt}`;
 }
 
 /** Swift's error pages are small HTML; their text is worth a line. */
