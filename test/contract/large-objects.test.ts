@@ -159,6 +159,17 @@ void describe('large objects', () => {
     await store.deleteMany('main', ['theirs/1', 'theirs.bin']);
   });
 
+  void test('one that has lost a segment breaks off with a hint at it', async () => {
+    const before = await segments();
+    await store.put('main', 'xx/lacking', bodyOf(bytes));
+    const own = (await segments()).filter((segment) => !before.includes(segment));
+    await bare.delete('main_segments', own[2] ?? assert.fail('it has no third segment'));
+    const message = /^GET .*xx\/lacking \(transaction tx.*one of its segments may be missing: its manifest/;
+    await assert.rejects(readBytes(store, 'main', 'xx/lacking'), { kind: 'unavailable', message });
+    await store.delete('main', 'xx/lacking');
+    assert.deepEqual(await segments(), before);
+  });
+
   void test('a large object whose segments are not its own is deleted without them', async () => {
     await store.put('main', 'xx/shared', streamedBodyOf(bytes));
     const manifest = await bare.raw('GET', 'main/xx/shared?multipart-manifest=get&format=raw');

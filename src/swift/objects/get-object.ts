@@ -9,6 +9,10 @@ import { objectPath } from './paths.js';
 import { answered } from './refusals.js';
 import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
 
+/** Swift has begun to answer by then, and can only hang up (its middleware `slo`). */
+const SEGMENT_MAY_BE_MISSING =
+  'it is a large object, and one of its segments may be missing: its manifest (GET with ?multipart-manifest=get) names them, and odoo-swiftfs swift stat CONTAINER OBJECT tells whether one is there';
+
 /**
  * @param onLarge called when it is a static large object
  * @returns undefined when it is not there
@@ -41,6 +45,7 @@ export async function getObject(
     headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
     accept: [404, 416],
     options,
+    whyCut: (headers) => (isStaticLarge(headers) ? SEGMENT_MAY_BE_MISSING : undefined),
   });
   if (answer.status === 416) return emptyRead(requester, container, name, options);
   if (answer.status === 404 || answer.body === undefined) return undefined;

@@ -12,6 +12,8 @@ interface AnswerBodySource {
   readonly incoming: IncomingBody;
   /** For messages: method, place, transaction. */
   readonly what: string;
+  /** For the message of one that breaks off: what may be behind it. */
+  readonly whyCut: string | undefined;
   readonly expectedBytes: number | undefined;
   readonly running: RunningRequest;
   readonly callerSignal: AbortSignal | undefined;
@@ -64,9 +66,10 @@ export class AnswerBody extends Readable {
 
   #fail(error: unknown): void {
     if (this.destroyed) return;
-    const { what, callerSignal } = this.#source;
-    if (callerSignal?.aborted) this.destroy(new FilestoreError('interrupted', `${what}: given up by the caller`));
-    else this.destroy(new FilestoreError('unavailable', `${what}: ${wireFailureOf(error).message}`, { cause: error }));
+    const { what, whyCut, callerSignal } = this.#source;
+    if (callerSignal?.aborted) return void this.destroy(new FilestoreError('interrupted', `${what}: given up by the caller`));
+    const told = `${what}: ${wireFailureOf(error).message}${whyCut === undefined ? '' : `; ${whyCut}`}`;
+    this.destroy(new FilestoreError('unavailable', told, { cause: error }));
   }
 
   #release(): void {

@@ -56,6 +56,8 @@ export interface Call {
   readonly refusesToken?: (text: string) => boolean;
   /** After an attempt that may have been carried out: the answer when it was, else undefined and the call is repeated. */
   readonly settle?: () => Promise<Answer | undefined>;
+  /** What may be behind it when a streamed body breaks off, for the message. */
+  readonly whyCut?: (headers: Headers) => string | undefined;
   /** One attempt only (and one more with a new token). */
   readonly once?: boolean;
   /** Goes to the server although the circuit breaker is open, and past the limiter. */
@@ -329,6 +331,7 @@ export class Requester {
     return new AnswerBody({
       incoming: answer.body,
       what: `${trace.method} ${trace.where} (${turnOf(trace, transaction)})`,
+      whyCut: call.whyCut?.(answer.headers),
       expectedBytes: length === undefined ? undefined : Number(length),
       running,
       callerSignal: call.options.signal,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { SILENT_LOG } from '../../../src/base/log.js';
 import { RetryDelay, retryAfterMs } from '../../../src/swift/requests/retry-delay.js';
 import { statusError, verdictOf } from '../../../src/swift/requests/verdict.js';
@@ -140,4 +142,21 @@ void describe('an answer that is an error to who made the request', () => {
       });
     });
   }
+
+  void test('a large object that breaks off says that a segment may be missing, another object does not', async () => {
+    const cut = async (headers: Readonly<Record<string, string>>): Promise<string> => {
+      stub.answerWith(() => ({ status: 200, headers: { ...headers, connection: 'close', 'content-length': '10' }, text: 'half' }));
+      const read = (await store.get('c', 'o')) ?? assert.fail('it is there');
+      return once(read.body.resume(), 'end').then(
+        () => assert.fail('it was whole'),
+        (error: unknown) => (kindOf(error) === 'unavailable' ? messageOf(error) : assert.fail(String(error))),
+      );
+    };
+    const broken = /^GET \S+\/v1\/AUTH_a\/c\/o \(transaction stub, attempt 1\): .*(closed|cut short|bytes came)/;
+    const [large, plain] = [await cut(slo), await cut(object)];
+    assert.match(large, broken);
+    assert.match(large, /one of its segments may be missing: its manifest .* names them, and odoo-swiftfs swift stat/);
+    assert.match(plain, broken);
+    assert.doesNotMatch(plain, /segment/);
+  });
 });
