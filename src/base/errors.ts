@@ -102,9 +102,9 @@ const KIND_OF_SYSTEM_CODE: Readonly<Record<string, ErrorKind>> = {
   EIO: 'unavailable',
 };
 
-/** @returns the message of any thrown value, for logs and for messages that wrap it. */
+/** @returns the message of any thrown value in one line, for logs and for messages that wrap it: Node's have paths in them, and a file may be named so. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).replace(/[\r\n]+/g, ' ');
 }
 
 /** The `default` of a switch over a closed union: does not compile when a case is missing. */

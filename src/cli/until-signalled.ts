@@ -1,6 +1,7 @@
 /**
  * Work that ^C, `kill` or a closed terminal ends: it is told, clears up behind itself, and then the program ends by that signal, as its caller expects.
- * A second signal ends it at once.
+ * A second signal ends it at once. Whether a signal was ignored before (`nohup`, `command &` in a script) cannot be told: Node resets them all at its
+ * start (node.cc, `ResetSignalHandlers`), and would end at them without us, too.
  */
 import { FilestoreError } from '../base/errors.js';
 

@@ -48,6 +48,7 @@ test('exit codes tell a wrong option from an outage', () => {
   assert.equal(exitCodeOf(new FilestoreError('bad-config', '')), 78);
   assert.equal(exitCodeOf(new FilestoreError('bad-credentials', '')), 77);
   assert.equal(exitCodeOf(new FilestoreError('unavailable', '')), 69);
+  assert.equal(exitCodeOf(new FilestoreError('not-empty', '')), 65);
   assert.equal(exitCodeOf(new Error('a bug')), 70);
 });
 
