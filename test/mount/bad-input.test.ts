@@ -44,7 +44,8 @@ describe('bad input', () => {
   /** Mounts in the background, where a refusal must reach the caller just as well. */
   function mount(args: readonly string[], env: Readonly<Record<string, string>> = {}, mountPoint = `${directory}/mnt`): Promise<Finished> {
     const spool = args.includes('--spool-dir') ? [] : ['--spool-dir', `${directory}/spool`];
-    return runCli(['mount', mountPoint, ...spool, '--cache-dir', `${directory}/cache`, '--daemon', ...args], { ...swift.env, ...env });
+    const cache = args.includes('--cache-dir') ? [] : ['--cache-dir', `${directory}/cache`];
+    return runCli(['mount', mountPoint, ...spool, ...cache, '--daemon', ...args], { ...swift.env, ...env });
   }
 
   function assertRefused(finished: Finished, code: number, message: RegExp): void {
@@ -96,6 +97,21 @@ describe('bad input', () => {
       assert.equal(started.code, 0, started.stderr);
       assert.match(started.stdout, /: mounted, pid \d+\n$/);
       assert.match(started.stderr, /^odoo-swiftfs: \S+ is degraded .*refuses the login \(401\)/);
+    } finally {
+      await runCli(['unmount', `${directory}/mnt`]);
+    }
+  });
+
+  it('a cache_dir that cannot be written is told by the start, which mounts', async () => {
+    // Root may write to any directory but those that the kernel makes up.
+    const started = await mount(['--database', 'uncached', '--cache-dir', '/sys']);
+    try {
+      assert.equal(started.code, 0, started.stderr);
+      assert.match(
+        started.stderr,
+        /^odoo-swiftfs: \S+ serves without a cache: cache_dir \/sys cannot be used: E[A-Z]+: .*; make it writable/,
+      );
+      assert.match((await runCli(['status', `${directory}/mnt`])).stdout, /no cache +cache_dir \/sys cannot be used/);
     } finally {
       await runCli(['unmount', `${directory}/mnt`]);
     }
