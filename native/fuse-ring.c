@@ -87,6 +87,7 @@ struct command {
 #define SHARE_BUCKETS 4096
 #define OPCODE_OPEN 14
 #define OPCODE_RELEASE 18
+#define OPCODE_IOCTL 39
 #define MAX_QUEUES 1024
 #define MAX_ENTRIES_A_QUEUE 4096
 
@@ -506,6 +507,11 @@ static void give_back(struct ring *r, struct entry *e, size_t payload_bytes) {
 static long take_request(struct ring *r, struct entry *e, char *into, size_t room) {
   const struct in_header *header = (const void *)e->header->in_out;
   if ((header->opcode == OPCODE_OPEN || header->opcode == OPCODE_RELEASE) && answer_shared(r, e, header)) return ANSWERED;
+  if (header->opcode == OPCODE_IOCTL) {
+    /* Python asks of each file that it opens whether it is a terminal. */
+    push_reply(r, e, header->unique, -ENOTTY, 0);
+    return ANSWERED;
+  }
   size_t length = header->length, payload = e->header->entry.payload_bytes;
   if (length > room) return NO_ROOM;
   size_t operation = length - IN_HEADER_BYTES - payload;

@@ -83,6 +83,17 @@ def _(d):
     os.close(fd)
 
 
+@check("a file is no terminal, as Python asks of each that it opens, and takes no other ioctl")
+def _(d):
+    write(d + "/x", b"bytes")
+    for mode in ("rb", "r+b"):
+        with open(d + "/x", mode) as file:
+            assert not file.isatty()
+            with refuses(errno.ENOTTY):
+                fcntl.ioctl(file, 0x5413, b"\0" * 8)  # TIOCGWINSZ
+            assert file.read() == b"bytes"
+
+
 @check("what one descriptor wrote another one reads at once")
 def _(d):
     a = os.open(d + "/x", os.O_RDWR | os.O_CREAT)
