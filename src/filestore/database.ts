@@ -147,8 +147,17 @@ export class Database {
 
   /** @param checkedAtMs when Swift said so: what the kernel and we believe together ends with the same bound; absent: just now */
   blobStat(sizeBytes: number, checkedAtMs?: number): Stat {
-    const validMs = checkedAtMs === undefined ? this.trustMs : Math.max(0, checkedAtMs + this.trustMs - steadyNowMs());
+    return this.blobStatFor(sizeBytes, checkedAtMs === undefined ? this.trustMs : this.validMs(checkedAtMs));
+  }
+
+  /** As {@link blobStat}, for who has many: `validMs` is taken once for all of them. */
+  blobStatFor(sizeBytes: number, validMs: number): Stat {
     return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs };
+  }
+
+  /** For how long from now on a "yes" that Swift gave then may be believed. */
+  validMs(checkedAtMs: number): number {
+    return Math.max(0, checkedAtMs + this.trustMs - steadyNowMs());
   }
 
   fileStat(sizeBytes: number, mtimeMs: number, validMs: number): Stat {

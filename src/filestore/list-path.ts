@@ -41,15 +41,34 @@ function taken(names: readonly ListedName[]): TakeNames {
 
 /** @param names what an origin has */
 function laidOver(db: Database, directory: string, names: Map<string, ListedName>): readonly ListedName[] {
-  const listedAtMs = Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs);
+  const validMs = db.validMs(Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs));
+  if (names.size === 0 && isPlainShard(db, directory)) return plainShard(db, directory, validMs);
   db.catalog.forEachIn(directory, (name, kind, sizeBytes) => {
-    names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStat(sizeBytes, listedAtMs) });
+    names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
   });
   if (db.aliased.size > 0 || db.spool.tombstones.size > 0)
     for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
   addLocal(db, directory, names);
-  // By name: who walks in the order of the listing and who sorts first walk alike, and can be fetched ahead of (walk-ahead.ts).
-  return [...names.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...names.values()].sort(byName);
+}
+
+/** Who walks in the order of the listing and who sorts first walk alike, and can be fetched ahead of (walk-ahead.ts). */
+function byName(a: ListedName, b: ListedName): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** A shard of which this machine alone knows nothing: most are, in most walks. */
+function isPlainShard({ spool, aliased, live }: Database, directory: string): boolean {
+  if (!isShardName(directory)) return false;
+  return aliased.size + spool.tombstones.size + spool.pending.size + live.size + spool.aliases.size + spool.deeperDirectories.size === 0;
+}
+
+function plainShard(db: Database, shard: string, validMs: number): readonly ListedName[] {
+  const names: ListedName[] = [];
+  db.catalog.forEachIn(shard, (name, kind, sizeBytes) => {
+    names.push({ name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
+  });
+  return names.sort(byName);
 }
 
 function isHidden(db: Database, path: string): boolean {
@@ -114,7 +133,8 @@ function addLocal(db: Database, directory: string, names: Map<string, ListedName
     else if (!hidesDeeper && !names.has(name)) names.set(name, { name, kind: 'directory', stat: undefined });
   };
   // A directory that is noted is there for as long as a lookup of its name would say.
-  for (const path of db.spool.directories.keys()) if (path.startsWith(prefix)) add(path, 'directory', () => db.directoryStat(path));
+  const noted = directory === '' ? db.spool.directories.keys() : db.spool.deeperDirectories;
+  for (const path of noted) if (path.startsWith(prefix)) add(path, 'directory', () => db.directoryStat(path));
   for (const [path, pending] of db.spool.pending) {
     if (db.aliased.has(path)) continue;
     add(path, 'file', kindOfPath(path) === 'blob' ? () => db.blobStat(pending.sizeBytes) : undefined);

@@ -118,6 +118,10 @@ export class DiskSpool implements Spool {
     return this.#state.directories;
   }
 
+  get deeperDirectories(): ReadonlySet<string> {
+    return this.#state.deeperDirectories;
+  }
+
   get aliases(): ReadonlyMap<string, string> {
     return this.#state.aliases;
   }

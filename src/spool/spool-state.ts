@@ -14,6 +14,7 @@ export class RecordedState implements SpoolState {
   readonly pending = new Map<string, Pending>();
   readonly tombstones = new Map<string, Tombstone>();
   readonly directories = new Map<string, number>();
+  readonly deeperDirectories = new Set<string>();
   readonly aliases = new Map<string, string>();
   readonly #sealedDirectory: string;
   #pendingBytes = 0;
@@ -75,8 +76,14 @@ export class RecordedState implements SpoolState {
         this.tombstones.delete(record.path);
         return undefined;
       case 'directories':
-        for (const path of record.gone) this.directories.delete(path);
-        for (const [path, mtimeMs] of record.made) this.directories.set(path, mtimeMs);
+        for (const path of record.gone) {
+          this.directories.delete(path);
+          this.deeperDirectories.delete(path);
+        }
+        for (const [path, mtimeMs] of record.made) {
+          this.directories.set(path, mtimeMs);
+          if (path.includes('/')) this.deeperDirectories.add(path);
+        }
         return undefined;
       case 'alias':
         if (record.path === null) this.aliases.delete(record.alias);

@@ -65,6 +65,8 @@ export interface SpoolState {
   readonly tombstones: ReadonlyMap<string, Tombstone>;
   /** Directories that were made and not removed, with their mtime in ms. Shards too: an empty directory exists and stays. */
   readonly directories: ReadonlyMap<string, number>;
+  /** Those of them that are not directly below the database. */
+  readonly deeperDirectories: ReadonlySet<string>;
   /** `xx/SHA.__gc` to `xx/SHA`: local bookkeeping: only the unlink of the alias deletes the blob. */
   readonly aliases: ReadonlyMap<string, string>;
 }

@@ -111,6 +111,7 @@ export class DirectoryStreams {
   /** @see FileSystem.lookupListed */
   lookupListed(parentIno: number, entry: DirectoryEntry): Entry | undefined {
     if (!(entry instanceof ListedEntry) || entry.stat === undefined) return undefined;
+    if (entry.kind === 'file' && entry.lister.wantsNames) return undefined;
     const parent = this.#context.table.peek(parentIno);
     // Something happened in the directory since: a name that is gone must not rise again, an old size must not be believed.
     if (parent === undefined || parent.deleted || parent.version !== entry.listing.version) return undefined;
@@ -155,7 +156,7 @@ export class DirectoryStreams {
       if (entry === undefined) break;
       room -= DIRENT_HEAD_BYTES + ((entry.name.length + 7) & ~7);
       if (room < 0 && entries.length > 0) break;
-      const known = node.child(entry.name);
+      const known = node.hasChildren ? node.child(entry.name) : undefined;
       entries.push(known === undefined || known.ino === entry.ino ? entry : entry.withIno(known.ino));
     }
     return entries;

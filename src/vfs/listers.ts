@@ -33,6 +33,11 @@ export class Lister {
     directory.lister = this;
   }
 
+  /** Whether it is known to have no use for attributes of files. */
+  get wantsNames(): boolean {
+    return this.#wish === 'names';
+  }
+
   /** Whether a listed file goes with its attributes; ask once for each file that could. */
   wantsAttributes(): boolean {
     if (this.#wish !== 'unknown') return this.#wish === 'attributes';

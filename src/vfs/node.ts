@@ -51,6 +51,10 @@ export class Node {
     return directory === undefined ? undefined : joinPath(directory, this.name);
   }
 
+  get hasChildren(): boolean {
+    return this.#children !== undefined;
+  }
+
   child(name: string): Node | undefined {
     return this.#children?.get(name);
   }
