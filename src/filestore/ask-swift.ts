@@ -33,15 +33,23 @@ export function sized(path: string, info: ObjectInfo | undefined): SizedInfo | u
   throw new StoreAnswered(`${displayName(path)}: the answer has no Content-Length; something between us and Swift takes it away`);
 }
 
-/** One HEAD however many ask; teaches the catalog. @throws FilestoreError unavailable as soon as Swift is away, invalid-name, … */
-export function headOf(db: Database, path: string, signal?: AbortSignal): Promise<SizedInfo | undefined> {
+/**
+ * One HEAD however many ask; teaches the catalog.
+ * @param tries 'few' for who does without the answer: a disk of Swift's that fails is not waited for
+ * @throws FilestoreError unavailable as soon as Swift is away, invalid-name, …
+ */
+export function headOf(
+  db: Database,
+  path: string,
+  signal?: AbortSignal,
+  tries: RequestOptions['tries'] = 'many',
+): Promise<SizedInfo | undefined> {
   const name = objectNameOf(path);
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
         const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
-        // A disk of Swift's that fails is not waited for: who may wait, a reader, asks again.
-        const info = sized(path, await db.store.head(db.container, name, { tries: 'few' }));
+        const info = sized(path, await db.store.head(db.container, name, { tries }));
         if (db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
           if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
@@ -139,13 +147,13 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
   return db.absence.holdsOnlyOurs;
 }
 
-/** Whether Swift has any object below a directory: a listing of one row. */
+/** Whether Swift has any object below a directory: a listing of one row. Few tries: a LOOKUP that waits holds up all of its directory. */
 export function hasObjectBelow(db: Database, directory: string, signal?: AbortSignal): Promise<boolean> {
   return db.health.answerOrAway(
     async () => {
       if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
       const startedMs = steadyNowMs();
-      for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20 })) {
+      for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20, tries: 'few' })) {
         merge(db, page, startedMs);
         if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
       }

@@ -171,12 +171,12 @@ export class ContainerBinding {
   }
 
   /**
-   * Binds when it is not bound.
+   * Binds when it is not bound. Who finds it under way waits for that.
    * @throws FilestoreError busy (another machine has it), exists (a database whose name differs in case has it), unavailable, forbidden, …
    */
-  async ensure(signal?: AbortSignal): Promise<void> {
+  async ensure(options: RequestOptions = {}): Promise<void> {
     if (this.#bound) return;
-    await this.#flight.run('bind', () => this.#bind(signal));
+    await this.#flight.run('bind', () => this.#bind(options));
   }
 
   /**
@@ -192,7 +192,7 @@ export class ContainerBinding {
       this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
-      await this.ensure(options.signal);
+      await this.ensure(options);
       return;
     }
     this.#seen(steadyNowMs());
@@ -233,9 +233,8 @@ export class ContainerBinding {
     this.#seenAtMs = 0;
   }
 
-  async #bind(signal: AbortSignal | undefined): Promise<void> {
+  async #bind(options: RequestOptions): Promise<void> {
     const { store, container, database, log } = this.#options;
-    const options = signal === undefined ? {} : { signal };
     const account = await store.account(options);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);

@@ -9,7 +9,7 @@ import type { Answer } from '../base/maybe-promise.js';
 import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
-import type { ContainerInfo } from '../store/object-store.js';
+import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
@@ -76,15 +76,15 @@ export class Databases {
   }
 
   /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
-  async discover(): Promise<void> {
+  async discover(options: RequestOptions): Promise<void> {
     const { store, settings } = this.#shared;
     const startedMs = steadyNowMs();
-    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
+    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix), options)) {
       for (const container of page) {
         if (container.endsWith('_segments')) continue;
         const recorded = [...this.#open.values()].filter((d) => d.db.container === container);
         if (recorded.length > 0 && !recorded.some((d) => d.record.exists)) continue;
-        const info = await store.headContainer(container);
+        const info = await store.headContainer(container, options);
         if (info === undefined || isTrash(info) || isBeingDropped(info)) continue;
         for (const known of recorded) if (known.record.exists) await this.#assertMayBind(known, info);
         if (recorded.length > 0) continue;

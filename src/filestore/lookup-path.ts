@@ -104,7 +104,7 @@ async function findBlob(db: Database, path: string, requester: Requester, onDoub
     if (there?.kind === 'file' && !db.isBuried(path)) return db.blobStat(db.trueSize(path, there.sizeBytes));
   }
   try {
-    const info = (await isPlainlyAbsent(db, path, requester)) ? undefined : await headOf(db, path, requester.signal);
+    const info = (await isPlainlyAbsent(db, path, requester)) ? undefined : await headOf(db, path, requester.signal, 'few');
     if (info !== undefined) return knownBlob(db, path) ?? { ...db.blobStat(db.trueSize(path, info.sizeBytes)), validMs: 0 };
   } catch (error) {
     if (!isDontKnow(error)) throw error;

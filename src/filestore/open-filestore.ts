@@ -6,6 +6,7 @@
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { contentSha1, displayName, fromUtf8, joinPath } from '../base/names.js';
+import { untilAborted } from '../base/until-aborted.js';
 import { ContainerLost } from './container-lost.js';
 import { DatabaseFiles } from './database-files.js';
 import { Databases } from './databases.js';
@@ -22,6 +23,12 @@ const TOTAL_BYTES = 2 ** 50;
 
 /** Kinds after which a container that was served before is mounted all the same. */
 const DEGRADED_KINDS = new Set(['unavailable', 'bad-credentials', 'forbidden']);
+
+/**
+ * How a start asks that can do without Swift: programs have ENOTCONN or a bare directory meanwhile, and what failed now is tried again behind the
+ * mount.
+ */
+const IN_A_HURRY = { timeoutMs: 5_000, tries: 'few' } as const;
 
 /** @throws FilestoreError when a first mount cannot be served: bad-credentials, forbidden, unavailable, busy, exists, invalid-name */
 export async function openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore> {
@@ -54,12 +61,13 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
   const databases = new Databases(shared, parts.origin);
   try {
     await databases.openRecorded();
+    const isKnown = databases.all().length > 0;
     try {
-      await shared.health.watch(assertSameAccount(shared, databases));
-      await shared.health.watch(databases.discover());
+      await shared.health.watch(isKnown ? soon(assertSameAccount(shared, databases), 'the login') : assertSameAccount(shared, databases));
+      await shared.health.watch(databases.discover(isKnown ? IN_A_HURRY : {}));
     } catch (error) {
       if (error instanceof ContainerLost) throw new FilestoreError('bad-config', error.message, { cause: error });
-      if (databases.all().length === 0 || !DEGRADED_KINDS.has(kindOf(error))) throw error;
+      if (!isKnown || !DEGRADED_KINDS.has(kindOf(error))) throw error;
       warnDegraded(shared, messageOf(error));
     }
   } catch (error) {
@@ -67,6 +75,16 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
     throw error;
   }
   return new ManyFilestore(shared, databases);
+}
+
+/** What takes longer goes on by itself. @param what the message names. @throws FilestoreError unavailable */
+function soon<T>(work: Promise<T>, what: string): Promise<T> {
+  const { timeoutMs } = IN_A_HURRY;
+  return untilAborted(
+    work,
+    AbortSignal.timeout(timeoutMs),
+    () => new FilestoreError('unavailable', `${what}: no answer within ${timeoutMs} ms`),
+  );
 }
 
 /** The account is that of the whole mount: with another one, all of its databases would be others. @throws ContainerLost, unavailable, … */
@@ -77,12 +95,15 @@ async function assertSameAccount({ store }: SharedParts, databases: Databases): 
 
 async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
   const { binding } = opened.db;
+  // The publisher may have begun already, and has more time.
+  const ensure = (): Promise<void> =>
+    opened.record.bound ? soon(binding.ensure(IN_A_HURRY), `container ${opened.db.container}`) : binding.ensure();
   const bindOnceSure = async (): Promise<void> => {
     for (;;) {
       try {
-        await binding.ensure();
+        await ensure();
         // Dropped by another node while we were not there: a mount of the database makes it again.
-        if (!binding.isBound) await binding.ensure();
+        if (!binding.isBound) await ensure();
         return;
       } catch (error) {
         await binding.restIfDoubted(error);

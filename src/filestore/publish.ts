@@ -160,7 +160,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
 /** PUT under the blob's lock, into a container that is ours. */
 export async function putObject(db: Database, path: string, body: ObjectBody, metadata: Metadata, options: PutOptions): Promise<void> {
   const put = async (): Promise<void> => {
-    await db.binding.ensure(options.signal);
+    const { signal, tries } = options;
+    await db.binding.ensure({ ...(signal && { signal }), ...(tries && { tries }) });
     await db.change(() =>
       db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
     );

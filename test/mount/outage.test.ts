@@ -192,6 +192,47 @@ describe('while Swift is gone', () => {
     }
   });
 
+  it('a container server that is gone holds up no write, also after a restart', async () => {
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'container-server' });
+    mount.log.expect(/^WARN /);
+    try {
+      await write(mount, makeBlob(17));
+      await swift.faults.kill('container');
+      await mount.kill9();
+      await mount.restart();
+      const blobs = makeBlobs(4, 2048, 170);
+      const tookMs = await measured(async () => {
+        for (const blob of blobs) await write(mount, blob);
+      });
+      console.log(`four writes without container server: ${tookMs} ms`);
+      // One of them may take `lookup_wait` ten times over for each question, and `write_timeout`: 22 s.
+      assert.ok(tookMs < 12_000, `${tookMs} ms`);
+      await swift.down();
+      await swift.up();
+      await mount.drained();
+      assert.deepEqual(await fs.readFile(mount.file(makeBlob(17).name)), makeBlob(17).content);
+    } finally {
+      await mount.stop();
+    }
+  });
+
+  it('A start of what was served before waits for a silent Swift for five seconds at most.', () =>
+    withMount('silent-start', async (mount) => {
+      const blob = makeBlob(18);
+      await write(mount, blob);
+      for (const path of [/^\/auth\//, /^\/v1\/AUTH_test\/odoo-silent-start$/]) {
+        proxy.add({ do: 'hang', path });
+        await mount.kill9();
+        const tookMs = await measured(() => mount.restart());
+        console.log(`start while ${path.source} is not answered: ${tookMs} ms`);
+        // A login alone would be given up after 40 s.
+        assert.ok(tookMs < AT_ONCE_MS, `${tookMs} ms`);
+        assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
+        proxy.clear();
+        await mount.drained();
+      }
+    }));
+
   it('a container that was served before mounts degraded and serves what this machine has', () =>
     withMount('degraded', async (mount) => {
       const blob = makeBlob(20);
