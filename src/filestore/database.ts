@@ -107,7 +107,7 @@ export class Database {
   readonly #trueSizes = new Map<string, number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
-  /** Since a PUT of a close() failed for a time, and none has been taken: see `mayPutDirectly`. On the clock of `steadyNowMs`. */
+  /** Since a PUT of a close() failed for a time, and none has been taken: the publisher finds out when one is, and no close() waits for that. On the clock of `steadyNowMs`. */
   putFailure: { readonly reason: string; readonly sinceMs: number } | undefined;
   /** Requests of ours that change the container: under way, and ended so far. A count taken while these move says nothing. */
   changing = 0;

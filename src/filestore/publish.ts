@@ -2,7 +2,7 @@
  * From a frozen staging file to a durable object: the one door by which bytes leave for Swift or the spool at a close().
  *
  *   through:  PUT ──ok──► in Swift          strict:  PUT ──ok──► in Swift        back:  seal ──► pending
- *              └─ away, late, refused ─► seal ► pending       └─ else ─► EIO
+ *              └─ away, late, refused ─► seal ► pending       └─ late, refused ─► EIO
  *
  * INVARIANT: when `publish` returns, the object is in Swift or sealed with fsync, and `status` counts which. A refusal by Swift (quota, rights) also
  * seals: up to Odoo 18 an error here is a silently lost document.
@@ -11,6 +11,7 @@ import type { Readable } from 'node:stream';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
+import { untilAborted } from '../base/until-aborted.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
@@ -32,6 +33,8 @@ interface Publication {
 }
 
 const SMALL_BYTES = 1 << 20;
+/** How often `strict` looks whether the spool still owes older bytes of a name. */
+const OWED_LOOK_MS = 50;
 
 /** A local file as the body of a PUT; can be read again for a retry. */
 export function bodyOfFile(fd: number, digest: Pick<FileDigest, 'sizeBytes' | 'md5'>): ObjectBody {
@@ -85,64 +88,72 @@ export async function publish(db: Database, publication: Publication): Promise<v
   const { writeMode } = db.settings;
   assertTrue(publication);
   const temporary = kindOfPath(publication.path) === 'temporary';
-  if (!temporary && writeMode !== 'back' && mayPutDirectly(db, publication.path)) {
+  if (!temporary && writeMode === 'strict') return putNow(db, publication);
+  if (!temporary && writeMode === 'through' && db.putFailure === undefined && mayPutDirectly(db, publication.path)) {
     try {
       await putNow(db, publication);
       return;
     } catch (error) {
-      if (writeMode === 'strict' || kindOf(error) === 'stale') throw error;
+      if (kindOf(error) === 'stale') throw error;
       db.log.debug('write.spooled', { database: displayName(db.name), path: displayName(publication.path), reason: messageOf(error) });
       if (!TRANSIENT.has(kindOf(error))) db.problem = messageOf(error);
       else if (!(error instanceof StoreNotAsked)) db.putFailure ??= { reason: messageOf(error), sinceMs: steadyNowMs() };
     }
-  } else if (writeMode === 'strict' && !temporary) {
-    throw new FilestoreError(
-      'unavailable',
-      `Swift cannot be reached and write_mode is strict: ${displayName(publication.path)} was not stored`,
-    );
   }
   await seal(db, publication);
 }
 
 const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
 
-/**
- * A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. And while PUTs fail, although
- * Swift answers other requests, the publisher finds out when they are taken again: no close() waits for that.
- */
+/** A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. */
 function mayPutDirectly(db: Database, path: string): boolean {
-  return !db.health.isAway && !db.spool.pending.has(path) && (db.putFailure === undefined || db.settings.writeMode === 'strict');
+  return !db.health.isAway && !db.spool.pending.has(path);
+}
+
+/** For `strict`, which has nothing else to do with the bytes: waits until they may go to Swift. @param signal when there is no time left */
+async function untilDirect(db: Database, path: string, signal: AbortSignal): Promise<void> {
+  while (!mayPutDirectly(db, path) && !signal.aborted) {
+    if (db.health.isAway) await db.health.untilBack(signal);
+    else await new Promise((resolve) => setTimeout(resolve, OWED_LOOK_MS));
+  }
+}
+
+/** `strict` goes on when Swift counts as away meanwhile: one that is slow takes the bytes all the same. @throws FilestoreError unavailable when it is late */
+async function putPatiently(db: Database, path: string, put: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  const work = untilDirect(db, path, signal).then(() => db.health.watch(put()));
+  const late = `Swift did not take it within ${db.settings.writeTimeoutMs} ms (write_timeout) and write_mode is strict`;
+  await untilAborted(work, signal, () => new FilestoreError('unavailable', `${late}: ${displayName(path)} was not stored`));
 }
 
 async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   const given = new AbortController();
   const timer = setTimeout(() => given.abort(), db.settings.writeTimeoutMs);
   try {
-    await db.health.answerOrAway(
-      () =>
-        db.locks.run(path, async () => {
-          assertWanted(path, isWanted);
-          await putObject(db, path, bodyOfStaging(staging, digest), metadataOf(path, digest, mtimeMs), {
-            priority: 'write',
-            signal: given.signal,
-            timeoutMs: db.settings.writeTimeoutMs,
-            // The spool takes it then, and the publisher goes on trying.
-            ...(db.settings.writeMode === 'through' ? { tries: 'few' as const } : {}),
-          });
-          // Given up meanwhile: the caller seals, and the spool's PUT settles what this one did.
-          if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
-          // Unlinked or replaced meanwhile: the tombstone or the pending file that stands there settles it.
-          assertWanted(path, isWanted);
-          db.spool.exhume(path);
-          // A time that was set before this write.
-          db.owedTimes.delete(path);
-          learn(db, path, digest, mtimeMs);
-          endAlias(db, path);
-          // Else a power cut could bring back the order to delete what we now say is stored, or older bytes.
-          if (db.spool.mayRise(path)) await db.spool.sync();
-        }),
-      given.signal,
-    );
+    const put = (): Promise<void> =>
+      db.locks.run(path, async () => {
+        assertWanted(path, isWanted);
+        if (given.signal.aborted) throw new FilestoreError('interrupted', 'there is no time left for the PUT');
+        await putObject(db, path, bodyOfStaging(staging, digest), metadataOf(path, digest, mtimeMs), {
+          priority: 'write',
+          signal: given.signal,
+          timeoutMs: db.settings.writeTimeoutMs,
+          // The spool takes it then, and the publisher goes on trying.
+          ...(db.settings.writeMode === 'through' ? { tries: 'few' as const } : {}),
+        });
+        // Given up meanwhile: the caller seals, and the spool's PUT settles what this one did.
+        if (given.signal.aborted) throw new FilestoreError('interrupted', 'the PUT came too late');
+        // Unlinked or replaced meanwhile: the tombstone or the pending file that stands there settles it.
+        assertWanted(path, isWanted);
+        db.spool.exhume(path);
+        // A time that was set before this write.
+        db.owedTimes.delete(path);
+        learn(db, path, digest, mtimeMs);
+        endAlias(db, path);
+        // Else a power cut could bring back the order to delete what we now say is stored, or older bytes.
+        if (db.spool.mayRise(path)) await db.spool.sync();
+      });
+    if (db.settings.writeMode === 'strict') await putPatiently(db, path, put, given.signal);
+    else await db.health.answerOrAway(put, given.signal);
   } catch (error) {
     // The PUT may go on in the background otherwise, and end after a later write of the same name.
     given.abort();

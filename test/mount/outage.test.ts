@@ -192,6 +192,36 @@ describe('while Swift is gone', () => {
     }
   });
 
+  it('In `strict` a close() waits up to `write_timeout` for a Swift that is slow or away, and fails with EIO only then.', async () => {
+    const args = ['--lookup-wait', '200ms', '--write-timeout', '5s', '--write-mode', 'strict'];
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'strict', args });
+    mount.log.expect(/^(WARN|ERROR) /);
+    try {
+      const [slow, late, never, again] = [19, 20, 21, 22].map((seed) => makeBlob(seed));
+      assert.ok(slow && late && never && again);
+      await write(mount, makeBlob(23));
+      const client = await swift.client();
+      // A silence of twice lookup_wait counts as an outage.
+      proxy.add({ do: 'delay', ms: 1_500, path: /^\/v1/ });
+      await write(mount, slow);
+      assert.deepEqual(await client.get('odoo-strict', slow.name), slow.content);
+      proxy.clear();
+      await proxy.down();
+      await assert.rejects(write(mount, never), { code: 'EIO' });
+      const written = write(mount, late);
+      await setTimeout(1_000);
+      await proxy.up();
+      await written;
+      assert.deepEqual(await client.get('odoo-strict', late.name), late.content);
+      await write(mount, again);
+      assert.equal((await mount.status()).safeToLoseThisMachine, true);
+    } finally {
+      proxy.clear();
+      await proxy.up();
+      await mount.stop();
+    }
+  });
+
   it('a container server that is gone holds up no write, also after a restart', async () => {
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'container-server' });
     mount.log.expect(/^WARN /);
