@@ -7,7 +7,7 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
 interface Saving<T> {
   /** Makes a new file, which is empty and nobody's yet. */
@@ -34,6 +34,15 @@ export async function saveTo<T>(file: string, { toFile, toStream }: Saving<T>): 
   return replace(there === undefined ? file : realpathSync(file), there, toFile);
 }
 
+/** Who gave `file` knows nothing of the one beside it; and a disk that is full does not say of which file. */
+function ofFile(error: unknown, partial: string, file: string): unknown {
+  const kind = kindOf(error);
+  if (kind === 'internal') return error;
+  const said = messageOf(error).replaceAll(partial, file);
+  const message = error instanceof FilestoreError || said.includes(file) ? said : `${file}: ${said}`;
+  return new FilestoreError(kind, message, { cause: error });
+}
+
 async function replace<T>(file: string, there: Stats | undefined, toFile: (file: string) => Promise<T>): Promise<T> {
   const partial = path.join(path.dirname(file), `.odoo-swiftfs-partial-${process.pid}`);
   const remove = (): void => {
@@ -57,7 +66,7 @@ async function replace<T>(file: string, there: Stats | undefined, toFile: (file:
     return result;
   } catch (error) {
     remove();
-    throw error;
+    throw ofFile(error, partial, file);
   } finally {
     for (const signal of signals) process.removeListener(signal, onSignal);
   }

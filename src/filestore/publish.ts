@@ -9,7 +9,7 @@
  */
 import type { Readable } from 'node:stream';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
+import { DiskFailed, FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { FileDigest } from '../base/file-digest.js';
@@ -97,13 +97,24 @@ export async function publish(db: Database, publication: Publication): Promise<v
       if (kindOf(error) === 'stale') throw error;
       db.log.debug('write.spooled', { database: displayName(db.name), path: displayName(publication.path), reason: messageOf(error) });
       if (!TRANSIENT.has(kindOf(error))) db.problem = messageOf(error);
-      else if (!(error instanceof StoreNotAsked)) db.putFailure ??= { reason: messageOf(error), sinceMs: steadyNowMs() };
+      else if (isSwifts(error, publication)) db.putFailure ??= { reason: reasonOf(db, error), sinceMs: steadyNowMs() };
     }
   }
   await seal(db, publication);
 }
 
 const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
+
+/** Whether a PUT that failed for a time says something of the next one: a large file may take longer than `write_timeout` where all is well. */
+function isSwifts(error: unknown, { digest }: Publication): boolean {
+  if (error instanceof StoreNotAsked || error instanceof DiskFailed) return false;
+  return kindOf(error) !== 'interrupted' || digest.sizeBytes <= SMALL_BYTES;
+}
+
+function reasonOf({ settings }: Database, error: unknown): string {
+  if (kindOf(error) !== 'interrupted') return messageOf(error);
+  return `Swift did not take a small file within ${settings.writeTimeoutMs} ms (write_timeout)`;
+}
 
 /** A direct PUT must not overtake what the spool owes of the same name: after a crash the spool would put the older bytes over it. */
 function mayPutDirectly(db: Database, path: string): boolean {

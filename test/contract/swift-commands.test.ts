@@ -73,6 +73,25 @@ void describe('swift commands', () => {
     );
   });
 
+  void it('`get` onto a full disk names the file that was asked for, and leaves it as it was', async () => {
+    const disk = path.join(base, 'disk');
+    fs.mkdirSync(disk);
+    await runOk('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+    try {
+      const file = path.join(disk, 'file');
+      fs.writeFileSync(file, 'before');
+      await client.put('box', 'too-large', Buffer.alloc(1 << 20));
+      const { code, stderr } = await cli('get', 'box', 'too-large', file);
+      assert.equal(code, 74);
+      assert.match(stderr, new RegExp(`${file}: ENOSPC`));
+      assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.readdirSync(disk)], ['before', ['file']]);
+      const nowhere = path.join(disk, 'nowhere', 'file');
+      assert.match((await cli('get', 'box', blob.name, nowhere)).stderr, new RegExp(`ENOENT.*'${nowhere}'`));
+    } finally {
+      await runOk('umount', ['-l', disk]);
+    }
+  });
+
   void it('`get` into a pipe or a device writes into it', async () => {
     const [fifo, device] = [path.join(base, 'fifo'), path.join(base, 'null')];
     await runOk('mkfifo', [fifo]);

@@ -192,6 +192,26 @@ describe('while Swift is gone', () => {
     }
   });
 
+  it('A large file that takes longer than `write_timeout` is pending, and nobody else notices', () =>
+    withMount('long-put', async (mount) => {
+      const known = makeBlob(24);
+      await write(mount, known);
+      // With `nodes: one` nobody is asked for names of a container that this life has made.
+      await mount.restart();
+      const large = makeBlob(25, 3 << 20);
+      proxy.add({ do: 'delay', ms: 6_000, method: 'PUT', path: new RegExp(large.sha1) });
+      // Others are answered meanwhile: else it would be an outage.
+      const shard = known.sha1.slice(0, 2);
+      const ask = `for n in $(seq 1000 1040); do stat ${mount.file(shard)}/${shard}${'0'.repeat(34)}$n; sleep 0.1; done`;
+      const reading = spawn('sh', ['-c', ask], { stdio: 'ignore' });
+      await write(mount, large);
+      const [database] = (await mount.status()).databases;
+      assert.deepEqual([database?.state, database?.pendingWrites], ['serving', 1]);
+      proxy.clear();
+      await once(reading, 'exit');
+      await mount.drained();
+    }));
+
   it('In `strict` a close() waits up to `write_timeout` for a Swift that is slow or away, and fails with EIO only then.', async () => {
     const args = ['--lookup-wait', '200ms', '--write-timeout', '5s', '--write-mode', 'strict'];
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'strict', args });
@@ -315,6 +335,7 @@ describe('while Swift is gone', () => {
       proxy.clear();
       await proxy.up();
       await mount.drained();
+      await eventually('Swift is told of the delete', async () => (await mount.status()).databases[0]?.pendingDeletes === 0);
       const client = await swift.client();
       // a delete that waits makes nobody lose anything, so `drained` does not wait for it
       await eventually('the delete reaches Swift', async () => (await client.get('odoo-hangs', first.name)) === undefined);
