@@ -88,6 +88,8 @@ struct command {
 #define OPCODE_OPEN 14
 #define OPCODE_RELEASE 18
 #define OPCODE_IOCTL 39
+/* So long the look for the next request keeps the processor to itself. */
+#define LOOK_ALONE_NS 2000
 #define MAX_QUEUES 1024
 #define MAX_ENTRIES_A_QUEUE 4096
 
@@ -577,9 +579,23 @@ static int ring_answer(struct ring *r, uint32_t tail) {
 }
 
 /* Whether another descriptor of the loop, of a disk or of Swift, has what a request may be waiting for. */
-static int loop_has_work(struct ring *r) {
+static int loop_has_work(const struct ring *r) {
   struct pollfd loop = {.fd = uv_backend_fd(r->poll.loop), .events = POLLIN};
   return poll(&loop, 1, 0) > 0;
+}
+
+/*
+ * Until a request is there, the loop has other work, or the time is up. Whoever else wants this processor gets it: often it is the client that is to
+ * ask next.
+ */
+static void look(const struct ring *r) {
+  uint64_t start = uv_hrtime();
+  while (!ring_is_pending(r)) {
+    uint64_t looked_ns = uv_hrtime() - start;
+    if (looked_ns >= r->look_ns || (r->waiting > 0 && loop_has_work(r))) return;
+    if (looked_ns < LOOK_ALONE_NS) relax();
+    else sched_yield();
+  }
 }
 
 /*
@@ -598,8 +614,7 @@ static void ring_readable(uv_poll_t *poll, int status, int events) {
     answered += taken;
     if (taken > 0 && answered < r->batch) continue;
     if (taken > 0 || !looks) break;
-    uint64_t until = uv_hrtime() + r->look_ns;
-    while (!ring_is_pending(r) && uv_hrtime() < until && !(r->waiting > 0 && loop_has_work(r))) relax();
+    look(r);
     if (!ring_is_pending(r)) break;
   }
   if (!r->is_stopped && r->unsubmitted > 0) ring_enter(r);
