@@ -28,7 +28,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -578,21 +577,15 @@ static int ring_answer(struct ring *r, uint32_t tail) {
   return taken;
 }
 
-/* Whether another descriptor of the loop, of a disk or of Swift, has what a request may be waiting for. */
-static int loop_has_work(const struct ring *r) {
-  struct pollfd loop = {.fd = uv_backend_fd(r->poll.loop), .events = POLLIN};
-  return poll(&loop, 1, 0) > 0;
-}
-
 /*
- * Until a request is there, the loop has other work, or the time is up. Whoever else wants this processor gets it: often it is the client that is to
- * ask next.
+ * Until a request is there or the time is up; not while another one waits for a disk or for Swift, whose answers come by the loop and want a processor
+ * themselves. Whoever else wants this one gets it: often it is the client that is to ask next.
  */
 static void look(const struct ring *r) {
   uint64_t start = uv_hrtime();
   while (!ring_is_pending(r)) {
     uint64_t looked_ns = uv_hrtime() - start;
-    if (looked_ns >= r->look_ns || (r->waiting > 0 && loop_has_work(r))) return;
+    if (looked_ns >= r->look_ns || r->waiting > 0) return;
     if (looked_ns < LOOK_ALONE_NS) relax();
     else sched_yield();
   }

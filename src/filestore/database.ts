@@ -99,6 +99,8 @@ export class Database {
   readonly cutShort = new Set<string>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */
   lastSealMs = -Infinity;
+  /** What the last look at the disk of the spool allows above `spool_floor`, and until when, on the clock of `performance.now`. */
+  floorLook: { readonly untilMs: number; readonly leftBytes: number } = { untilMs: 0, leftBytes: 0 };
   /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */
   readonly verifiedSeals = new Map<number, Fingerprint>();
   /** Names of which damaged bytes came, with the reason: an answer "not there" that follows is no word for their absence. */

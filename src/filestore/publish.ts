@@ -33,6 +33,9 @@ interface Publication {
 }
 
 const SMALL_BYTES = 1 << 20;
+/** A look at the disk of the spool is good for so long, and for so many bytes. */
+const FLOOR_LOOK_MS = 25;
+const FLOOR_LOOK_BYTES = 1 << 20;
 /** How often `strict` looks whether the spool still owes older bytes of a name. */
 const OWED_LOOK_MS = 50;
 
@@ -247,22 +250,33 @@ function assertWanted(path: string, isWanted: () => boolean): void {
   if (!isWanted()) throw new FilestoreError('stale', `${displayName(path)} belongs to another file by now`);
 }
 
+/** In a burst the disk is not looked at for each file. @throws FilestoreError no-space */
+function assertAboveFloor(db: Database, sizeBytes: number): void {
+  const { spoolFloorBytes, spoolDirectory } = db.settings;
+  const nowMs = performance.now();
+  const { untilMs, leftBytes } = db.floorLook;
+  if (nowMs < untilMs && sizeBytes <= leftBytes) {
+    db.floorLook = { untilMs, leftBytes: leftBytes - sizeBytes };
+    return;
+  }
+  let freeBytes = 0;
+  const isRoom = (): boolean => (freeBytes = sizeOfDisk(spoolDirectory).freeBytes) >= spoolFloorBytes;
+  if (!db.spool.makeRoom(isRoom)) {
+    throw new FilestoreError(
+      'no-space',
+      `the disk of spool_dir has ${freeBytes} bytes left, less than spool_floor, and Swift has not taken the file; make room or bring Swift back`,
+    );
+  }
+  db.floorLook = { untilMs: nowMs + FLOOR_LOOK_MS, leftBytes: Math.min(freeBytes - spoolFloorBytes, FLOOR_LOOK_BYTES) - sizeBytes };
+}
+
 /**
  * A write that Swift did not take leaves `spool_floor` free on the disk. Past `max_pending` it waits a little,
  * longer the fuller the spool is; past twice that it is refused.
  */
 async function admit(db: Database, sizeBytes: number): Promise<void> {
   const { maxPendingBytes, spoolFloorBytes } = db.settings;
-  if (spoolFloorBytes > 0) {
-    let freeBytes = 0;
-    const isRoom = (): boolean => (freeBytes = sizeOfDisk(db.settings.spoolDirectory).freeBytes) >= spoolFloorBytes;
-    if (!db.spool.makeRoom(isRoom)) {
-      throw new FilestoreError(
-        'no-space',
-        `the disk of spool_dir has ${freeBytes} bytes left, less than spool_floor, and Swift has not taken the file; make room or bring Swift back`,
-      );
-    }
-  }
+  if (spoolFloorBytes > 0) assertAboveFloor(db, sizeBytes);
   const after = db.spool.pendingBytes + sizeBytes;
   if (after <= maxPendingBytes) return;
   if (after > 2 * maxPendingBytes) {
