@@ -31,7 +31,8 @@ export function publishPending(db: Database, attempts: Attempts): Promise<void> 
 function publish(db: Database, { request }: Attempts, pending: Pending): Promise<void> {
   const { path } = pending;
   return db.locks.run(path, async () => {
-    if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending))) return;
+    if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending)) || db.spool.pending.get(path) !== pending)
+      return;
     const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
     const given = new AbortController();
     const options = { ...request, signal: AbortSignal.any([request.signal, given.signal]) };
@@ -47,9 +48,10 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
     }
     if (db.spool.pending.get(path) !== pending) return;
     learn(db, path, pending, mtimeMs);
+    const isOnDisk = db.spool.lateBytes(pending) === undefined;
     await db.spool.markPublished(pending, { keepFile: true });
     db.verifiedSeals.delete(pending.sequence);
-    await db.cache.adopt(cacheKeyOf(path, pending.md5), pending.file, pending.sizeBytes);
+    if (isOnDisk) await db.cache.adopt(cacheKeyOf(path, pending.md5), pending.file, pending.sizeBytes);
   });
 }
 

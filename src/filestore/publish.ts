@@ -20,6 +20,7 @@ import { readAllSync, sizeOfDisk } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
+import { owedWrites } from './owed.js';
 import { kindOfPath } from './path-kind.js';
 
 interface Publication {
@@ -92,7 +93,7 @@ export async function publish(db: Database, publication: Publication): Promise<v
   assertTrue(publication);
   const temporary = kindOfPath(publication.path) === 'temporary';
   if (!temporary && writeMode === 'strict') return putNow(db, publication);
-  if (!temporary && writeMode === 'through' && db.putFailure === undefined && mayPutDirectly(db, publication.path)) {
+  if (!temporary && writeMode === 'through' && !isFailureOwed(db) && mayPutDirectly(db, publication.path)) {
     try {
       await putNow(db, publication);
       return;
@@ -107,6 +108,11 @@ export async function publish(db: Database, publication: Publication): Promise<v
 }
 
 const TRANSIENT = new Set(['unavailable', 'interrupted', 'busy']);
+
+/** Whether PUTs failed a moment ago, and the publisher, which has something to send, finds out when they are taken again. */
+function isFailureOwed({ putFailure, spool }: Database): boolean {
+  return putFailure !== undefined && owedWrites(spool).next().done !== true;
+}
 
 /** Whether a PUT that failed for a time says something of the next one: a large file may take longer than `write_timeout` where all is well. */
 function isSwifts(error: unknown, { digest }: Publication): boolean {
@@ -134,9 +140,20 @@ async function untilDirect(db: Database, path: string, signal: AbortSignal): Pro
 
 /** `strict` goes on when Swift counts as away meanwhile: one that is slow takes the bytes all the same. @throws FilestoreError unavailable when it is late */
 async function putPatiently(db: Database, path: string, put: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  const work = untilDirect(db, path, signal).then(() => db.health.watch(put()));
+  const attempt = async (): Promise<void> => {
+    for (;;) {
+      await untilDirect(db, path, signal);
+      try {
+        return await db.health.watch(put());
+      } catch (error) {
+        // Also where nobody waits on, e.g. for a login or behind refused connections: there is time left.
+        if (kindOf(error) !== 'unavailable' || error instanceof DiskFailed || signal.aborted) throw error;
+        await new Promise((resolve) => setTimeout(resolve, OWED_LOOK_MS));
+      }
+    }
+  };
   const late = `Swift did not take it within ${db.settings.writeTimeoutMs} ms (write_timeout) and write_mode is strict`;
-  await untilAborted(work, signal, () => new FilestoreError('unavailable', `${late}: ${displayName(path)} was not stored`));
+  await untilAborted(attempt(), signal, () => new FilestoreError('unavailable', `${late}: ${displayName(path)} was not stored`));
 }
 
 async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {

@@ -3,9 +3,11 @@ import { closeSync, openSync } from 'node:fs';
 import { digestFile } from '../base/file-digest.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
+import { openAnonymousFile } from '../cache/anonymous-file.js';
 import type { HeldFile } from '../cache/cache.js';
 import type { Fingerprint } from '../cache/fingerprint.js';
 import { fingerprintOf, isSameFile } from '../cache/fingerprint.js';
+import { writeAllSync } from '../spool/disk-calls.js';
 import type { Pending } from '../spool/spool.js';
 import type { Database } from './database.js';
 
@@ -63,8 +65,22 @@ function openFile(db: Database, pending: Pending): number {
   try {
     return openSync(db.spool.sealedFile(pending), 'r');
   } catch (error) {
+    const late = db.spool.lateBytes(pending);
+    if (late !== undefined) return anonymousCopy(late);
     // Never "no such file" for a document that somebody was told is stored.
     throw kindOf(error) === 'not-found' ? damaged(db, pending, 'is gone') : error;
+  }
+}
+
+/** The disk of the spool has no room for the file; its bytes are in memory. @throws FilestoreError no-space when there is none anywhere */
+function anonymousCopy(bytes: Uint8Array): number {
+  const fd = openAnonymousFile(bytes.length);
+  try {
+    writeAllSync(fd, bytes, 0);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 

@@ -179,6 +179,8 @@ export class StoreHealth {
 
   /** @param how a silence may be a hiccup: it is told when it lasts; a failure is told at once */
   #away(reason: string, how: 'loud' | 'quiet'): void {
+    // The end of the mount cuts off what still runs.
+    if (this.#stopped.signal.aborted) return;
     this.#reason = reason;
     if (this.#awaySinceMs === undefined) {
       this.#awaySinceMs = steadyNowMs();

@@ -71,11 +71,19 @@ export function unlinkQuietly(path: string): void {
   }
 }
 
-/** How large a disk is, and what it has left for us, in bytes. @throws FilestoreError unavailable */
-export function sizeOfDisk(directory: string): { readonly bytes: number; readonly freeBytes: number } {
+export interface DiskSize {
+  readonly bytes: number;
+  readonly freeBytes: number;
+  /** Inodes. */
+  readonly names: number;
+  readonly freeNames: number;
+}
+
+/** How large a disk is, and what it has left for us. @throws FilestoreError unavailable */
+export function sizeOfDisk(directory: string): DiskSize {
   try {
-    const { bavail, blocks, bsize } = statfsSync(directory);
-    return { bytes: blocks * bsize, freeBytes: bavail * bsize };
+    const { bavail, blocks, bsize, files, ffree } = statfsSync(directory);
+    return { bytes: blocks * bsize, freeBytes: bavail * bsize, names: files, freeNames: ffree };
   } catch (error) {
     throw diskError(error, `cannot tell what is free at ${directory}`);
   }

@@ -12,12 +12,15 @@ const RESERVE_PART = 1 / 16;
 const SPARE_PART = 1 / 8;
 /** Bytes written between two looks at the disk. */
 const LOOK_EVERY_BYTES = 1 << 20;
+const LOOK_EVERY_NAMES = 64;
 
 export class DiskRoom {
   readonly #directory: string;
   readonly #makeRoom: (isRoom: () => boolean) => boolean;
   /** Bytes that may be written before the disk is looked at again. */
   #leftBytes = 0;
+  /** Files that may be made before that. */
+  #leftNames = 0;
 
   /** @param makeRoom frees what may be freed until `isRoom`, and says whether there is room */
   constructor(directory: string, makeRoom: (isRoom: () => boolean) => boolean) {
@@ -39,6 +42,16 @@ export class DiskRoom {
       this.#leftBytes = Math.min(spareBytes, Math.max(bytes, LOOK_EVERY_BYTES));
     }
     this.#leftBytes -= bytes;
+  }
+
+  /** Whether one more file can be made, behind the answer to its writer: not among the last of its inodes. */
+  hasName(): boolean {
+    if (this.#leftNames <= 0) {
+      const { names, freeNames } = sizeOfDisk(this.#directory);
+      // File systems that make inodes as they need them count none at all.
+      this.#leftNames = names === 0 ? LOOK_EVERY_NAMES : Math.min(LOOK_EVERY_NAMES, Math.floor(freeNames / 4));
+    }
+    return this.#leftNames-- > 0;
   }
 
   /** Whether there is room for so many bytes of what is only of use, and not needed. */

@@ -218,6 +218,10 @@ export class DiskSpool implements Spool {
     return pending.file;
   }
 
+  lateBytes(pending: Pending): Uint8Array | undefined {
+    return this.#late.bytesOf(pending.file);
+  }
+
   async renamePending(from: string, to: string, options: { bury: boolean }): Promise<void> {
     const old = this.#state.pending.get(from);
     if (old === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not pending`);
@@ -241,6 +245,8 @@ export class DiskSpool implements Spool {
   async markPublished(pending: Pending, options: { keepFile: boolean }): Promise<boolean> {
     if (this.#state.pending.get(pending.path)?.sequence !== pending.sequence) return false;
     this.#recorder.record({ type: 'release', path: pending.path, of: pending.sequence }, { keepFile: options.keepFile });
+    // There is no file that anybody could keep.
+    if (options.keepFile) this.#late.drop(pending.file);
     this.#recorder.syncSoon();
     return true;
   }
@@ -331,7 +337,7 @@ export class DiskSpool implements Spool {
 
   /** @returns undefined when the file has to go the long way */
   #putAhead(seal: Omit<SealEntry, 'sequence'>, file: DiskStagingFile): SealAhead | undefined {
-    if (!this.#ahead.takes(file.sizeBytes)) return undefined;
+    if (!this.#ahead.takes(file.sizeBytes) || !this.#room.hasName()) return undefined;
     const lines = this.#journal.takeLoose();
     if (lines === undefined) return undefined;
     const { generation } = this.#journal;

@@ -9,7 +9,7 @@ import type { Log } from '../base/log.js';
 import type { DiskStagingFile } from './staging-file.js';
 
 /** Of the memory for small files (small-bytes.ts): the other half is for those being written. */
-const MOST_BYTES = 2 << 20;
+const MOST_BYTES = 4 << 20;
 const WAIT_MS = 250;
 const RETRY_MS = 1_000;
 /** Made in one turn of the loop. */
@@ -18,8 +18,8 @@ const AT_ONCE = 4;
 export class LateFiles {
   readonly #log: Log;
   /** By the path they will have; the oldest first. */
-  readonly #files = new Map<string, DiskStagingFile>();
-  #bytes = 0;
+  readonly #files = new Map<string, { readonly file: DiskStagingFile; readonly memoryBytes: number }>();
+  #memoryBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(log: Log) {
@@ -28,24 +28,32 @@ export class LateFiles {
 
   /** @param file sealed, in memory, and durable by the write-ahead log */
   add(path: string, file: DiskStagingFile): void {
-    this.#files.set(path, file);
-    this.#bytes += file.sizeBytes;
+    const { memoryBytes } = file;
+    this.#files.set(path, { file, memoryBytes });
+    this.#memoryBytes += memoryBytes;
     file.whenOnDisk(() => this.#forget(path));
-    if (this.#bytes > MOST_BYTES) this.close();
-    this.#makeLater(this.#bytes > MOST_BYTES ? 0 : WAIT_MS);
+    const isMuch = this.#memoryBytes > MOST_BYTES;
+    if (isMuch) this.close();
+    this.#makeLater(isMuch ? 0 : WAIT_MS);
   }
 
   /** Puts it on the disk if it is not there. @throws FilestoreError no-space, unavailable */
   need(path: string): void {
-    this.#files.get(path)?.comeToDisk();
+    this.#files.get(path)?.file.comeToDisk();
+  }
+
+  /** @returns a copy of its bytes, undefined when it lies on the disk */
+  bytesOf(path: string): Uint8Array | undefined {
+    const late = this.#files.get(path);
+    return late === undefined ? undefined : Uint8Array.from(late.file.bytes());
   }
 
   /** Nothing refers to it any more. @returns false when it is not here: then it lies on the disk */
   drop(path: string): boolean {
-    const file = this.#files.get(path);
-    if (file === undefined) return false;
+    const late = this.#files.get(path);
+    if (late === undefined) return false;
     this.#forget(path);
-    file.disown();
+    late.file.disown();
     return true;
   }
 
@@ -56,8 +64,8 @@ export class LateFiles {
   }
 
   #forget(path: string): void {
-    const file = this.#files.get(path);
-    if (file !== undefined && this.#files.delete(path)) this.#bytes -= file.sizeBytes;
+    const late = this.#files.get(path);
+    if (late !== undefined && this.#files.delete(path)) this.#memoryBytes -= late.memoryBytes;
   }
 
   #makeLater(waitMs: number): void {

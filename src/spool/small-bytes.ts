@@ -5,7 +5,7 @@
 
 /** Larger files go to the disk. */
 export const SMALL_FILE_BYTES = 256 << 10;
-const ALL_BYTES = 4 << 20;
+const ALL_BYTES = 8 << 20;
 
 /** Files of up to this many bytes use buffers that were used before: the pages of a fresh one cost more than the bytes. */
 const BUFFER_BYTES = 64 << 10;
@@ -45,6 +45,11 @@ export class SmallBytes {
   /** As they are now: not to be kept over a change. */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#sizeBytes);
+  }
+
+  /** What they take of the memory. */
+  get roomBytes(): number {
+    return this.#buffer.length;
   }
 
   /** @returns false when they would be too many; then nothing has changed */

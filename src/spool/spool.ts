@@ -93,6 +93,8 @@ export interface Spool extends SpoolState {
   seal(staging: StagingFile, path: string, digest: FileDigest, mtimeMs: number, isWanted?: () => boolean): Promise<Pending>;
   /** The path of the sealed file, which lies on the disk then unless something has removed it. @throws FilestoreError no-space, unavailable */
   sealedFile(pending: Pending): string;
+  /** A copy of the bytes of a sealed file that is not on the disk, e.g. because there is no room; undefined when it is. */
+  lateBytes(pending: Pending): Uint8Array | undefined;
   /**
    * The pending object moves to another name, durably, without its bytes.
    * @param options.bury the old name is deleted by the same record, and Swift is owed that

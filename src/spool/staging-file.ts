@@ -63,6 +63,11 @@ export class DiskStagingFile implements StagingFile {
     return this.#small !== undefined;
   }
 
+  /** What it takes of the memory for small files. */
+  get memoryBytes(): number {
+    return this.#small?.roomBytes ?? 0;
+  }
+
   file(): { readonly fd: number; readonly path: string } {
     if (this.#small !== undefined) this.#toDisk(this.#small);
     return { fd: this.#fd, path: this.#path };
@@ -159,6 +164,7 @@ export class DiskStagingFile implements StagingFile {
       return;
     }
     closeSync(this.#fd);
+    this.#fd = -1;
     if (this.#isSealed) return;
     await new Promise<void>((resolve) => unlink(this.#path, () => resolve()));
   }

@@ -1,7 +1,7 @@
 /** Small sealed files lie in the write-ahead log and in memory until somebody needs them under `sealed/`. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSpool } from '../../../src/spool/open-spool.js';
@@ -148,4 +148,25 @@ test('Who has a file open that was deleted before it came to the disk goes on re
   assert.deepEqual(fs.readdirSync(join(directory, 'v1/prod/sealed')), []);
   assert.deepEqual(fs.readdirSync(join(directory, 'v1/prod/staging')), []);
   await spool.close();
+});
+
+test('What finds no place on the disk is read and sent from memory, and forgotten once it is sent.', async () => {
+  const { spool, directory, log } = await open();
+  const [blob, other] = [makeBlob(1), makeBlob(2)];
+  const pending = await seal(spool, blob);
+  const kept = await seal(spool, other);
+  const staging = join(directory, 'v1/prod/staging');
+  fs.rmdirSync(staging);
+  assert.throws(() => spool.sealedFile(pending), /cannot open/);
+  assert.deepEqual(Buffer.from(spool.lateBytes(pending) ?? assert.fail()), blob.content);
+  assert.ok(await spool.markPublished(pending, { keepFile: true }));
+  assert.equal(spool.lateBytes(pending), undefined);
+  await sleep(400);
+  assert.deepEqual(Buffer.from(spool.lateBytes(kept) ?? assert.fail()), other.content);
+  fs.mkdirSync(staging);
+  assert.deepEqual(fs.readFileSync(spool.sealedFile(kept)), other.content);
+  assert.equal(spool.lateBytes(kept), undefined);
+  await spool.close();
+  assert.deepEqual(fs.readdirSync(join(directory, 'v1/prod/sealed')), [basename(kept.file)]);
+  assert.deepEqual(log.unexpected(), []);
 });

@@ -60,7 +60,7 @@ test('However many small files are being written, only so many bytes of them are
   const files = Array.from({ length: 40 }, () => spool.createStaging());
   for (const file of files) file.write(0, content);
   const onDisk = readdirSync(join(rootOf(directory), 'staging')).length;
-  assert.equal(onDisk, 40 - (4 << 20) / SMALL_FILE_BYTES);
+  assert.equal(onDisk, 40 - (8 << 20) / SMALL_FILE_BYTES);
   for (const file of files) assert.equal((await file.digest()).sha1, sha1);
   for (const file of files) await file.discard();
   const again = spool.createStaging();
