@@ -42,10 +42,12 @@ function taken(names: readonly ListedName[]): TakeNames {
 /** @param names what an origin has */
 function laidOver(db: Database, directory: string, names: Map<string, ListedName>): readonly ListedName[] {
   const validMs = db.validMs(Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs));
-  if (names.size === 0 && isPlainShard(db, directory)) return plainShard(db, directory, validMs);
+  const inSwift: ListedName[] = [];
   db.catalog.forEachIn(directory, (name, kind, sizeBytes) => {
-    names.set(name, { name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
+    inSwift.push({ name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
   });
+  if (names.size === 0 && isPlainShard(db, directory)) return inSwift.sort(byName);
+  for (const listed of inSwift) names.set(listed.name, listed);
   if (db.aliased.size > 0 || db.spool.tombstones.size > 0)
     for (const name of [...names.keys()]) if (isHidden(db, joinPath(directory, name))) names.delete(name);
   addLocal(db, directory, names);
@@ -61,14 +63,6 @@ function byName(a: ListedName, b: ListedName): number {
 function isPlainShard({ spool, aliased, live }: Database, directory: string): boolean {
   if (!isShardName(directory)) return false;
   return aliased.size + spool.tombstones.size + spool.pending.size + live.size + spool.aliases.size + spool.deeperDirectories.size === 0;
-}
-
-function plainShard(db: Database, shard: string, validMs: number): readonly ListedName[] {
-  const names: ListedName[] = [];
-  db.catalog.forEachIn(shard, (name, kind, sizeBytes) => {
-    names.push({ name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
-  });
-  return names.sort(byName);
 }
 
 function isHidden(db: Database, path: string): boolean {

@@ -2,7 +2,7 @@
  * Why the spool of a database wants a human, in words with the remedy: part of what `status` calls degraded. Torn files are none of that: `status`
  * counts them, and one writer that was killed must not leave a mount degraded.
  */
-import { accessSync, constants, statfsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { messageOf } from '../base/errors.js';
 import { sizeOfDisk } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
@@ -14,9 +14,10 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     accessSync(spoolDirectory, constants.W_OK);
     if (spool.isFailing) return `the disk of spool_dir (${spoolDirectory}) fails: writes and deletes are refused; check it`;
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
-    if (hasNoInode(spoolDirectory))
+    const { freeBytes, freeNames } = sizeOfDisk(spoolDirectory);
+    if (freeNames === 0)
       return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): what Swift does not take at once is refused, and so are larger writes; remove files there`;
-    if (sizeOfDisk(spoolDirectory).freeBytes < spoolFloorBytes)
+    if (freeBytes < spoolFloorBytes)
       return `the disk of spool_dir (${spoolDirectory}) has less than spool_floor left: what Swift does not take is refused; make room`;
     const { unnamed } = spool.torn;
     if (unnamed === 0) return undefined;
@@ -24,10 +25,4 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
   } catch (error) {
     return `spool_dir (${spoolDirectory}) cannot be written: ${messageOf(error)}; writes and deletes are refused; check its disk`;
   }
-}
-
-/** File systems that make inodes as they need them count none at all. */
-function hasNoInode(directory: string): boolean {
-  const { files, ffree } = statfsSync(directory);
-  return files > 0 && ffree === 0;
 }

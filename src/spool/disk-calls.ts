@@ -74,8 +74,7 @@ export function unlinkQuietly(path: string): void {
 export interface DiskSize {
   readonly bytes: number;
   readonly freeBytes: number;
-  /** Inodes. */
-  readonly names: number;
+  /** Inodes left; Infinity for file systems that make them as they need them, which count none at all. */
   readonly freeNames: number;
 }
 
@@ -83,7 +82,7 @@ export interface DiskSize {
 export function sizeOfDisk(directory: string): DiskSize {
   try {
     const { bavail, blocks, bsize, files, ffree } = statfsSync(directory);
-    return { bytes: blocks * bsize, freeBytes: bavail * bsize, names: files, freeNames: ffree };
+    return { bytes: blocks * bsize, freeBytes: bavail * bsize, freeNames: files === 0 ? Infinity : ffree };
   } catch (error) {
     throw diskError(error, `cannot tell what is free at ${directory}`);
   }

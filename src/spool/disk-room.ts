@@ -47,9 +47,7 @@ export class DiskRoom {
   /** Whether one more file can be made, behind the answer to its writer: not among the last of its inodes. */
   hasName(): boolean {
     if (this.#leftNames <= 0) {
-      const { names, freeNames } = sizeOfDisk(this.#directory);
-      // File systems that make inodes as they need them count none at all.
-      this.#leftNames = names === 0 ? LOOK_EVERY_NAMES : Math.min(LOOK_EVERY_NAMES, Math.floor(freeNames / 4));
+      this.#leftNames = Math.min(LOOK_EVERY_NAMES, Math.floor(sizeOfDisk(this.#directory).freeNames / 4));
     }
     return this.#leftNames-- > 0;
   }

@@ -33,7 +33,7 @@ export class LateFiles {
     this.#memoryBytes += memoryBytes;
     file.whenOnDisk(() => this.#forget(path));
     const isMuch = this.#memoryBytes > MOST_BYTES;
-    if (isMuch) this.close();
+    if (isMuch) this.#stopTimer();
     this.#makeLater(isMuch ? 0 : WAIT_MS);
   }
 
@@ -59,6 +59,10 @@ export class LateFiles {
 
   /** What is still here stays in the write-ahead log. */
   close(): void {
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }

@@ -37,7 +37,6 @@ export class DiskStagingFile implements StagingFile {
   #running: RunningDigest | undefined;
   /** Of the file as it was read, or of the bytes in memory; holds until the next change. */
   #read: FileDigest | undefined;
-  #ofMemory: BytesDigest | undefined;
   /** Counts changes, so that a reading knows whether one came in between. */
   #changes = 0;
   #isSealed = false;
@@ -136,8 +135,7 @@ export class DiskStagingFile implements StagingFile {
     if (this.#running !== undefined) return this.#running.peek();
     if (this.#read !== undefined) return this.#read;
     if (this.#small !== undefined) {
-      this.#ofMemory = new BytesDigest(this.#small.bytes);
-      this.#read = this.#ofMemory;
+      this.#read = new BytesDigest(this.#small.bytes);
       return this.#read;
     }
     for (;;) {
@@ -254,8 +252,12 @@ export class DiskStagingFile implements StagingFile {
   }
 
   /** Whoever has been given the digest may ask for its other sum later. */
+  #settleDigest(): void {
+    if (this.#read instanceof BytesDigest) this.#read.settle();
+  }
+
   #free(small: SmallBytes): void {
-    this.#ofMemory?.settle();
+    this.#settleDigest();
     small.free();
   }
 
@@ -283,8 +285,7 @@ export class DiskStagingFile implements StagingFile {
 
   #beforeChange(): void {
     if (!this.#isOpen) throw new FilestoreError('internal', `${this.#path} was discarded`);
-    this.#ofMemory?.settle();
-    this.#ofMemory = undefined;
+    this.#settleDigest();
     this.#read = undefined;
     this.#changes++;
     if (this.#isSealed) this.#detach();
