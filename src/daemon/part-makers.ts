@@ -3,13 +3,15 @@ import { openCache } from '../cache/blob-cache.js';
 import { packageVersion } from '../config/version.js';
 import { openFilestore } from '../filestore/open-filestore.js';
 import { openOrigin } from '../origins/directory-origin.js';
+import { RememberedOrigin } from '../origins/remembered-origin.js';
 import { createSwiftStore } from '../swift/swift-store.js';
 import { createVfs } from '../vfs/vfs.js';
 import { createDriver } from './create-driver.js';
 import type { PartMakers } from './start-mount.js';
 
 export const partMakers: PartMakers = {
-  openOrigin: (directory, settings) => openOrigin(directory, { answerMs: settings.readTimeoutMs, silentMs: settings.lookupWaitMs }),
+  openOrigin: (directory, { readTimeoutMs, lookupWaitMs }, log) =>
+    new RememberedOrigin(openOrigin(directory, { answerMs: readTimeoutMs, silentMs: lookupWaitMs }), lookupWaitMs, log),
   createStore: (settings, log) => {
     const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
     return { store, counts: () => store.requestCounts };

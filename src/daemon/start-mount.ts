@@ -40,7 +40,7 @@ import { MountGround } from './mount-ground.js';
 
 /** How each part is made; tests put others in. */
 export interface PartMakers {
-  openOrigin(directory: string, settings: Settings): Origin;
+  openOrigin(directory: string, settings: Settings, log: Log): Origin;
   createStore(settings: Settings, log: Log): StoreWithCounts;
   openCache(settings: Settings, mayWrite: () => boolean, log: Log): Promise<BlobCache>;
   openFilestore(settings: FilestoreSettings, parts: FilestoreParts): Promise<RunningFilestore>;
@@ -124,7 +124,7 @@ async function compose(
   undo.add(() => spoolLock.release());
   const cacheLock = new CacheLock(settings.cacheDirectory, clock, log);
   undo.add(() => cacheLock.release());
-  const openOrigin = (directory: string): Origin => makers.openOrigin(directory, settings);
+  const openOrigin = (directory: string): Origin => makers.openOrigin(directory, settings, log);
   const origin = settings.origin === undefined ? undefined : await ground.openOrigin(settings.origin, openOrigin);
   if (origin !== undefined) undo.add(() => origin.close());
   // A start that is refused says why once: that Swift is away is no second thing to be told.

@@ -122,7 +122,7 @@ export class OpenDatabase {
 
 function originProblem(origin: Origin | undefined): string | undefined {
   if (origin?.trouble === undefined) return undefined;
-  return `the origin ${origin.description} cannot be read: ${origin.trouble}; what it may have is EIO, and so is a new file; look after its disk`;
+  return `the origin ${origin.description} cannot be read: ${origin.trouble}; what it may have is EIO, and so is a new file in a directory of it that was not read before; look after its disk`;
 }
 
 /**

@@ -88,6 +88,10 @@ class DirectoryOrigin implements Origin {
     });
   }
 
+  names(path: string): Promise<readonly string[] | undefined> {
+    return this.#ask(path, async (absolute) => (await this.#walk.at(absolute, entriesOf)).map((entry) => entry.name));
+  }
+
   source(path: string): FillSource {
     return {
       description: this.#describe(path),
@@ -107,10 +111,12 @@ class DirectoryOrigin implements Origin {
   }
 
   /** An origin below another shares its descriptor: only the one that was opened closes it. */
-  close(): void {
-    if (this.#directory !== '' || !this.#root.isOpen) return;
-    this.#root.isOpen = false;
-    closeSync(this.#root.fd);
+  close(): Promise<void> {
+    if (this.#directory === '' && this.#root.isOpen) {
+      this.#root.isOpen = false;
+      closeSync(this.#root.fd);
+    }
+    return Promise.resolve();
   }
 
   async #statOf(absolute: string): Promise<OriginStat | undefined> {

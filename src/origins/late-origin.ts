@@ -33,6 +33,10 @@ export class LateOrigin implements Origin {
     return this.#origin.list(path);
   }
 
+  async names(path: string): Promise<readonly string[] | undefined> {
+    return this.#origin.names(path);
+  }
+
   source(path: string): FillSource {
     return this.#origin.source(path);
   }
@@ -41,8 +45,8 @@ export class LateOrigin implements Origin {
     return new LateOrigin(`${this.description}/${directory}`, () => this.#openedOrNot()?.below(directory));
   }
 
-  close(): void {
-    this.#openedOrNot()?.close();
+  async close(): Promise<void> {
+    await this.#openedOrNot()?.close();
   }
 
   get #origin(): Origin {

@@ -20,8 +20,11 @@ export interface Origin {
   stat(path: string): Promise<OriginStat | undefined>;
   /** Undefined: no such directory. @throws unavailable */
   list(path: string): Promise<readonly { readonly name: string; readonly kind: 'file' | 'directory' }[] | undefined>;
+  /** All names in a directory, also of what is neither file nor directory. Undefined: no such directory. @throws unavailable */
+  names(path: string): Promise<readonly string[] | undefined>;
   source(path: string): FillSource;
   /** The origin as seen from a directory below it (a database of a whole filestore). */
   below(directory: string): Origin;
-  close(): void;
+  /** Ends within `lookup_wait`, whether its disk answers or not. */
+  close(): Promise<void>;
 }

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesOf, makeBlob, makeBlobs } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { eventually, run, runOk } from '../helpers/processes.js';
+import { projectRoot } from '../helpers/project.js';
+import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { isMounted, startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
@@ -16,6 +18,79 @@ const READ_TIMEOUT_MS = 2000;
 const DELETE_BOUND_MS = 1000;
 const ARGS =
   `--nodes many --delete-bound ${DELETE_BOUND_MS}ms --lookup-wait 200ms --read-timeout ${READ_TIMEOUT_MS}ms --drain-timeout 2s`.split(' ');
+
+describe('an original directory that is there no more, under a whole filestore that is written to', () => {
+  let swift: Swift;
+  let origin: Mount;
+  let mount: Mount;
+  let scratch: string;
+  const container = (database: string): string => `odoo-${database.toLowerCase()}`;
+  const generations = ['8.0-9.0', '10.0-13.0', '14.0-16.0', '17.0-18.0', '19.0', '20.0dev-upload', '20.0dev-new'] as const;
+  const databaseOf = (generation: string): string => `Odoo_${generation.replace(/[.-]/g, '_')}`;
+  const old = makeBlob(77, 5000);
+
+  before(async () => {
+    swift = await withSwift();
+    scratch = tempDir('scratch');
+    origin = await startMount({ swift, args: ['--driver', 'kernel-device', '--container-prefix', 'old'] });
+    for (const generation of generations) {
+      await fs.mkdir(path.join(origin.path, databaseOf(generation), old.name.slice(0, 2)), { recursive: true });
+      await fs.writeFile(path.join(origin.path, databaseOf(generation), old.name), old.content);
+    }
+    mount = await startMount({ swift, origin: origin.path, args: [...ARGS, '--log-level', 'debug'] });
+    mount.log.expect(/^WARN request-failed operation=(lookup|open) kind=unavailable/);
+    for (const generation of generations) {
+      await fs.access(path.join(mount.path, databaseOf(generation), 'ab')).catch(() => undefined);
+      await mount.log.waitFor(new RegExp(`origin-names-read origin=\\S*${databaseOf(generation)} `));
+    }
+  });
+  after(async () => {
+    await mount.stop();
+    await origin.stop().catch(() => undefined);
+    await swift.stop();
+    removeDir(scratch);
+  });
+
+  const writes = async (generation: string): Promise<readonly string[]> => {
+    const script = path.join(projectRoot, 'test/odoo/replay.py');
+    const { seen, ms } = JSON.parse(await runOk('/usr/bin/python3', [script, generation, 'write', mount.path, scratch])) as {
+      seen: { names: string[] };
+      ms: Record<string, number>;
+    };
+    console.log(`${generation} without its origin, ms: ${JSON.stringify(ms)}`);
+    for (const took of Object.values(ms)) assert.ok(took < READ_TIMEOUT_MS, `${generation}: ${took} ms`);
+    return seen.names;
+  };
+  const assertWritten = async (some: readonly string[]): Promise<void> => {
+    const client = await swift.client();
+    for (const generation of some) {
+      const names = await writes(generation);
+      await mount.drained();
+      const stored = new Set(await client.names(container(databaseOf(generation))));
+      assert.deepEqual(
+        names.filter((name) => !stored.has(name)),
+        [],
+      );
+      const read = await run('sha1sum', [path.join(mount.path, databaseOf(generation), old.name)]);
+      assert.equal(read.code, 1);
+      assert.match(read.stderr, /Input\/output error/);
+    }
+  };
+
+  it('New documents are written while the original directory hangs or fails, and what it has is EIO.', async () => {
+    process.kill(origin.pid, 'SIGSTOP');
+    try {
+      await assertWritten(generations.slice(0, 4));
+    } finally {
+      process.kill(origin.pid, 'SIGCONT');
+    }
+    await eventually('it is read again', async () => (await run('stat', [path.join(mount.path, databaseOf('19.0'), old.name)])).code === 0);
+    // Its mount point stays, as a disk that gives errors.
+    process.kill(origin.pid, 'SIGKILL');
+    await assertWritten(generations.slice(4));
+    assert.equal((await mount.status()).state, 'degraded');
+  });
+});
 
 describe('an original directory whose disk hangs', () => {
   let swift: Swift;

@@ -35,7 +35,7 @@ test('An origin tells what is there, lists it and gives its bytes, from any byte
   assert.equal(await contentOf(origin, 'db/ab/file', 2), 'llo');
   assert.equal(await contentOf(origin, 'db/ab/file', 9), '');
   assert.match(origin.source('db/ab/file').description, /\/db\/ab\/file$/);
-  origin.close();
+  await origin.close();
 });
 
 test('What is not there is undefined, also below a file and below a missing directory.', async () => {
@@ -47,7 +47,7 @@ test('What is not there is undefined, also below a file and below a missing dire
   }
   assert.equal(await origin.list('db/ab/file'), undefined);
   assert.equal(await contentOf(origin, 'db/ab'), undefined);
-  origin.close();
+  await origin.close();
 });
 
 test('A database below the origin is found when it comes to be, and does not close the origin.', async () => {
@@ -60,9 +60,9 @@ test('A database below the origin is found when it comes to be, and does not clo
   writeFileSync(join(directory, 'later', 'x'), 'y');
   assert.deepEqual(await later.list(''), [{ name: 'x', kind: 'file' }]);
   assert.equal(await contentOf(later, 'x'), 'y');
-  later.close();
+  await later.close();
   assert.equal((await origin.stat('db'))?.kind, 'directory');
-  origin.close();
+  await origin.close();
 });
 
 test('The directory is read through its descriptor, whatever its path leads to by now.', async () => {
@@ -71,7 +71,7 @@ test('The directory is read through its descriptor, whatever its path leads to b
   renameSync(join(directory, 'db'), join(directory, 'moved'));
   mkdirSync(join(directory, 'db'));
   assert.equal(await contentOf(origin, 'ab/file'), 'hello');
-  origin.close();
+  await origin.close();
 });
 
 test('Links are followed inside the tree and never out of it; what is behind such a one is unavailable, not absent.', async () => {
@@ -95,7 +95,7 @@ test('Links are followed inside the tree and never out of it; what is behind suc
   }
   const listed = (await origin.list(''))?.map(({ name, kind }) => `${kind} ${name}`).sort();
   assert.deepEqual(listed, ['directory db', 'directory inside', 'file absolute']);
-  origin.close();
+  await origin.close();
 });
 
 test('Names of any bytes are found, and what is neither file nor directory is not there.', async () => {
@@ -108,7 +108,7 @@ test('Names of any bytes are found, and what is neither file nor directory is no
   assert.equal(await origin.stat('fifo'), undefined);
   assert.equal(await contentOf(origin, 'fifo'), undefined);
   assert.ok(!(await origin.list(''))?.some(({ name }) => name === 'fifo'));
-  origin.close();
+  await origin.close();
 });
 
 test('An origin that cannot be opened says which, and a closed one is unavailable, never empty.', async () => {
@@ -116,7 +116,7 @@ test('An origin that cannot be opened says which, and a closed one is unavailabl
   assert.throws(() => openOrigin(join(directory, 'none'), PATIENCE), { kind: 'not-found', message: /none.*option origin/ });
   assert.throws(() => openOrigin(join(directory, 'db', 'ab', 'file'), PATIENCE), { kind: 'not-directory' });
   const origin = openOrigin(directory, PATIENCE);
-  origin.close();
-  origin.close();
+  await origin.close();
+  await origin.close();
   await assert.rejects(origin.stat('db'), { kind: 'unavailable' });
 });
