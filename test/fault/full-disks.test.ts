@@ -333,7 +333,10 @@ describe('a disk that fails', () => {
       await proxy.down();
       for (const blob of [known, flipped, short, gone]) await write(mount, blob);
       const directory = path.join(mount.spoolDir, 'v1/damaged/sealed');
-      const names = await fs.readdir(directory);
+      const names = await eventually('the files of all four, which are made behind the answers', async () => {
+        const made = await fs.readdir(directory);
+        return made.length >= 4 && made;
+      });
       const sealed = ({ sha1 }: Blob): string =>
         path.join(directory, names.find((name) => name.endsWith(sha1)) ?? assert.fail(`${sha1} is not sealed`));
       for (const blob of [known, flipped]) {
@@ -437,7 +440,8 @@ describe('a disk that fails', () => {
       const cut = path.join(mount.cacheDir, 'v1', blobs[0]?.name.slice(0, 2) ?? '', `sha1-${blobs[0]?.sha1 ?? ''}`);
       await fs.truncate(cut, 1000);
       for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a file cut short');
-      await fs.rm(path.join(mount.cacheDir, 'v1'), { recursive: true });
+      // Something may still be written there, behind its reader.
+      await fs.rm(path.join(mount.cacheDir, 'v1'), { recursive: true, maxRetries: 10 });
       for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'without a cache');
       const another = makeBlob(703, SIZE_BYTES);
       await write(mount, another);
