@@ -237,18 +237,22 @@ export class Download {
     if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined)
       return source.open(start, this.#abort.signal, this.#wanted?.signal);
     const opening = source.open(start, this.#abort.signal, this.#wanted?.signal);
-    // After this turn of the loop, in which the question goes out.
-    const preparing = setImmediate(() => {
-      try {
-        this.#prepared = this.#options.createPartial(expectedBytes);
-      } catch (error) {
-        this.#options.log.debug('cache.not-prepared', { key: this.key, reason: messageOf(error) });
-      }
+    // Two turns of the loop later: undici looks at an idle connection for one before a question goes out by it.
+    let preparing = setImmediate(() => {
+      preparing = setImmediate(() => this.#prepare(expectedBytes));
     });
     try {
       return await opening;
     } finally {
       clearImmediate(preparing);
+    }
+  }
+
+  #prepare(expectedBytes: number): void {
+    try {
+      this.#prepared = this.#options.createPartial(expectedBytes);
+    } catch (error) {
+      this.#options.log.debug('cache.not-prepared', { key: this.key, reason: messageOf(error) });
     }
   }
 
@@ -308,7 +312,9 @@ export class Download {
         });
         body.on('end', () => resolve(undefined));
         body.on('error', resolve);
-        body.on('close', () => resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before its end')));
+        body.on('close', () => {
+          if (!body.readableEnded) resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before its end'));
+        });
         if (body.destroyed) resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before it was read'));
       });
     } finally {
