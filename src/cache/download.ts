@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { afterRequest } from '../base/after-request.js';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -237,14 +238,11 @@ export class Download {
     if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined)
       return source.open(start, this.#abort.signal, this.#wanted?.signal);
     const opening = source.open(start, this.#abort.signal, this.#wanted?.signal);
-    // Two turns of the loop later: undici looks at an idle connection for one before a question goes out by it.
-    let preparing = setImmediate(() => {
-      preparing = setImmediate(() => this.#prepare(expectedBytes));
-    });
+    const endPreparing = afterRequest(() => this.#prepare(expectedBytes));
     try {
       return await opening;
     } finally {
-      clearImmediate(preparing);
+      endPreparing();
     }
   }
 

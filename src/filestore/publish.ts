@@ -8,6 +8,7 @@
  * seals: up to Odoo 18 an error here is a silently lost document.
  */
 import type { Readable } from 'node:stream';
+import { afterRequest } from '../base/after-request.js';
 import { steadyNowMs } from '../base/clock.js';
 import { DiskFailed, FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
@@ -159,6 +160,7 @@ async function putPatiently(db: Database, path: string, put: () => Promise<void>
 async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   const given = new AbortController();
   const timer = setTimeout(() => given.abort(), db.settings.writeTimeoutMs);
+  const endPreparing = afterRequest(() => prepareForCache(staging));
   try {
     const put = (): Promise<void> =>
       db.locks.run(path, async () => {
@@ -191,11 +193,21 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
     throw error;
   } finally {
     clearTimeout(timer);
+    endPreparing();
   }
   try {
     await db.cache.adopt(cacheKeyOf(path, digest.md5), staging.file().path, digest.sizeBytes);
   } catch (error) {
     db.log.debug('cache.not-adopted', { path: displayName(path), reason: messageOf(error) });
+  }
+}
+
+/** The file of a small one is made while Swift takes its bytes, which needs nothing of the disk. */
+function prepareForCache(staging: StagingFile): void {
+  try {
+    staging.file();
+  } catch {
+    // Tried again, and told, when Swift has them.
   }
 }
 
