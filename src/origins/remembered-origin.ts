@@ -14,7 +14,8 @@ export class RememberedOrigin implements Origin {
   readonly #waitMs: number;
   readonly #log: Log;
   readonly #memory: OriginMemory;
-  readonly #below: RememberedOrigin[] = [];
+  /** A database that is opened again goes on with what is remembered of it. */
+  readonly #below = new Map<string, RememberedOrigin>();
   /** Questions that were not waited for to their end. */
   #late = 0;
 
@@ -68,13 +69,15 @@ export class RememberedOrigin implements Origin {
   }
 
   below(directory: string): Origin {
+    const known = this.#below.get(directory);
+    if (known !== undefined) return known;
     const below = new RememberedOrigin(this.#inner.below(directory), this.#waitMs, this.#log);
-    this.#below.push(below);
+    this.#below.set(directory, below);
     return below;
   }
 
   async close(): Promise<void> {
-    const ended = Promise.all([this.#memory.end(), ...this.#below.map((below) => below.close())]);
+    const ended = Promise.all([this.#memory.end(), ...[...this.#below.values()].map((below) => below.close())]);
     await Promise.race([ended, sleep(this.#waitMs, undefined, { ref: false })]);
     await this.#inner.close();
   }
