@@ -1,4 +1,4 @@
-/* What both parts of the addon say to Node and to the kernel in the same way. */
+/* What all parts of the addon say to Node and to the kernel in the same way. */
 #ifndef ADDON_CALLS_H
 #define ADDON_CALLS_H
 
@@ -9,9 +9,34 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#define MAX_ARGS 7
+
+struct args {
+  size_t count;
+  napi_value at[MAX_ARGS];
+};
+
+static inline struct args arguments(napi_env env, napi_callback_info info) {
+  struct args a = {.count = MAX_ARGS};
+  napi_get_cb_info(env, info, &a.count, a.at, NULL, NULL);
+  return a;
+}
+
 static inline int32_t to_int(napi_env env, napi_value value) {
   int32_t result = -1;
   napi_get_value_int32(env, value, &result);
+  return result;
+}
+
+static inline int64_t to_int64(napi_env env, napi_value value) {
+  int64_t result = 0;
+  napi_get_value_int64(env, value, &result);
+  return result;
+}
+
+static inline bool to_bool(napi_env env, napi_value value) {
+  bool result = false;
+  napi_get_value_bool(env, value, &result);
   return result;
 }
 

@@ -34,12 +34,12 @@ done
 
 mkdir -p build
 is_current=yes
-for source in fuse-device.c fuse-ring.c fuse-ring.h addon-calls.h build.sh; do
+for source in *.c *.h build.sh; do
   [ build/fuse-device.node -nt "$source" ] || is_current=no
 done
 [ "$is_current" = yes ] && exit 0
 # Written aside and renamed: a running daemon keeps the file it has mapped.
-"$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -I"$headers" -o build/fuse-device.node.new fuse-device.c fuse-ring.c ||
+"$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -I"$headers" -o build/fuse-device.node.new *.c ||
   give_up "the compiler failed"
 mv -f build/fuse-device.node.new build/fuse-device.node
 echo "native/build.sh: built native/build/fuse-device.node with $compiler and $headers" >&2

@@ -2,20 +2,22 @@
  * fuse-device: the system calls a FUSE server needs that Node does not offer. Node-API only, so one binary serves Node 20 and later.
  *
  *   openDevice() mount() unmount()            /dev/fuse, mount(2), umount2(2) (the last on a pool thread: it may wait for this very process)
- *   start() stop()                            a reader: uv_poll on the main loop, one callback a request, bytes in the caller's buffer
+ *   start() stop()                            a reader (device-reader.c)
  *   reply() replyFromFile()                   one write(2) of a whole reply; the second reads a local file behind the header first
  *   backingOpen() backingClose()              FUSE_DEV_IOC_BACKING_OPEN / _CLOSE (kernel passthrough)
  *   socketPair() receiveDescriptor()          how fusermount3 hands over the device (SCM_RIGHTS)
+ *   ring...()                                 requests by io_uring (fuse-ring.c)
  *
- * Every function answers a number: what the system call returned, or a negative errno. Nothing throws, nothing is global: the state is one
- * struct a reader, closed by an asynchronous cleanup hook when its environment (main thread or worker) ends.
+ * Every function answers a number: what the system call returned, or a negative errno. Nothing throws, nothing is global: the
+ * state is one struct a reader and one a ring, which end with their environment (listener.h).
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <node_api.h>
-#include <uv.h>
 
 #include "addon-calls.h"
+#include "device-reader.h"
+#include "fuse-abi.h"
 #include "fuse-ring.h"
 
 #include <errno.h>
@@ -29,29 +31,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* linux/fuse.h of a build machine may be older than the kernel we run on, hence our own copy of the passthrough interface (7.40). */
-struct backing_map {
-  int32_t fd;
-  uint32_t flags;
-  uint64_t padding;
-};
-#define IOC_BACKING_OPEN _IOW(229, 1, struct backing_map)
-#define IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
-
-#define OUT_HEADER_BYTES 16
 #define PATH_BYTES 4096
-#define MAX_ARGS 6
-
-struct args {
-  size_t count;
-  napi_value at[MAX_ARGS];
-};
-
-static struct args arguments(napi_env env, napi_callback_info info) {
-  struct args a = {.count = MAX_ARGS};
-  napi_get_cb_info(env, info, &a.count, a.at, NULL, NULL);
-  return a;
-}
 
 static napi_value result_of(napi_env env, long returned) {
   return number(env, returned < 0 ? -errno : returned);
@@ -196,178 +176,14 @@ static napi_value reply_from_file(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
   void *bytes;
   size_t capacity;
-  int64_t position = 0;
-  bool is_whole = false;
   if (a.count < 6 || napi_get_buffer_info(env, a.at[1], &bytes, &capacity) != napi_ok) return number(env, -EINVAL);
   int32_t length = to_int(env, a.at[3]);
-  napi_get_value_int64(env, a.at[4], &position);
-  napi_get_value_bool(env, a.at[5], &is_whole);
   if (length < 0 || (size_t)length + OUT_HEADER_BYTES > capacity) return number(env, -EINVAL);
-  int file = to_int(env, a.at[2]);
-  ssize_t filled = read_slice(file, (char *)bytes + OUT_HEADER_BYTES, (size_t)length, position, is_whole);
+  ssize_t filled = read_slice(to_int(env, a.at[2]), (char *)bytes + OUT_HEADER_BYTES, (size_t)length, to_int64(env, a.at[4]), to_bool(env, a.at[5]));
   if (filled < 0) return number(env, 0);
   uint32_t *header = bytes;
   header[0] = OUT_HEADER_BYTES + (uint32_t)filled;
   return result_of(env, write_whole(to_int(env, a.at[0]), bytes, header[0]));
-}
-
-struct reader {
-  uv_poll_t poll;
-  napi_env env;
-  napi_ref callback, buffer, resource;
-  napi_async_context context;
-  napi_async_cleanup_hook_handle cleanup;
-  char *bytes;
-  size_t capacity;
-  int fd, batch, stopped, env_is_ending;
-  /* How long it may look again at once before it sleeps, and since when it sleeps (0: it has not slept); see reader_readable(). */
-  uint64_t look_ns, asleep_since_ns;
-};
-
-static void reader_closed(uv_handle_t *handle) {
-  struct reader *r = handle->data;
-  if (!r->env_is_ending) {
-    napi_handle_scope scope;
-    napi_open_handle_scope(r->env, &scope);
-    napi_delete_reference(r->env, r->callback);
-    napi_delete_reference(r->env, r->buffer);
-    napi_delete_reference(r->env, r->resource);
-    napi_async_destroy(r->env, r->context);
-    napi_close_handle_scope(r->env, scope);
-  }
-  if (r->cleanup != NULL) napi_remove_async_cleanup_hook(r->cleanup);
-  free(r);
-}
-
-static void reader_end(struct reader *r) {
-  if (r->stopped) return;
-  r->stopped = 1;
-  uv_poll_stop(&r->poll);
-  uv_close((uv_handle_t *)&r->poll, reader_closed);
-}
-
-static void reader_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
-  (void)handle;
-  struct reader *r = data;
-  r->env_is_ending = 1;
-  reader_end(r); /* when it is closing already, reader_closed() takes the hook away */
-}
-
-/* Within an open callback scope. */
-static void reader_tell(struct reader *r, napi_value callback, napi_value receiver, int64_t value) {
-  napi_handle_scope scope;
-  napi_value argument, ignored, error;
-  napi_open_handle_scope(r->env, &scope);
-  napi_create_int64(r->env, value, &argument);
-  if (napi_call_function(r->env, receiver, callback, 1, &argument, &ignored) == napi_pending_exception) {
-    napi_get_and_clear_last_exception(r->env, &error);
-    napi_fatal_exception(r->env, error);
-  }
-  napi_close_handle_scope(r->env, scope);
-}
-
-/* The next request's bytes, or a negative errno: -EAGAIN when there is none now. */
-static ssize_t reader_next(struct reader *r) {
-  for (;;) {
-    ssize_t got = read(r->fd, r->bytes, r->capacity);
-    if (got >= 0) return got;
-    if (errno != EINTR && errno != ENOENT) return -errno; /* ENOENT: the request was withdrawn between poll and read */
-  }
-}
-
-/*
- * Answers what is there, starting with a request already in the buffer, in one callback scope: promises that it settled go on when the scope
- * closes. Returns how many requests it answered.
- */
-static int reader_answer(struct reader *r, ssize_t got) {
-  napi_handle_scope handles;
-  napi_callback_scope scope;
-  napi_value resource, callback, receiver;
-  int answered = 0;
-  napi_open_handle_scope(r->env, &handles);
-  napi_get_reference_value(r->env, r->resource, &resource);
-  napi_get_reference_value(r->env, r->callback, &callback);
-  napi_get_global(r->env, &receiver);
-  napi_open_callback_scope(r->env, resource, r->context, &scope);
-  while (got != -EAGAIN) {
-    if (got < 0) reader_end(r); /* ENODEV: unmounted */
-    reader_tell(r, callback, receiver, got);
-    if (++answered == r->batch || r->stopped) break;
-    got = reader_next(r);
-  }
-  napi_close_callback_scope(r->env, scope);
-  napi_close_handle_scope(r->env, handles);
-  return answered;
-}
-
-/*
- * A client that reads many files asks again some microseconds after its answer, sooner than this thread sleeps and is woken. So, where the
- * last sleep was as short as that, look for the next request for a moment before the loop may sleep.
- */
-static void reader_readable(uv_poll_t *poll, int status, int events) {
-  (void)status; /* an error of poll shows in read() as well */
-  (void)events;
-  struct reader *r = poll->data;
-  uint64_t now = uv_hrtime();
-  int looks = r->look_ns > 0 && now - r->asleep_since_ns < r->look_ns;
-  int answered = 0;
-  ssize_t got = reader_next(r);
-  for (;;) {
-    if (got != -EAGAIN) answered += reader_answer(r, got);
-    if (r->stopped) return;
-    if (answered >= r->batch || !looks) break;
-    uint64_t until = uv_hrtime() + r->look_ns;
-    while ((got = reader_next(r)) == -EAGAIN && uv_hrtime() < until)
-      ;
-    if (got == -EAGAIN) break;
-  }
-  r->asleep_since_ns = uv_hrtime();
-}
-
-/*
- * start(device, buffer, callback(lengthOrNegativeErrno), batch, lookAgainUs): an external, or a negative errno. The device becomes
- * non-blocking. `batch` requests are answered before other work of the loop gets its turn.
- */
-static napi_value start(napi_env env, napi_callback_info info) {
-  struct args a = arguments(env, info);
-  struct reader *r = calloc(1, sizeof *r);
-  if (r == NULL) return number(env, -ENOMEM);
-  uv_loop_t *loop;
-  napi_value name, resource, external;
-  if (a.count < 5 || napi_get_buffer_info(env, a.at[1], (void **)&r->bytes, &r->capacity) != napi_ok ||
-      napi_get_uv_event_loop(env, &loop) != napi_ok) {
-    free(r);
-    return number(env, -EINVAL);
-  }
-  r->env = env;
-  r->fd = to_int(env, a.at[0]);
-  r->batch = to_int(env, a.at[3]);
-  r->look_ns = (uint64_t)to_int(env, a.at[4]) * 1000;
-  int failed = uv_poll_init(loop, &r->poll, r->fd);
-  if (failed) {
-    free(r);
-    return number(env, failed);
-  }
-  r->poll.data = r;
-  napi_create_reference(env, a.at[1], 1, &r->buffer);
-  napi_create_reference(env, a.at[2], 1, &r->callback);
-  napi_create_object(env, &resource);
-  napi_create_reference(env, resource, 1, &r->resource);
-  napi_create_string_utf8(env, "fuse-device", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, resource, name, &r->context);
-  napi_add_async_cleanup_hook(env, reader_cleanup, r, &r->cleanup);
-  uv_poll_start(&r->poll, UV_READABLE, reader_readable);
-  napi_create_external(env, r, NULL, NULL, &external);
-  return external;
-}
-
-/* stop(external): call at most once, and not after the callback was told a negative errno. */
-static napi_value stop(napi_env env, napi_callback_info info) {
-  struct args a = arguments(env, info);
-  void *r = NULL;
-  if (a.count < 1 || napi_get_value_external(env, a.at[0], &r) != napi_ok) return number(env, -EINVAL);
-  reader_end(r);
-  return number(env, 0);
 }
 
 NAPI_MODULE_INIT() {
@@ -378,7 +194,7 @@ NAPI_MODULE_INIT() {
       {"openDevice", open_device},     {"mount", do_mount},           {"unmount", do_unmount},
       {"detachNow", detach_now},       {"backingOpen", backing_open}, {"backingClose", backing_close},
       {"socketPair", socket_pair},     {"reply", reply},              {"receiveDescriptor", receive_descriptor},
-      {"replyFromFile", reply_from_file}, {"start", start},           {"stop", stop},
+      {"replyFromFile", reply_from_file}, {"start", reader_start},    {"stop", reader_stop},
       {"ringPrepare", ring_prepare},  {"ringStart", ring_start},     {"ringStop", ring_stop},
       {"ringReply", ring_reply},      {"ringReplyFromFile", ring_reply_from_file},
       {"ringShare", ring_share},      {"ringUnshare", ring_unshare}, {"ringUnused", ring_unused},

@@ -1,6 +1,6 @@
 /**
- * The native addon (native/fuse-device.c), or its absence. Only this module loads it. Every function answers what the system call did, or a
- * negative errno.
+ * The native addon (its table is in native/fuse-device.c), or its absence. Only this module loads it. Every function answers what the system
+ * call did, or a negative errno.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

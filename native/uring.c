@@ -1,0 +1,98 @@
+#define _GNU_SOURCE
+#include "uring.h"
+
+#ifdef HAS_URING
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SUBMISSION_BYTES 128
+#define SUBMISSIONS 256
+#define COMPLETIONS 4096
+#define ENTER_TRIES 10000
+
+static void *map_ring(int fd, size_t bytes, off_t what) {
+  void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
+  return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* Completions are made when this thread enters the kernel, so that many come at once; a flag in shared memory says that there are some. */
+int uring_make(struct uring *u) {
+  struct io_uring_params p = {.flags = IORING_SETUP_SQE128 | IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+                              .cq_entries = COMPLETIONS};
+  *u = (struct uring){.device = -1, .registered_ring = -1, .registered_device = -1};
+  u->fd = (int)syscall(__NR_io_uring_setup, SUBMISSIONS, &p);
+  if (u->fd < 0) return -errno;
+  u->submission_ring_bytes = p.sq_off.array + p.sq_entries * sizeof(uint32_t);
+  u->completion_ring_bytes = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+  u->submissions_bytes = p.sq_entries * SUBMISSION_BYTES;
+  u->submission_ring = map_ring(u->fd, u->submission_ring_bytes, IORING_OFF_SQ_RING);
+  u->completion_ring = map_ring(u->fd, u->completion_ring_bytes, IORING_OFF_CQ_RING);
+  u->submissions = map_ring(u->fd, u->submissions_bytes, (off_t)IORING_OFF_SQES);
+  if (u->submission_ring == NULL || u->completion_ring == NULL || u->submissions == NULL) return -ENOMEM;
+  u->submission_head = (void *)(u->submission_ring + p.sq_off.head);
+  u->submission_tail = (void *)(u->submission_ring + p.sq_off.tail);
+  u->submission_flags = (void *)(u->submission_ring + p.sq_off.flags);
+  u->submission_array = (void *)(u->submission_ring + p.sq_off.array);
+  u->submission_mask = *(uint32_t *)(u->submission_ring + p.sq_off.ring_mask);
+  u->submission_count = p.sq_entries;
+  u->completion_head = (void *)(u->completion_ring + p.cq_off.head);
+  u->completion_tail = (void *)(u->completion_ring + p.cq_off.tail);
+  u->completion_mask = *(uint32_t *)(u->completion_ring + p.cq_off.ring_mask);
+  u->completions = (void *)(u->completion_ring + p.cq_off.cqes);
+  return 0;
+}
+
+/* To register saves a tenth of what a request costs; without it the ring works as well. Both are good for this thread alone, the only one that enters. */
+void uring_use_device(struct uring *u, int device) {
+  u->device = device;
+  if (syscall(__NR_io_uring_register, u->fd, IORING_REGISTER_FILES, &u->device, 1) == 0) u->registered_device = 0;
+  struct io_uring_rsrc_update ring = {.offset = UINT32_MAX, .data = (uint64_t)u->fd};
+  if (syscall(__NR_io_uring_register, u->fd, IORING_REGISTER_RING_FDS, &ring, 1) == 1) u->registered_ring = (int)ring.offset;
+}
+
+void uring_release(struct uring *u) {
+  if (u->submission_ring != NULL) munmap(u->submission_ring, u->submission_ring_bytes);
+  if (u->completion_ring != NULL) munmap(u->completion_ring, u->completion_ring_bytes);
+  if (u->submissions != NULL) munmap(u->submissions, u->submissions_bytes);
+  if (u->fd >= 0) close(u->fd);
+  *u = (struct uring){.fd = -1};
+}
+
+int uring_enter(struct uring *u) {
+  for (int tries = 0;;) {
+    long taken = u->registered_ring < 0
+                   ? syscall(__NR_io_uring_enter, u->fd, u->unsubmitted, 0, IORING_ENTER_GETEVENTS, NULL, 0)
+                   : syscall(__NR_io_uring_enter, u->registered_ring, u->unsubmitted, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
+    if (taken >= 0) {
+      u->unsubmitted -= (uint32_t)taken;
+      if (u->unsubmitted == 0) return 0;
+    } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
+      return -errno;
+    }
+    /* Memory is short for a moment: a reply that stays behind would leave its client waiting. */
+    if (++tries == ENTER_TRIES) return -EAGAIN;
+    if (taken < 0 && errno != EINTR) sched_yield();
+  }
+}
+
+struct io_uring_sqe *uring_push(struct uring *u) {
+  uint32_t tail = atomic_load_explicit(u->submission_tail, memory_order_relaxed);
+  if (tail - atomic_load_explicit(u->submission_head, memory_order_acquire) >= u->submission_count) uring_enter(u);
+  uint32_t index = tail & u->submission_mask;
+  struct io_uring_sqe *submission = (void *)(u->submissions + (size_t)index * SUBMISSION_BYTES);
+  memset(submission, 0, SUBMISSION_BYTES);
+  submission->opcode = IORING_OP_URING_CMD;
+  submission->fd = u->registered_device < 0 ? u->device : u->registered_device;
+  submission->flags = u->registered_device < 0 ? 0 : IOSQE_FIXED_FILE;
+  u->submission_array[index] = index;
+  atomic_store_explicit(u->submission_tail, tail + 1, memory_order_release);
+  u->unsubmitted++;
+  return submission;
+}
+
+#endif
