@@ -2,10 +2,11 @@
  * A place for bytes when the cache's disk has none (full, read-only, broken): a file without a name, gone with its last close. Small ones
  * lie in memory, large ones in the directory for temporary files, so that a read never fails for want of cache while Swift has the bytes.
  */
-import { closeSync, constants, openSync, statfsSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sizeOfDisk } from '../base/disk-size.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { FILE_MODE } from './cache-layout.js';
 
@@ -25,8 +26,7 @@ export function openAnonymousFile(sizeBytes: number): number {
   let reason = 'too little room there';
   for (const place of places) {
     try {
-      const { bavail, bsize } = statfsSync(place);
-      if (bavail * bsize < sizeBytes * ROOM_FACTOR) continue;
+      if (sizeOfDisk(place).freeBytes < sizeBytes * ROOM_FACTOR) continue;
       return openWithoutName(place);
     } catch (error) {
       reason = messageOf(error);

@@ -2,8 +2,8 @@
  * Keeps the cache within its budget, and the disk's free space above the floor. Works in slices, so that evicting 100,000 small
  * blobs does not stop the daemon, and goes down to a low-water mark, so that it need not run at every fill.
  */
-import { statfsSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
+import { sizeOfDisk } from '../base/disk-size.js';
 import type { CacheKey } from './cache.js';
 import type { Ledger } from './ledger.js';
 
@@ -99,8 +99,7 @@ export class Evictor {
     this.#askedAtMs = nowMs;
     this.#writtenSince = 0;
     try {
-      const { bavail, bsize } = statfsSync(this.#options.directory);
-      this.#freeBytes = bavail * bsize;
+      this.#freeBytes = sizeOfDisk(this.#options.directory).freeBytes;
     } catch {
       // The folder is gone or the disk is broken: who writes there will be told.
       this.#freeBytes = Number.MAX_SAFE_INTEGER;

@@ -2,8 +2,9 @@
  * The lock of `cache_dir`. What only its disk says (read-only, full, broken, not ours to write) must not refuse a start, since the cache costs
  * speed and nothing else: then it writes nothing until the lock can be had. What is a slip in the options is refused all the same.
  */
-import { accessSync, constants, statSync, statfsSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
+import { sizeOfDisk } from '../base/disk-size.js';
 import { FilestoreError, messageOf, type ErrorKind } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { lockDirectory, type DirectoryLock } from './directory-lock.js';
@@ -89,10 +90,9 @@ function isDirectory(path: string): boolean {
 function whyUnwritable(directory: string): string | undefined {
   try {
     accessSync(directory, constants.W_OK);
-    const { bavail, files, ffree } = statfsSync(directory);
-    // File systems that make inodes as they need them count none at all.
-    if (bavail > 0 && (files === 0 || ffree > 0)) return undefined;
-    return `the disk of cache_dir ${directory} has no ${bavail > 0 ? 'inode (df -i)' : 'room'} left`;
+    const { freeBytes, freeNames } = sizeOfDisk(directory);
+    if (freeBytes > 0 && freeNames > 0) return undefined;
+    return `the disk of cache_dir ${directory} has no ${freeBytes > 0 ? 'inode (df -i)' : 'room'} left`;
   } catch (error) {
     return `cache_dir ${directory} cannot be used: ${messageOf(error)}`;
   }

@@ -17,7 +17,7 @@ import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
 import { fingerprintOf } from '../cache/fingerprint.js';
-import { readAllSync, sizeOfDisk } from '../spool/disk-calls.js';
+import { readAllSync, sizeOfSpoolDisk } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
@@ -289,7 +289,7 @@ function assertAboveFloor(db: Database, sizeBytes: number): void {
     return;
   }
   let freeBytes = 0;
-  const isRoom = (): boolean => (freeBytes = sizeOfDisk(spoolDirectory).freeBytes) >= spoolFloorBytes;
+  const isRoom = (): boolean => (freeBytes = sizeOfSpoolDisk(spoolDirectory).freeBytes) >= spoolFloorBytes;
   if (!db.spool.makeRoom(isRoom)) {
     throw new FilestoreError(
       'no-space',

@@ -4,7 +4,7 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { messageOf } from '../base/errors.js';
-import { sizeOfDisk } from '../spool/disk-calls.js';
+import { sizeOfSpoolDisk } from '../spool/disk-calls.js';
 import type { Database } from './database.js';
 
 /** @returns undefined when nothing is wrong with the disk of the spool */
@@ -14,7 +14,7 @@ export function spoolProblem({ spool, settings }: Database): string | undefined 
     accessSync(spoolDirectory, constants.W_OK);
     if (spool.isFailing) return `the disk of spool_dir (${spoolDirectory}) fails: writes and deletes are refused; check it`;
     if (spool.isFull) return `the disk of spool_dir (${spoolDirectory}) is full: writes are refused; make room`;
-    const { freeBytes, freeNames } = sizeOfDisk(spoolDirectory);
+    const { freeBytes, freeNames } = sizeOfSpoolDisk(spoolDirectory);
     if (freeNames === 0)
       return `the disk of spool_dir (${spoolDirectory}) has no inode left (df -i): what Swift does not take at once is refused, and so are larger writes; remove files there`;
     if (freeBytes < spoolFloorBytes)

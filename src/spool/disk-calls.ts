@@ -7,13 +7,13 @@ import {
   fsyncSync,
   openSync,
   readSync,
-  statfsSync,
   unlinkSync,
   write,
   writeSync,
   writevSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { sizeOfDisk, type DiskSize } from '../base/disk-size.js';
 import { DiskFailed, FilestoreError, kindOf, messageOf } from '../base/errors.js';
 
 export const fsyncFile: (fd: number) => Promise<void> = promisify(fsync);
@@ -71,18 +71,10 @@ export function unlinkQuietly(path: string): void {
   }
 }
 
-export interface DiskSize {
-  readonly bytes: number;
-  readonly freeBytes: number;
-  /** Inodes left; Infinity for file systems that make them as they need them, which count none at all. */
-  readonly freeNames: number;
-}
-
-/** How large a disk is, and what it has left for us. @throws FilestoreError unavailable */
-export function sizeOfDisk(directory: string): DiskSize {
+/** What the disk of the spool has left for us. @throws FilestoreError unavailable */
+export function sizeOfSpoolDisk(directory: string): DiskSize {
   try {
-    const { bavail, blocks, bsize, files, ffree } = statfsSync(directory);
-    return { bytes: blocks * bsize, freeBytes: bavail * bsize, freeNames: files === 0 ? Infinity : ffree };
+    return sizeOfDisk(directory);
   } catch (error) {
     throw diskError(error, `cannot tell what is free at ${directory}`);
   }

@@ -3,7 +3,7 @@
  * a start must be able to open the spool.
  */
 import { FilestoreError } from '../base/errors.js';
-import { sizeOfDisk } from './disk-calls.js';
+import { sizeOfSpoolDisk } from './disk-calls.js';
 
 const RESERVE_BYTES = 4 << 20;
 /** On a disk so small that the reserve is more than this part of it, the part. */
@@ -47,7 +47,7 @@ export class DiskRoom {
   /** Whether one more file can be made, behind the answer to its writer: not among the last of its inodes. */
   hasName(): boolean {
     if (this.#leftNames <= 0) {
-      this.#leftNames = Math.min(LOOK_EVERY_NAMES, Math.floor(sizeOfDisk(this.#directory).freeNames / 4));
+      this.#leftNames = Math.min(LOOK_EVERY_NAMES, Math.floor(sizeOfSpoolDisk(this.#directory).freeNames / 4));
     }
     return this.#leftNames-- > 0;
   }
@@ -63,7 +63,7 @@ export class DiskRoom {
   }
 
   #spareBytes(): number {
-    const { bytes, freeBytes } = sizeOfDisk(this.#directory);
+    const { bytes, freeBytes } = sizeOfSpoolDisk(this.#directory);
     return freeBytes - Math.min(RESERVE_BYTES, bytes * RESERVE_PART);
   }
 }
