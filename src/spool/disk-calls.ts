@@ -1,17 +1,5 @@
 /** The few calls on files and directories that the spool stands on, with errors that say which file and what helps. */
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  fsync,
-  fsyncSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  write,
-  writeSync,
-  writevSync,
-} from 'node:fs';
+import { closeSync, constants, fdatasync, fsync, fsyncSync, openSync, readSync, unlinkSync, write, writeSync, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { sizeOfDisk, type DiskSize } from '../base/disk-size.js';
 import { DiskFailed, FilestoreError, kindOf, messageOf } from '../base/errors.js';

@@ -85,7 +85,7 @@ export interface Spool extends SpoolState {
   /** A staging file filled with the bytes of another file (copy of a local file, by reflink where the disk can). */
   createStagingFrom(file: string): Promise<StagingFile>;
   /**
-   * The file becomes a sealed one with a record of its own (disk-spool.ts). From its return the write survives a power cut. Ends a tombstone of
+   * The file becomes a sealed one with a record of its own (sealer.ts). From its return the write survives a power cut. Ends a tombstone of
    * the path.
    * The staging file's descriptor stays open until `discard`.
    * @param isWanted asked at once, and in the turn of the record: the path may have been deleted or given to another file during the fsync; then `stale`
