@@ -17,16 +17,13 @@ import { CacheFolder } from './cache-folder.js';
 import { algorithmOf, CacheLayout, sumOf } from './cache-layout.js';
 import type { BlobCache, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
 import { findEntries, saveIndex } from './cache-index.js';
-import { Download } from './download.js';
+import { Downloads } from './downloads.js';
 import { Evictor } from './evictor.js';
 import type { Fingerprint } from './fingerprint.js';
 import { fingerprintOf, hashFile, isSameFile } from './fingerprint.js';
 import { HeldFiles } from './held-files.js';
 import { Ledger } from './ledger.js';
 import { PartialFile } from './partial-file.js';
-
-/** Downloads that go on although nobody reads them: more would keep those from coming that somebody waits for. */
-const UNREAD_DOWNLOADS_MAX = 4;
 
 interface CacheOptions {
   /** `cache_dir`. */
@@ -61,8 +58,6 @@ export async function openCache(options: CacheOptions): Promise<OpenedCache> {
 class DiskCache implements OpenedCache {
   readonly #layout: CacheLayout;
   readonly #folder: CacheFolder;
-  readonly #log: Log;
-  readonly #clock: Clock;
   readonly #budgetBytes: number;
   readonly #ledger = new Ledger();
   readonly #held: HeldFiles;
@@ -70,9 +65,7 @@ class DiskCache implements OpenedCache {
   /** Fingerprints of what was hashed in this life. */
   readonly #verified = new Map<CacheKey, Fingerprint>();
   readonly #verifying = new SingleFlight<void>();
-  readonly #downloads = new Map<CacheKey, Download>();
-  /** Deleted while it was downloaded: given to its readers, not kept. */
-  readonly #unwanted = new Set<CacheKey>();
+  readonly #downloads: Downloads;
   readonly #closing = new AbortController();
   readonly found: Promise<void>;
   /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
@@ -84,8 +77,6 @@ class DiskCache implements OpenedCache {
   constructor(options: CacheOptions, clock: Clock, layout: CacheLayout, folder: CacheFolder) {
     this.#layout = layout;
     this.#folder = folder;
-    this.#log = options.log;
-    this.#clock = clock;
     this.#budgetBytes = options.budgetBytes;
     this.#held = new HeldFiles(
       (key) => {
@@ -104,6 +95,13 @@ class DiskCache implements OpenedCache {
       clock,
       isPinned: (key) => this.#held.isPinned(key),
       remove: (key) => this.#remove(key),
+    });
+    this.#downloads = new Downloads({
+      openExisting: (key) => this.#open(key),
+      createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
+      commit: (key, partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
+      log: options.log,
+      clock,
     });
     this.found = this.#find();
   }
@@ -142,30 +140,7 @@ class DiskCache implements OpenedCache {
   }
 
   fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal, asker?: 'ahead'): Fill {
-    let download = this.#downloads.get(key);
-    if (download === undefined || download.isGivenUp) {
-      download = new Download({
-        key,
-        sources,
-        isAhead: asker === 'ahead',
-        openExisting: () => this.#open(key),
-        createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
-        commit: (partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
-        onUnread: () => this.#giveUpUnread(),
-        log: this.#log,
-        clock: this.#clock,
-      });
-      const started = download;
-      const ended = (): void => {
-        if (this.#downloads.get(key) !== started) return;
-        this.#downloads.delete(key);
-        this.#unwanted.delete(key);
-      };
-      this.#downloads.set(key, started);
-      started.finished.then(ended, ended);
-    }
-    if (asker === undefined) download.want();
-    return download.join(signal);
+    return this.#downloads.join(key, sources, signal, asker);
   }
 
   async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
@@ -194,16 +169,14 @@ class DiskCache implements OpenedCache {
   }
 
   forget(key: CacheKey): void {
-    if (this.#downloads.has(key)) this.#unwanted.add(key);
+    this.#downloads.forget(key);
     if (this.#ledger.has(key) || this.#removedMeanwhile !== undefined) this.#remove(key);
     else this.#held.drop(key);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const downloads = [...this.#downloads.values()];
-    for (const download of downloads) download.cancel();
-    await Promise.allSettled(downloads.map((download) => download.finished));
+    await this.#downloads.close();
     await this.found;
     await this.#evictor.settled();
     this.#held.closeIdle();
@@ -226,14 +199,6 @@ class DiskCache implements OpenedCache {
     } catch (error) {
       this.#folder.complain(error);
     }
-  }
-
-  /** Those that are least far on. */
-  #giveUpUnread(): void {
-    const unread = [...this.#downloads.values()].filter((download) => download.isUnread && !download.isGivenUp);
-    if (unread.length <= UNREAD_DOWNLOADS_MAX) return;
-    unread.sort((a, b) => b.receivedBytes - a.receivedBytes);
-    for (const download of unread.slice(UNREAD_DOWNLOADS_MAX)) download.cancel();
   }
 
   #counted(file: HeldFile | undefined): HeldFile | undefined {
@@ -351,7 +316,7 @@ class DiskCache implements OpenedCache {
     const fd = partial.take();
     if (temporary === undefined) return this.#held.add(key, fd, fingerprintOf(fd), true);
     try {
-      if (this.#unwanted.has(key)) throw new FilestoreError('not-found', `${key} was deleted meanwhile`);
+      if (this.#downloads.isUnwanted(key)) throw new FilestoreError('not-found', `${key} was deleted meanwhile`);
       this.#folder.moveIn(temporary, key);
     } catch (error) {
       if (kindOf(error) !== 'not-found') this.#folder.complain(error);

@@ -9,7 +9,6 @@
  * and once they turn out wrong every later call rejects with `corrupt`. Only who reads far ahead of the download gets its last bytes earlier.
  */
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import { afterRequest } from '../base/after-request.js';
 import type { Clock } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -21,6 +20,7 @@ import { DownloadReader } from './download-reader.js';
 import { readPartOf } from './fingerprint.js';
 import type { PartialFile } from './partial-file.js';
 import { ProgressWaiters } from './progress-waiters.js';
+import { asError, discardBody, receiveBody } from './receive-body.js';
 import { SharedFile } from './shared-file.js';
 import { SideStreams } from './side-stream.js';
 
@@ -218,7 +218,13 @@ export class Download {
         discardBody(opened.body);
         throw error;
       }
-      const broken = await this.#receive(opened.body, partial, opened.totalBytes);
+      const broken = await receiveBody(opened.body, partial, {
+        key: this.key,
+        totalBytes: opened.totalBytes,
+        hash: this.#hash,
+        onReceived: () => this.#waiters.wake(partial.receivedBytes),
+        signal: this.#abort.signal,
+      });
       if (partial.receivedBytes === opened.totalBytes) {
         await this.#verify(partial, source);
         return true;
@@ -278,52 +284,6 @@ export class Download {
     return this.#partial;
   }
 
-  /** @returns what broke the body off, if it did. @throws FilestoreError no-space, corrupt (more bytes than promised), interrupted */
-  async #receive(body: Readable, partial: PartialFile, totalBytes: number): Promise<unknown> {
-    const { signal } = this.#abort;
-    let isOver = false;
-    let writing: Promise<void> | undefined;
-    let onAbort = (): void => undefined;
-    try {
-      signal.throwIfAborted();
-      return await new Promise<unknown>((resolve, reject) => {
-        onAbort = () => reject(asError(signal.reason));
-        signal.addEventListener('abort', onAbort);
-        const written = (): void => this.#waiters.wake(partial.receivedBytes);
-        body.on('data', (chunk: Uint8Array) => {
-          if (isOver) return;
-          try {
-            if (partial.receivedBytes + chunk.length > totalBytes)
-              throw new FilestoreError('corrupt', `${this.key}: more bytes came than the ${totalBytes} that were promised`);
-            this.#hash.update(chunk);
-            const appended = partial.append(chunk);
-            if (appended === undefined) {
-              written();
-              return;
-            }
-            body.pause();
-            writing = appended.then(written);
-            writing.then(() => body.resume(), reject);
-          } catch (error) {
-            reject(asError(error));
-          }
-        });
-        body.on('end', () => resolve(undefined));
-        body.on('error', resolve);
-        body.on('close', () => {
-          if (!body.readableEnded) resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before its end'));
-        });
-        if (body.destroyed) resolve(body.errored ?? new FilestoreError('unavailable', 'the body was closed before it was read'));
-      });
-    } finally {
-      isOver = true;
-      signal.removeEventListener('abort', onAbort);
-      discardBody(body);
-      // Its descriptor must not be closed under it.
-      await writing?.catch(() => undefined);
-    }
-  }
-
   async #verify(partial: PartialFile, source: FillSource): Promise<void> {
     const found = this.#hash.digest('hex');
     if (found === sumOf(this.key)) {
@@ -368,14 +328,6 @@ export class Download {
     const first = failures.find((failure) => kindOf(failure) === 'no-space') ?? failures.find((failure) => kindOf(failure) === 'corrupt');
     return first ?? failures[0] ?? new FilestoreError('not-found', `${this.key}: no source has it`);
   }
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new FilestoreError('internal', messageOf(thrown));
-}
-
-function discardBody(body: Readable): void {
-  body.on('error', () => undefined).destroy();
 }
 
 async function readShared(file: HeldFile, offset: number, length: number): Promise<Uint8Array> {
