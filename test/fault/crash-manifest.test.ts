@@ -10,14 +10,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { FaultProxy } from '../helpers/fault-proxy.js';
 import { differences, readManifest, readOrAbsent } from '../helpers/manifest.js';
 import { eventually } from '../helpers/processes.js';
 import { projectRoot } from '../helpers/project.js';
+import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
-import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
 /** After each kind of death came once, it goes on for this long. */
@@ -90,13 +90,9 @@ describe('a daemon that is killed again and again', () => {
   let swift: Swift;
   let proxy: FaultProxy;
   before(async () => {
-    swift = await withSwift();
-    proxy = await FaultProxy.start(swift.url);
+    ({ swift, proxy } = await withProxiedSwift());
   });
-  after(async () => {
-    await proxy.close();
-    await swift.stop();
-  });
+  after(() => swift.stop());
 
   it('A daemon that is killed again and again loses nothing that was acknowledged, and brings back nothing that was deleted.', async (t) => {
     const manifest = path.join(tempDir('manifest'), 'names');

@@ -4,14 +4,14 @@ import nodeFs from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeBlob } from '../helpers/blobs.js';
+import { makeBlob, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
-import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually, run, runOk } from '../helpers/processes.js';
+import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
-import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
 const MIB = 1 << 20;
@@ -33,13 +33,9 @@ describe('a disk that fails', () => {
   let swift: Swift;
   let proxy: FaultProxy;
   before(async () => {
-    swift = await withSwift();
-    proxy = await FaultProxy.start(swift.url);
+    ({ swift, proxy } = await withProxiedSwift());
   });
-  after(async () => {
-    await proxy.close();
-    await swift.stop();
-  });
+  after(() => swift.stop());
 
   /** A disk of its own with so much room. */
   const withDisk = async (sizeBytes: number, work: (directory: string) => Promise<void>): Promise<void> => {
@@ -93,17 +89,13 @@ describe('a disk that fails', () => {
       await mount.stop();
     }
   };
-  const write = async (mount: Mount, blob: Blob): Promise<void> => {
-    await fs.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
-    await fs.writeFile(mount.file(blob.name), blob.content);
-  };
   /** Writes until it is refused. */
   const fill = async (mount: Mount, firstSeed: number): Promise<{ acknowledged: Blob[]; refused: Blob; code: unknown }> => {
     const acknowledged: Blob[] = [];
     for (let seed = firstSeed; seed < firstSeed + 200; seed += 1) {
       const blob = makeBlob(seed, SIZE_BYTES);
       try {
-        await write(mount, blob);
+        await writeBlob(mount.path, blob);
         acknowledged.push(blob);
       } catch (error) {
         return { acknowledged, refused: blob, code: (error as { code?: unknown }).code };
@@ -127,7 +119,7 @@ describe('a disk that fails', () => {
       withMount({ database: 'sectors', cache }, async (mount) => {
         mount.log.expect(/^WARN cache\.unreadable .*EIO/);
         const blob = makeBlob(701, SIZE_BYTES);
-        await write(mount, blob);
+        await writeBlob(mount.path, blob);
         await mount.drained();
         await mount.restart();
         assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
@@ -143,7 +135,7 @@ describe('a disk that fails', () => {
     withDisk(4 * MIB, (spool) =>
       withMount({ database: 'full', spool, args: ['--spool-floor', '0'] }, async (mount) => {
         mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR (write\.not-stored|spool\.)/);
-        await write(mount, makeBlob(1, SIZE_BYTES));
+        await writeBlob(mount.path, makeBlob(1, SIZE_BYTES));
         await proxy.down();
         const { acknowledged, refused, code } = await fill(mount, 2);
         assert.equal(code, 'ENOSPC');
@@ -152,7 +144,7 @@ describe('a disk that fails', () => {
         for (const { name, content } of acknowledged) assert.deepEqual(await fs.readFile(mount.file(name)), content);
         await proxy.up();
         await mount.drained();
-        await write(mount, refused);
+        await writeBlob(mount.path, refused);
         await assertStored(mount, 'full', [makeBlob(1, SIZE_BYTES), ...acknowledged, refused]);
       }),
     ));
@@ -161,7 +153,7 @@ describe('a disk that fails', () => {
     withDisk(8 * MIB, (spool) =>
       withMount({ database: 'floor', spool, args: ['--spool-floor', '6MiB'] }, async (mount) => {
         mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR write\.not-stored/);
-        await write(mount, makeBlob(300, SIZE_BYTES));
+        await writeBlob(mount.path, makeBlob(300, SIZE_BYTES));
         await proxy.down();
         const { acknowledged, code } = await fill(mount, 301);
         assert.equal(code, 'ENOSPC');
@@ -177,7 +169,7 @@ describe('a disk that fails', () => {
       withMount({ database: 'refused', spool, args: ['--spool-floor', '0'] }, async (mount) => {
         mount.log.expect(/^WARN request-failed operation=write kind=no-space/);
         const [small, large] = [makeBlob(800, SIZE_BYTES), makeBlob(801, 12 * MIB)] as const;
-        await assert.rejects(write(mount, large), { code: 'ENOSPC' });
+        await assert.rejects(writeBlob(mount.path, large), { code: 'ENOSPC' });
         await assert.rejects(fs.stat(mount.file(large.name)), { code: 'ENOENT' });
         // The file goes with its last close, which the kernel tells after the writer has its answer.
         await eventually('the room is free', () => {
@@ -185,7 +177,7 @@ describe('a disk that fails', () => {
           return bavail * bsize > 7 * MIB;
         });
         await eventually('the mount serves', async () => (await mount.status()).state === 'serving');
-        await write(mount, small);
+        await writeBlob(mount.path, small);
         await assertStored(mount, 'refused', [small]);
       }),
     ));
@@ -198,7 +190,7 @@ describe('a disk that fails', () => {
         const isDeleted = ({ name }: Blob): Promise<unknown> =>
           eventually(`${name} is deleted`, async () => (await client.get('odoo-reserve', name)) === undefined);
         const known = makeBlob(810, SIZE_BYTES);
-        await write(mount, known);
+        await writeBlob(mount.path, known);
         await proxy.down();
         const { acknowledged, code } = await fill(mount, 811);
         assert.equal(code, 'ENOSPC');
@@ -211,12 +203,12 @@ describe('a disk that fails', () => {
         await fs.writeFile(filler, Buffer.alloc(bavail * bsize - MIB / 4));
         assert.equal((await mount.status()).state, 'degraded');
         assert.match((await mount.status()).databases[0]?.reason ?? '', /spool_dir .* is full: writes are refused; make room/);
-        await assert.rejects(write(mount, known), { code: 'ENOSPC' });
+        await assert.rejects(writeBlob(mount.path, known), { code: 'ENOSPC' });
         const gone = acknowledged.shift() ?? assert.fail('nothing was acknowledged');
         await fs.unlink(mount.file(gone.name));
         await isDeleted(gone);
         await fs.unlink(filler);
-        await write(mount, known);
+        await writeBlob(mount.path, known);
         await eventually('the mount serves', async () => (await mount.status()).state === 'serving');
         await assertStored(mount, 'reserve', [known, ...acknowledged]);
       }),
@@ -227,17 +219,17 @@ describe('a disk that fails', () => {
       withMount({ database: 'inodes', spool, args: ['--spool-floor', '0'] }, async (mount) => {
         mount.log.expect(/^WARN request-failed/);
         const known = makeBlob(830, SIZE_BYTES);
-        await write(mount, known);
+        await writeBlob(mount.path, known);
         assert.equal((await mount.status()).state, 'serving');
         await runOk('mount', ['-o', `remount,nr_inodes=${usedInodes(spool)}`, spool]);
         const [small, large] = [makeBlob(831, 1000), makeBlob(832, MIB)];
         // It needs nothing of the disk while Swift takes it.
-        await write(mount, small);
-        await assert.rejects(write(mount, large), { code: 'ENOSPC' });
+        await writeBlob(mount.path, small);
+        await assert.rejects(writeBlob(mount.path, large), { code: 'ENOSPC' });
         assert.equal((await mount.status()).state, 'degraded');
         assert.match((await mount.status()).databases[0]?.reason ?? '', /spool_dir .* has no inode left/);
         await runOk('mount', ['-o', 'remount,nr_inodes=1000', spool]);
-        await write(mount, large);
+        await writeBlob(mount.path, large);
         await assertStored(mount, 'inodes', [known, small, large]);
         await eventually('the mount serves', async () => (await mount.status()).state === 'serving');
       }),
@@ -250,7 +242,7 @@ describe('a disk that fails', () => {
         const blob = makeBlob(820, 4 * MIB);
         for (const seed of [821, 822]) {
           const { name, content } = makeBlob(seed, 3 * MIB);
-          await write(mount, { ...blob, name, content: content.subarray(0, content.length - 1) });
+          await writeBlob(mount.path, { ...blob, name, content: content.subarray(0, content.length - 1) });
           await mount.log.waitFor(new RegExp(`^WARN write\\.torn .*${name}`));
         }
         const status = await mount.status();
@@ -260,7 +252,7 @@ describe('a disk that fails', () => {
         assert.equal(status.databases[0].tornDirectory, torn);
         assert.equal(status.state, 'serving', 'one killed writer leaves no mount degraded');
         const newest = (await fs.readdir(torn)).sort().at(-1);
-        await write(mount, blob);
+        await writeBlob(mount.path, blob);
         assert.deepEqual(await fs.readdir(torn), [newest]);
         await fs.rm(path.join(torn, newest ?? ''));
         assert.equal((await mount.status()).databases[0]?.tornFiles, 0);
@@ -271,7 +263,7 @@ describe('a disk that fails', () => {
   it('Writes slow down past `max_pending`, and are refused past twice as much.', () =>
     withMount({ database: 'pending', args: ['--max-pending', '1MiB'] }, async (mount) => {
       mount.log.expect(/^WARN (swift\.away|login-failed|request-failed)/, /^ERROR write\.not-stored/);
-      await write(mount, makeBlob(400, SIZE_BYTES));
+      await writeBlob(mount.path, makeBlob(400, SIZE_BYTES));
       await proxy.down();
       const startMs = Date.now();
       const { acknowledged, code } = await fill(mount, 401);
@@ -292,10 +284,10 @@ describe('a disk that fails', () => {
       );
       // Too large for the write-ahead log, which would heal it at the start.
       const [known, bad, good] = [makeBlob(500), makeBlob(501, 300 << 10), makeBlob(502)] as const;
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       await proxy.down();
-      await write(mount, bad);
-      await write(mount, good);
+      await writeBlob(mount.path, bad);
+      await writeBlob(mount.path, good);
       await mount.kill9();
       const sealed = path.join(mount.spoolDir, 'v1/flipped/sealed');
       const name = (await fs.readdir(sealed)).find((file) => file.endsWith(bad.sha1)) ?? assert.fail('not sealed');
@@ -317,7 +309,7 @@ describe('a disk that fails', () => {
       assert.equal(status.databases[0]?.pendingWrites, 1);
       assert.match(status.databases[0].reason ?? '', new RegExp(bad.sha1));
       // who writes it once more heals it
-      await write(mount, bad);
+      await writeBlob(mount.path, bad);
       await assertStored(mount, 'flipped', [known, bad, good]);
     }));
 
@@ -328,10 +320,10 @@ describe('a disk that fails', () => {
         /^ERROR spool\.corrupt/,
       );
       const [known, flipped, short, gone] = [makeBlob(520), makeBlob(521), makeBlob(522), makeBlob(523)] as const;
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
       await proxy.down();
-      for (const blob of [known, flipped, short, gone]) await write(mount, blob);
+      for (const blob of [known, flipped, short, gone]) await writeBlob(mount.path, blob);
       const directory = path.join(mount.spoolDir, 'v1/damaged/sealed');
       const names = await eventually('the files of all four, which are made behind the answers', async () => {
         const made = await fs.readdir(directory);
@@ -350,7 +342,7 @@ describe('a disk that fails', () => {
       for (const blob of [flipped, short, gone]) await assert.rejects(fs.readFile(mount.file(blob.name)), { code: 'EIO' }, blob.name);
       await proxy.up();
       const blobs = [known, flipped, short, gone];
-      for (const blob of blobs) await write(mount, blob);
+      for (const blob of blobs) await writeBlob(mount.path, blob);
       await assertStored(mount, 'damaged', blobs);
     }));
 
@@ -359,17 +351,17 @@ describe('a disk that fails', () => {
       withMount({ database: 'cache', cache }, async (mount) => {
         mount.log.expect(/^WARN cache\./);
         const blobs = [600, 601, 602].map((seed) => makeBlob(seed, SIZE_BYTES));
-        await write(mount, blobs[0] ?? assert.fail());
+        await writeBlob(mount.path, blobs[0] ?? assert.fail());
         const client = await swift.client();
         for (const { name, content } of blobs) await client.put('odoo-cache', name, content);
         await fs.writeFile(path.join(cache, 'filler'), Buffer.alloc(4 * MIB)).catch(() => undefined);
         await mount.restart();
         for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a full cache');
         const first = makeBlob(603, SIZE_BYTES);
-        await write(mount, first);
+        await writeBlob(mount.path, first);
         await makeReadOnly(cache);
         const second = makeBlob(604, SIZE_BYTES);
-        await write(mount, second);
+        await writeBlob(mount.path, second);
         for (const { name, content } of [...blobs, first, second])
           assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a read-only cache');
         await assertStored(mount, 'cache', [...blobs, first, second]);
@@ -390,14 +382,14 @@ describe('a disk that fails', () => {
           const assertRead = async (blobs: readonly Blob[]): Promise<void> => {
             for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content);
           };
-          for (const blob of [small, large]) await write(mount, blob);
+          for (const blob of [small, large]) await writeBlob(mount.path, blob);
           await assertRead([small, large]);
           await mount.terminate();
           await spoil(cache);
           mount.log.expect(/^WARN cache\.not-used /);
           await mount.restart();
           await assertRead([small, large]);
-          await write(mount, late);
+          await writeBlob(mount.path, late);
           await assertRead([late]);
           const { state, cache: told } = await mount.status();
           assert.equal(state, 'serving');
@@ -419,12 +411,12 @@ describe('a disk that fails', () => {
     withMount({ database: 'removed' }, async (mount) => {
       mount.log.expect(/^WARN (swift\.away|login-failed|request-failed|names\.not-written)/, /^ERROR (write\.not-stored|spool\.)/);
       const [known, large, late] = [makeBlob(830, SIZE_BYTES), makeBlob(831, MIB), makeBlob(832, SIZE_BYTES)] as const;
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       for (const { name } of [large, late]) await fs.mkdir(path.dirname(mount.file(name)), { recursive: true });
       await fs.rm(mount.spoolDir, { recursive: true });
-      await assert.rejects(write(mount, large), { code: 'EIO' });
+      await assert.rejects(writeBlob(mount.path, large), { code: 'EIO' });
       await proxy.down();
-      await assert.rejects(write(mount, late), { code: 'EIO' });
+      await assert.rejects(writeBlob(mount.path, late), { code: 'EIO' });
       await proxy.up();
       assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
       await eventually('status says so', async () =>
@@ -436,7 +428,7 @@ describe('a disk that fails', () => {
     withMount({ database: 'gone' }, async (mount) => {
       mount.log.expect(/^WARN cache\./);
       const blobs = [700, 701, 702].map((seed) => makeBlob(seed, SIZE_BYTES));
-      for (const blob of blobs) await write(mount, blob);
+      for (const blob of blobs) await writeBlob(mount.path, blob);
       const cut = path.join(mount.cacheDir, 'v1', blobs[0]?.name.slice(0, 2) ?? '', `sha1-${blobs[0]?.sha1 ?? ''}`);
       await fs.truncate(cut, 1000);
       for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'with a file cut short');
@@ -444,7 +436,7 @@ describe('a disk that fails', () => {
       await fs.rm(path.join(mount.cacheDir, 'v1'), { recursive: true, maxRetries: 10 });
       for (const { name, content } of blobs) assert.deepEqual(await fs.readFile(mount.file(name)), content, 'without a cache');
       const another = makeBlob(703, SIZE_BYTES);
-      await write(mount, another);
+      await writeBlob(mount.path, another);
       await assertStored(mount, 'gone', [...blobs, another]);
     }));
 });

@@ -8,7 +8,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBlob } from '../helpers/blobs.js';
+import { makeBlob, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import type { Fault } from '../helpers/fault-proxy.js';
@@ -99,10 +99,6 @@ describe('whatever Swift answers', () => {
     await swift.stop();
   });
 
-  const write = async (blob: Blob): Promise<void> => {
-    await fs.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
-    await fs.writeFile(mount.file(blob.name), blob.content);
-  };
   const well = async (): Promise<void> => {
     // what hangs is let go, so that nothing waits for a time-out of minutes
     proxy.clear();
@@ -139,7 +135,7 @@ describe('whatever Swift answers', () => {
     }
     const wrong = await each(async (index) => {
       const blob = blobOf(index);
-      await write(blob);
+      await writeBlob(mount.path, blob);
       if (!(await fs.readFile(mount.file(blob.name))).equals(blob.content)) return 'other bytes were read';
       const names = await fs.readdir(path.dirname(mount.file(blob.name)));
       return names.includes(blob.sha1) ? undefined : 'it is not in the listing of its directory';
@@ -197,7 +193,7 @@ describe('whatever Swift answers', () => {
 
   it('Whatever Swift answers to a DELETE, what was deleted stays deleted, and Swift is told in the end.', async () => {
     const blobs = NAMES.map((_, index) => blobFor(3, index));
-    for (const blob of blobs) await write(blob);
+    for (const blob of blobs) await writeBlob(mount.path, blob);
     await well();
     for (const [index, name] of NAMES.entries()) {
       const { fault, times } = caseOf(name);
@@ -232,7 +228,7 @@ describe('whatever Swift answers', () => {
 
   it('A listing shows all that was acknowledged here, or fails with EIO.', async () => {
     const blobs = NAMES.map((_, index) => blobFor(4, index));
-    for (const blob of blobs) await write(blob);
+    for (const blob of blobs) await writeBlob(mount.path, blob);
     // with `one` it would not ask Swift for what it made itself
     await mount.restart({ args: [...ARGS, '--nodes', 'many', '--delete-bound', '100ms'] });
     proxy.resetCounts();
@@ -257,9 +253,9 @@ describe('whatever Swift answers', () => {
 
   it('Swift refusing connections takes nothing away and is over when it is back', async () => {
     const [known, pending] = [blobFor(5, 1), blobFor(5, 2)];
-    await write(known);
+    await writeBlob(mount.path, known);
     await proxy.down();
-    await write(pending);
+    await writeBlob(mount.path, pending);
     for (const blob of [known, pending]) {
       assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
       assert.ok((await fs.readdir(path.dirname(mount.file(blob.name)))).includes(blob.sha1));

@@ -1,10 +1,9 @@
 /** The disk of the original directory hangs, as an NFS export without its server does: here it is another mount, whose daemon is stopped. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bytesOf, makeBlob, makeBlobs } from '../helpers/blobs.js';
+import { bytesOf, makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { eventually, run, runOk } from '../helpers/processes.js';
 import { projectRoot } from '../helpers/project.js';
@@ -101,7 +100,7 @@ describe('an original directory whose disk hangs', () => {
     swift = await withSwift();
     // Not by io_uring, which hands requests to a daemon that is stopped: who waits for it could not be killed then.
     origin = await startMount({ swift, database: 'old', args: ['--driver', 'kernel-device'] });
-    for (const blob of old) await write(origin, blob);
+    for (const blob of old) await writeBlob(origin.path, blob);
     mount = await startMount({ swift, database: 'new', origin: origin.path, args: ARGS });
     mount.log.expect(/^WARN request-failed operation=(lookup|open) kind=unavailable/, /^WARN unmount-busy/);
   });
@@ -111,10 +110,6 @@ describe('an original directory whose disk hangs', () => {
     await swift.stop();
   });
 
-  const write = async (to: Mount, blob: Blob): Promise<void> => {
-    await fs.mkdir(path.dirname(to.file(blob.name)), { recursive: true });
-    await fs.writeFile(to.file(blob.name), blob.content);
-  };
   /** By another process: a call that hangs holds a thread of the test's own pool too. */
   const sumOf = async ({ name }: Blob): Promise<string> => (await runOk('sha1sum', [mount.file(name)])).slice(0, 40);
   const whileItHangs = async (work: () => Promise<void>): Promise<void> => {
@@ -130,9 +125,9 @@ describe('an original directory whose disk hangs', () => {
     const [first, both, ...rest] = old as [Blob, Blob, ...Blob[]];
     const [known, doomed] = [makeBlob(1001, 5000), makeBlob(1002, 5000)];
     assert.equal(await sumOf(first), first.sha1);
-    await write(mount, known);
-    await write(mount, doomed);
-    await write(mount, both);
+    await writeBlob(mount.path, known);
+    await writeBlob(mount.path, doomed);
+    await writeBlob(mount.path, both);
     await fs.writeFile(mount.file('other'), 'small');
     await whileItHangs(async () => {
       const reads = rest.slice(0, 12).map(({ name }) => run('sha1sum', [mount.file(name)]));

@@ -1,5 +1,7 @@
 /** Blobs for tests: deterministic bytes by a seed, and the name Odoo gives them. */
 import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
 
 export interface Blob {
   readonly content: Buffer;
@@ -34,4 +36,11 @@ export function makeBlob(seed: number, sizeBytes = 50 * 1024): Blob {
 
 export function makeBlobs(count: number, sizeBytes = 2048, firstSeed = 1): Blob[] {
   return Array.from({ length: count }, (_, index) => makeBlob(firstSeed + index, sizeBytes));
+}
+
+/** Under its name below a database's directory, as Odoo does: the shard first. */
+export async function writeBlob(directory: string, blob: Blob): Promise<void> {
+  const file = path.join(directory, blob.name);
+  await fs.mkdir(path.dirname(file), { recursive: true });
+  await fs.writeFile(file, blob.content);
 }

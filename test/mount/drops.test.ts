@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBlob, makeBlobs, type Blob } from '../helpers/blobs.js';
+import { makeBlob, makeBlobs, type Blob, writeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
@@ -24,11 +24,6 @@ before(async () => {
 after(async () => {
   await swift.stop();
 });
-
-async function write(directory: string, blob: Blob): Promise<void> {
-  await fs.mkdir(path.dirname(path.join(directory, blob.name)), { recursive: true });
-  await fs.writeFile(path.join(directory, blob.name), blob.content);
-}
 
 async function isThere(name: string): Promise<boolean> {
   return fs.stat(name).then(
@@ -52,7 +47,7 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
   });
 
   const made = async (name: string, blobs: readonly Blob[]): Promise<void> => {
-    for (const blob of blobs) await write(a.file(name), blob);
+    for (const blob of blobs) await writeBlob(a.file(name), blob);
     await eventually('B has it too', () => isThere(b.file(name)), 10_000);
     for (const blob of blobs) assert.deepEqual(await fs.readFile(b.file(name, blob.name)), blob.content);
     await fs.mkdir(b.file(name, 'checklist', 'ab'), { recursive: true });
@@ -81,7 +76,7 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     const shard = path.dirname(seen.name);
     assert.deepEqual(await fs.readdir(a.file('third')), [shard]);
     // As Odoo renames: the tree was copied from these listings, and is now removed.
-    await write(b.file('third'), unseen);
+    await writeBlob(b.file('third'), unseen);
     await fs.unlink(a.file('third', seen.name));
     await fs.rmdir(a.file('third', shard));
     await assert.rejects(fs.rmdir(a.file('third')), { code: 'ENOTEMPTY' });
@@ -99,7 +94,7 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     await eventually('B has lost it', async () => !(await isThere(b.file('second'))), 10_000);
     // As Odoo restores: unpacked elsewhere, then moved in.
     const unpacked = tempDir('unpacked');
-    for (const blob of restored) await write(unpacked, blob);
+    for (const blob of restored) await writeBlob(unpacked, blob);
     await fs.cp(unpacked, b.file('second'), { recursive: true });
     removeDir(unpacked);
     for (const blob of restored) {
@@ -116,7 +111,7 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
     // The other way round: B drops, A makes it again, B finds it.
     await fs.rm(b.file('second'), { recursive: true });
     await eventually('A has lost it', async () => !(await isThere(a.file('second'))), 10_000);
-    await write(a.file('second'), again);
+    await writeBlob(a.file('second'), again);
     await eventually('B finds it', () => isThere(b.file('second')), 5_000);
     assert.deepEqual(await fs.readFile(b.file('second', again.name)), again.content);
     assert.deepEqual(await client.names('drops-second'), [again.name]);
@@ -128,18 +123,18 @@ describe('docs/SEMANTICS.md: a list of databases with several nodes', () => {
     const a = await startMount({ swift, containerPrefix: 'lists', args: MANY });
     const b = await startMount({ swift, containerPrefix: 'lists', args: MANY });
     try {
-      await write(a.file('first'), makeBlob(760));
+      await writeBlob(a.file('first'), makeBlob(760));
       await client.makeContainer('lists-first_segments');
       await sleep(BOUND_MS);
       // Nobody has asked B for it by its name.
       assert.deepEqual(await fs.readdir(b.path), ['first']);
-      await write(a.file('Second'), makeBlob(761));
+      await writeBlob(a.file('Second'), makeBlob(761));
       await sleep(BOUND_MS);
       assert.deepEqual((await fs.readdir(b.path)).sort(), ['Second', 'first']);
       await fs.rm(a.file('first'), { recursive: true });
       await eventually('B lists it no more', async () => !(await fs.readdir(b.path)).includes('first'), BOUND_MS + 5_000);
       await eventually('the container is removed', async () => (await client.head('lists-first')) === undefined);
-      await write(a.file('first'), makeBlob(762));
+      await writeBlob(a.file('first'), makeBlob(762));
       await sleep(BOUND_MS);
       assert.deepEqual((await fs.readdir(b.path)).sort(), ['Second', 'first']);
       assert.deepEqual((await fs.readdir(a.path)).sort(), ['Second', 'first']);
@@ -155,7 +150,7 @@ describe('docs/SEMANTICS.md: a machine that is there twice', () => {
     const directory = tempDir('copy');
     try {
       const blob = makeBlob(750);
-      await write(original.file('db'), blob);
+      await writeBlob(original.file('db'), blob);
       await original.drained();
       const spool = path.join(directory, 'spool');
       await fs.cp(original.spoolDir, spool, { recursive: true });

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { makeBlob } from '../helpers/blobs.js';
+import { makeBlob, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
-import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { FaultProxy } from '../helpers/fault-proxy.js';
 import type { Rule } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
+import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { StartRefused, startMount } from '../helpers/with-mount.js';
 import type { Mount, MountSettings } from '../helpers/with-mount.js';
-import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
 const SHORT_WAITS = ['--read-timeout', '2s', '--lookup-wait', '300ms', '--write-timeout', '2s', '--drain-timeout', '2s'];
@@ -19,19 +19,11 @@ describe('what is no word of Swift', () => {
   let swift: Swift;
   let proxy: FaultProxy;
   before(async () => {
-    swift = await withSwift();
-    proxy = await FaultProxy.start(swift.url);
+    ({ swift, proxy } = await withProxiedSwift());
   });
-  after(async () => {
-    await proxy.close();
-    await swift.stop();
-  });
+  after(() => swift.stop());
 
   const login = (user = swift.user, key = swift.key): NonNullable<MountSettings['swift']> => ({ authUrl: proxy.authUrl, user, key });
-  const write = async (mount: Mount, blob: Blob, database = ''): Promise<void> => {
-    await fs.mkdir(mount.file(database, blob.name.slice(0, 2)), { recursive: true });
-    await fs.writeFile(mount.file(database, blob.name), blob.content);
-  };
   /** Runs with a mount that may warn and be degraded, and puts everything right afterwards. */
   const withMount = async (settings: MountSettings, work: (mount: Mount) => Promise<void>): Promise<void> => {
     const mount = await startMount({ swift: login(), args: SHORT_WAITS, ...settings });
@@ -68,7 +60,7 @@ describe('what is no word of Swift', () => {
       ];
       for (const [index, stranger] of strangers.entries()) {
         const [known, doomed, fresh, nowhere] = [0, 1, 2, 3].map((n) => makeBlob(10 * index + n)) as [Blob, Blob, Blob, Blob];
-        for (const blob of [known, doomed]) await write(mount, blob);
+        for (const blob of [known, doomed]) await writeBlob(mount.path, blob);
         await mount.drained();
         // Nothing of it is in the cache of the next life.
         await mount.terminate();
@@ -79,7 +71,7 @@ describe('what is no word of Swift', () => {
         await fs.stat(mount.file(known.name));
         await assert.rejects(fs.stat(mount.file(nowhere.name)), { code: 'ENOENT' });
         await fs.unlink(mount.file(doomed.name));
-        await write(mount, fresh);
+        await writeBlob(mount.path, fresh);
         const status = await mount.status();
         assert.equal(status.state, 'degraded');
         assert.match(status.databases[0]?.reason ?? '', /something else answered in Swift's place/);
@@ -96,10 +88,10 @@ describe('what is no word of Swift', () => {
   it('A start that finds another account, or its container missing, is refused while files are known or writes wait.', () =>
     withMount({ database: 'moved' }, async (mount) => {
       const [known, late] = [makeBlob(100), makeBlob(101)];
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       await mount.drained();
       await proxy.down();
-      await write(mount, late);
+      await writeBlob(mount.path, late);
       await mount.terminate();
       await proxy.up();
       const other = await refusal(mount.restart({ swift: login('test2:tester2', 'testing2') }));
@@ -113,7 +105,7 @@ describe('what is no word of Swift', () => {
       assert.match(await refusal(mount.restart()), /odoo-moved is missing in account AUTH_test; 2 files are known to be in it/);
       await mount.restart({ args: [...SHORT_WAITS, '--accept-new-container'] });
       await assert.rejects(fs.stat(mount.file(known.name)), { code: 'ENOENT' });
-      await write(mount, late);
+      await writeBlob(mount.path, late);
       await mount.restart({ args: SHORT_WAITS });
       assert.deepEqual(await fs.readFile(mount.file(late.name)), late.content);
     }));
@@ -123,7 +115,7 @@ describe('what is no word of Swift', () => {
       const [known, late] = [makeBlob(110), makeBlob(111)];
       for (const database of ['gone', 'kept']) {
         await fs.mkdir(mount.file(database));
-        await write(mount, known, database);
+        await writeBlob(mount.file(database), known);
       }
       await mount.drained();
       await mount.terminate();
@@ -133,7 +125,7 @@ describe('what is no word of Swift', () => {
       await mount.log.waitFor(/^ERROR container\.lost /);
       await assert.rejects(fs.readFile(mount.file('gone', known.name)), { code: 'EIO' });
       assert.deepEqual(await fs.readFile(mount.file('kept', known.name)), known.content);
-      for (const database of ['gone', 'kept']) await write(mount, late, database);
+      for (const database of ['gone', 'kept']) await writeBlob(mount.file(database), late);
       const states = (await mount.status()).databases.map(({ database, state }) => `${database} ${state}`);
       assert.ok(states.includes('gone degraded') && states.includes('kept serving'), states.join());
       assert.equal((await mount.status()).safeToLoseThisMachine, false);
@@ -147,7 +139,7 @@ describe('what is no word of Swift', () => {
   it('A delete is not done because a second attempt at it found the container missing.', () =>
     withMount({ database: 'twice' }, async (mount) => {
       const [kept, doomed] = [makeBlob(130), makeBlob(131)];
-      for (const blob of [kept, doomed]) await write(mount, blob);
+      for (const blob of [kept, doomed]) await writeBlob(mount.path, blob);
       proxy.add(
         { do: 'status', status: 503, headers: { 'x-trans-id': 'tx1' }, method: 'DELETE', times: 1 },
         { do: 'status', status: 404, headers: { 'x-trans-id': 'tx2' }, path: /\/odoo-twice/ },
@@ -163,10 +155,10 @@ describe('what is no word of Swift', () => {
 
   it('A rate limit is no outage: nothing is said to be away.', () =>
     withMount({ database: 'limited' }, async (mount) => {
-      await write(mount, makeBlob(120));
+      await writeBlob(mount.path, makeBlob(120));
       proxy.add({ do: 'status', status: 429, headers: { 'retry-after': '1' }, path: /odoo-limited/ });
-      await write(mount, makeBlob(121));
-      await write(mount, makeBlob(122));
+      await writeBlob(mount.path, makeBlob(121));
+      await writeBlob(mount.path, makeBlob(122));
       proxy.clear();
       await mount.drained();
       assert.equal(mount.log.has(/swift\.away/), false);
@@ -199,9 +191,9 @@ describe('what is no word of Swift', () => {
         return { do: 'status', status, headers: { 'x-trans-id': 'tx1' }, method, path: new RegExp(`/odoo-unlucky/${name}`) };
       };
       proxy.add(answer('PUT', unstored, 503), answer('GET', unread, 503), answer('GET', strange, 412), answer('HEAD', strange, 412));
-      await write(mount, unstored);
+      await writeBlob(mount.path, unstored);
       await eventually('its PUT has failed', () => proxy.seen.some(({ method, fault }) => method === 'PUT' && fault !== undefined));
-      await write(mount, prompt);
+      await writeBlob(mount.path, prompt);
       await eventually('the next one is stored', async () => (await client.get('odoo-unlucky', prompt.name)) !== undefined, 15_000);
       await assert.rejects(fs.readFile(mount.file(strange.name)), { code: 'EIO' });
       const untilMs = Date.now() + 12_000;

@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { makeBlob, type Blob } from '../helpers/blobs.js';
+import { makeBlob, type Blob, writeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
 import { ShiftedClock } from '../helpers/shifted-clock.js';
@@ -23,11 +23,6 @@ before(async () => {
 after(async () => {
   await swift.stop();
 });
-
-async function write(mount: Mount, blob: Blob): Promise<void> {
-  await fs.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
-  await fs.writeFile(mount.file(blob.name), blob.content);
-}
 
 async function isThere(mount: Mount, name: string): Promise<boolean> {
   return fs.stat(mount.file(name)).then(
@@ -115,24 +110,24 @@ describe('docs/SEMANTICS.md: two nodes', () => {
   it('A blob written on one node is readable on the other at once.', async () => {
     for (let seed = 300; seed < 305; seed++) {
       const blob = makeBlob(seed);
-      await write(a, blob);
+      await writeBlob(a.path, blob);
       assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
       assert.ok((await fs.readdir(b.file(path.dirname(blob.name)))).includes(blob.sha1));
     }
     const asked = makeBlob(306);
     assert.equal(await isThere(b, asked.name), false);
-    await write(a, asked);
+    await writeBlob(a.path, asked);
     // B was told "no" just now, and believes that for `negative_ttl`.
     await eventually('B asks again', () => isThere(b, asked.name), 5_000);
   });
 
   it('What one node has stored is in every listing of the other within `delete_bound`, also in a shard that was not there before.', async () => {
     const [before, later] = [makeBlob(307), makeBlob(308)];
-    await write(a, before);
+    await writeBlob(a.path, before);
     await eventually('A lists what it has', async () => (await fs.readdir(a.path)).length === 1);
     await sleep(3_500);
     assert.deepEqual(await fs.readdir(a.path), [path.dirname(before.name)]);
-    await write(b, later);
+    await writeBlob(b.path, later);
     await fs.writeFile(b.file('plan.txt'), 'of B');
     const expected = [before, later].map(({ name }) => path.dirname(name)).concat('plan.txt');
     await sleep(3_500);
@@ -149,7 +144,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
   it('A blob deleted on one node ends on the other within `delete_bound`, also in listings.', async () => {
     const blob = makeBlob(310);
     const shard = path.dirname(blob.name);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
     assert.deepEqual(await fs.readdir(b.file(shard)), [blob.sha1]);
     await sleep(2_000);
@@ -167,20 +162,20 @@ describe('docs/SEMANTICS.md: two nodes', () => {
 
   it('A marker made for a blob makes a node ask again whether the blob is there, before Odoo looks whether it has to write.', async () => {
     const blob = makeBlob(315);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
     await fs.unlink(a.file(blob.name));
     await fs.mkdir(b.file('checklist', path.dirname(blob.name)), { recursive: true });
     await fs.writeFile(b.file('checklist', blob.name), '');
     await eventually('B knows that it is gone', async () => !(await isThere(b, blob.name)), 2_000);
-    await write(b, blob);
+    await writeBlob(b.path, blob);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
   it('Two nodes that write the same blob at once both succeed.', async () => {
     for (let seed = 320; seed < 325; seed++) {
       const blob = makeBlob(seed);
-      await Promise.all([write(a, blob), write(b, blob)]);
+      await Promise.all([writeBlob(a.path, blob), writeBlob(b.path, blob)]);
       assert.deepEqual(await fs.readFile(a.file(blob.name)), blob.content);
       assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
       assert.deepEqual(await client.get(container, blob.name), blob.content);
@@ -209,9 +204,9 @@ describe('docs/SEMANTICS.md: two nodes', () => {
 
   it('A delete on one node never destroys what the other has written after it.', async () => {
     const blob = makeBlob(330);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     await fs.unlink(a.file(blob.name));
-    await write(b, blob);
+    await writeBlob(b.path, blob);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
     await eventually('A has it again', () => isThere(a, blob.name), 5_000);
     await a.drained();
@@ -220,7 +215,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
 
   it('A delete that had to wait for Swift is checked again: what another node has written since stays, the rest goes.', async () => {
     const [rewritten, gone] = [makeBlob(340), makeBlob(341)];
-    for (const blob of [rewritten, gone]) await write(a, blob);
+    for (const blob of [rewritten, gone]) await writeBlob(a.path, blob);
     await fs.writeFile(a.file('other.txt'), 'first');
     await sleep(1_500);
     await proxy.down();
@@ -285,7 +280,7 @@ describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () 
 
   it('With several nodes a delete by way of `.__gc` waits out `gc_grace`, also over a restart, and then goes to Swift.', async () => {
     const blob = makeBlob(350);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     await collect(a, blob);
     const collectedMs = performance.now();
     assert.equal(await isThere(a, blob.name), false, 'gone here at once');
@@ -302,7 +297,7 @@ describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () 
 
   it('What another node uses again within `gc_grace` is not deleted, though it only touched its marker.', async () => {
     const blob = makeBlob(360);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
     await sleep(1_500);
     await collect(a, blob);
@@ -317,7 +312,7 @@ describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () 
 
   it('What another node writes within `gc_grace` is readable at once where it was collected.', async () => {
     const blob = makeBlob(370);
-    await write(a, blob);
+    await writeBlob(a.path, blob);
     await sleep(1_500);
     await collect(a, blob);
     await sleep(50);
@@ -367,7 +362,7 @@ describe('docs/SEMANTICS.md: clocks that differ', () => {
       try {
         assert.ok(a.log.has(/^WARN clocks-differ/));
         const [rewritten, gone] = [makeBlob(380), makeBlob(381)];
-        for (const blob of [rewritten, gone]) await write(a, blob);
+        for (const blob of [rewritten, gone]) await writeBlob(a.path, blob);
         for (const name of ['last-here.txt', 'last-there.txt']) await fs.writeFile(a.file(name), 'v1');
         await sleep(1_500);
         await proxy.down();
@@ -400,11 +395,11 @@ describe('docs/SEMANTICS.md: clocks that differ', () => {
     const b = await startShifted(clock, database, MANY);
     try {
       const [known, unknown] = [makeBlob(390), makeBlob(391)];
-      await write(a, known);
+      await writeBlob(a.path, known);
       assert.deepEqual(await fs.readFile(b.file(known.name)), known.content);
       assert.equal(await isThere(b, unknown.name), false);
       clock.set(-HOUR_MS);
-      await write(a, unknown);
+      await writeBlob(a.path, unknown);
       await fs.unlink(a.file(known.name));
       await eventually('B finds what it was told to be absent', () => isThere(b, unknown.name), 5_000);
       await eventually('B has lost what was deleted', async () => !(await isThere(b, known.name)), 6_000);

@@ -5,13 +5,13 @@ import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { blobOf, makeBlob, makeBlobs } from '../helpers/blobs.js';
+import { blobOf, makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
-import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
+import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { StartRefused, startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
-import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
 /** Short waits: the tests are about what happens after them. */
@@ -25,20 +25,12 @@ describe('while Swift is gone', () => {
   let swift: Swift;
   let proxy: FaultProxy;
   before(async () => {
-    swift = await withSwift();
-    proxy = await FaultProxy.start(swift.url);
+    ({ swift, proxy } = await withProxiedSwift());
   });
-  after(async () => {
-    await proxy.close();
-    await swift.stop();
-  });
+  after(() => swift.stop());
 
   const start = (database: string): Promise<Mount> =>
     startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database, args: SHORT_WAITS });
-  const write = async (mount: Mount, blob: Blob): Promise<void> => {
-    await fs.mkdir(mount.file(blob.name.slice(0, 2)), { recursive: true });
-    await fs.writeFile(mount.file(blob.name), blob.content);
-  };
   const measured = async (work: () => Promise<unknown>): Promise<number> => {
     const startMs = Date.now();
     await work();
@@ -60,7 +52,7 @@ describe('while Swift is gone', () => {
   it('what was read before is served, and what was not is an I/O error after a delay, never "no such file"', () =>
     withMount('reads', async (mount) => {
       const [known, remote] = [makeBlob(1), makeBlob(2)];
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       await (await swift.client()).put('odoo-reads', remote.name, remote.content);
       await mount.restart();
       assert.deepEqual(await fs.readdir(mount.file(remote.name.slice(0, 2))), [remote.sha1]);
@@ -74,7 +66,7 @@ describe('while Swift is gone', () => {
   it('A file that comes slowly is read, however long it takes, as long as bytes come.', () =>
     withMount('slow', async (mount) => {
       const remote = makeBlob(3, 2_000_000);
-      await write(mount, makeBlob(4));
+      await writeBlob(mount.path, makeBlob(4));
       await (await swift.client()).put('odoo-slow', remote.name, remote.content);
       // With `nodes: one` nobody else puts anything into a container that this life has made.
       await mount.restart();
@@ -89,7 +81,7 @@ describe('while Swift is gone', () => {
     withMount('crowd', async (mount) => {
       const client = await swift.client();
       const small = makeBlob(5);
-      await write(mount, makeBlob(6));
+      await writeBlob(mount.path, makeBlob(6));
       const large = makeBlobs(20, 2 << 20, 7_000);
       for (const blob of [small, ...large]) await client.put('odoo-crowd', blob.name, blob.content);
       await mount.restart();
@@ -106,7 +98,7 @@ describe('while Swift is gone', () => {
         // Longer than `read_timeout`: those that wait for a connection give up.
         await setTimeout(3_000);
         assert.deepEqual(await fs.readFile(mount.file(small.name)), small.content);
-        await write(mount, makeBlob(8));
+        await writeBlob(mount.path, makeBlob(8));
         const [database] = (await mount.status()).databases;
         assert.deepEqual([database?.state, database?.pendingWrites], ['serving', 0]);
       } finally {
@@ -120,7 +112,7 @@ describe('while Swift is gone', () => {
   it('A walk that has asked for small files ahead reads them at once, however many large files come slowly.', () =>
     withMount('overtaken', async (mount) => {
       const client = await swift.client();
-      await write(mount, makeBlob(6));
+      await writeBlob(mount.path, makeBlob(6));
       const large = makeBlobs(14, 2 << 20, 7_100);
       const small: Blob[] = [];
       // In one directory, so that reading them in order is a walk.
@@ -147,10 +139,10 @@ describe('while Swift is gone', () => {
 
   it('a write is acknowledged from the spool at once, survives SIGKILL, and reaches Swift when that is back', () =>
     withMount('writes', async (mount) => {
-      await write(mount, makeBlob(10));
+      await writeBlob(mount.path, makeBlob(10));
       const blob = makeBlob(11);
       await proxy.down();
-      const tookMs = await measured(() => write(mount, blob));
+      const tookMs = await measured(() => writeBlob(mount.path, blob));
       console.log(`write without Swift: ${tookMs} ms`);
       assert.ok(tookMs < AT_ONCE_MS);
       const status = await mount.status();
@@ -169,11 +161,11 @@ describe('while Swift is gone', () => {
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'object-servers' });
     mount.log.expect(/^WARN /);
     try {
-      await write(mount, makeBlob(15));
+      await writeBlob(mount.path, makeBlob(15));
       await swift.faults.kill('object');
       const blobs = makeBlobs(8, 2048, 160);
       const tookMs = await measured(async () => {
-        for (const blob of blobs) await write(mount, blob);
+        for (const blob of blobs) await writeBlob(mount.path, blob);
       });
       console.log(`eight writes without object servers: ${tookMs} ms`);
       // `write_timeout` is 10 s.
@@ -185,7 +177,7 @@ describe('while Swift is gone', () => {
       await swift.down();
       await swift.up();
       await mount.drained();
-      await write(mount, makeBlob(16));
+      await writeBlob(mount.path, makeBlob(16));
       assert.equal((await mount.status()).safeToLoseThisMachine, true);
     } finally {
       await mount.stop();
@@ -195,7 +187,7 @@ describe('while Swift is gone', () => {
   it('A large file that takes longer than `write_timeout` is pending, and nobody else notices', () =>
     withMount('long-put', async (mount) => {
       const known = makeBlob(24);
-      await write(mount, known);
+      await writeBlob(mount.path, known);
       // With `nodes: one` nobody is asked for names of a container that this life has made.
       await mount.restart();
       const large = makeBlob(25, 3 << 20);
@@ -204,7 +196,7 @@ describe('while Swift is gone', () => {
       const shard = known.sha1.slice(0, 2);
       const ask = `for n in $(seq 1000 1040); do stat ${mount.file(shard)}/${shard}${'0'.repeat(34)}$n; sleep 0.1; done`;
       const reading = spawn('sh', ['-c', ask], { stdio: 'ignore' });
-      await write(mount, large);
+      await writeBlob(mount.path, large);
       const [database] = (await mount.status()).databases;
       assert.deepEqual([database?.state, database?.pendingWrites], ['serving', 1]);
       proxy.clear();
@@ -219,21 +211,21 @@ describe('while Swift is gone', () => {
     try {
       const [slow, late, never, again] = [19, 20, 21, 22].map((seed) => makeBlob(seed));
       assert.ok(slow && late && never && again);
-      await write(mount, makeBlob(23));
+      await writeBlob(mount.path, makeBlob(23));
       const client = await swift.client();
       // A silence of twice lookup_wait counts as an outage.
       proxy.add({ do: 'delay', ms: 1_500, path: /^\/v1/ });
-      await write(mount, slow);
+      await writeBlob(mount.path, slow);
       assert.deepEqual(await client.get('odoo-strict', slow.name), slow.content);
       proxy.clear();
       await proxy.down();
-      await assert.rejects(write(mount, never), { code: 'EIO' });
-      const written = write(mount, late);
+      await assert.rejects(writeBlob(mount.path, never), { code: 'EIO' });
+      const written = writeBlob(mount.path, late);
       await setTimeout(1_000);
       await proxy.up();
       await written;
       assert.deepEqual(await client.get('odoo-strict', late.name), late.content);
-      await write(mount, again);
+      await writeBlob(mount.path, again);
       assert.equal((await mount.status()).safeToLoseThisMachine, true);
     } finally {
       proxy.clear();
@@ -246,13 +238,13 @@ describe('while Swift is gone', () => {
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'container-server' });
     mount.log.expect(/^WARN /);
     try {
-      await write(mount, makeBlob(17));
+      await writeBlob(mount.path, makeBlob(17));
       await swift.faults.kill('container');
       await mount.kill9();
       await mount.restart();
       const blobs = makeBlobs(4, 2048, 170);
       const tookMs = await measured(async () => {
-        for (const blob of blobs) await write(mount, blob);
+        for (const blob of blobs) await writeBlob(mount.path, blob);
       });
       console.log(`four writes without container server: ${tookMs} ms`);
       // One of them may take `lookup_wait` ten times over for each question, and `write_timeout`: 22 s.
@@ -269,7 +261,7 @@ describe('while Swift is gone', () => {
   it('A start of what was served before waits for a silent Swift for five seconds at most.', () =>
     withMount('silent-start', async (mount) => {
       const blob = makeBlob(18);
-      await write(mount, blob);
+      await writeBlob(mount.path, blob);
       for (const path of [/^\/auth\//, /^\/v1\/AUTH_test\/odoo-silent-start$/]) {
         proxy.add({ do: 'hang', path });
         await mount.kill9();
@@ -286,13 +278,13 @@ describe('while Swift is gone', () => {
   it('a container that was served before mounts degraded and serves what this machine has', () =>
     withMount('degraded', async (mount) => {
       const blob = makeBlob(20);
-      await write(mount, blob);
+      await writeBlob(mount.path, blob);
       assert.equal(await mount.terminate(), 0);
       await proxy.down();
       await mount.restart();
       assert.deepEqual(await fs.readFile(mount.file(blob.name)), blob.content);
       const another = makeBlob(21);
-      await write(mount, another);
+      await writeBlob(mount.path, another);
       assert.deepEqual(await fs.readFile(mount.file(another.name)), another.content);
       assert.equal((await mount.status()).state, 'degraded');
       await proxy.up();
@@ -317,11 +309,11 @@ describe('while Swift is gone', () => {
   it('a Swift that hangs holds up neither creations, removals nor renames in a shard', () =>
     withMount('hangs', async (mount) => {
       const blobs = [blobOf('first of the shard'), makeBlob(31), makeBlob(32)] as const;
-      for (const blob of blobs) await write(mount, blob);
+      for (const blob of blobs) await writeBlob(mount.path, blob);
       const [first, second] = blobs;
       proxy.add({ do: 'hang' });
       const tookMs = {
-        write: await measured(() => write(mount, makeBlob(33))),
+        write: await measured(() => writeBlob(mount.path, makeBlob(33))),
         unlink: await measured(() => fs.unlink(mount.file(first.name))),
         rename: await measured(() => fs.rename(mount.file(second.name), mount.file(`${second.name}.__gc`))),
         back: await measured(() => fs.rename(mount.file(`${second.name}.__gc`), mount.file(second.name))),
@@ -344,10 +336,10 @@ describe('while Swift is gone', () => {
 
   it('SIGTERM ends the daemon soon after drain_timeout also while Swift accepts requests and never answers', () =>
     withMount('stuck', async (mount) => {
-      await write(mount, makeBlob(50));
+      await writeBlob(mount.path, makeBlob(50));
       const [blob, doomed] = [makeBlob(51), makeBlob(50)];
       proxy.add({ do: 'hang' });
-      await write(mount, blob);
+      await writeBlob(mount.path, blob);
       await fs.unlink(mount.file(doomed.name));
       const tookMs = await measured(async () => assert.equal(await mount.terminate(), 0));
       console.log(`stop while Swift hangs: ${tookMs} ms`);
@@ -362,10 +354,10 @@ describe('while Swift is gone', () => {
 
   it('SIGTERM ends the daemon within drain_timeout, and the next start publishes what was pending', () =>
     withMount('drained', async (mount) => {
-      await write(mount, makeBlob(40));
+      await writeBlob(mount.path, makeBlob(40));
       const blob = makeBlob(41);
       await proxy.down();
-      await write(mount, blob);
+      await writeBlob(mount.path, blob);
       assert.equal(await mount.terminate(), 0);
       await proxy.up();
       await mount.restart();

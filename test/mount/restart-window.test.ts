@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBlob } from '../helpers/blobs.js';
+import { makeBlob, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
@@ -80,11 +80,6 @@ function layersAt(mountPoint: string): number {
   return lines.filter((line) => line.split(' ')[4] === mountPoint).length;
 }
 
-async function store(mount: Mount, blob: Blob): Promise<void> {
-  await fs.promises.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
-  await fs.promises.writeFile(mount.file(blob.name), blob.content);
-}
-
 describe('a start after a kill', () => {
   let swift: Swift;
   let proxy: FaultProxy;
@@ -125,7 +120,7 @@ describe('a start after a kill', () => {
     const known = makeBlob(1);
     const mount = await startMount({ swift: throughProxy(), database: 'covered', dirs: { mountPoint } });
     try {
-      await store(mount, known);
+      await writeBlob(mount.path, known);
       for (let kill = 0; kill < 3; kill++) {
         const program = await killThenStartBesideAProgram(mount, known);
         assert.deepEqual(program.story, ['ENOTCONN', 'read']);
@@ -147,7 +142,7 @@ describe('a start after a kill', () => {
     const known = makeBlob(2);
     const mount = await startMount({ swift: throughProxy(), database: 'pure', dirs: { mountPoint }, args: ['--driver', 'kernel-pure'] });
     try {
-      await store(mount, known);
+      await writeBlob(mount.path, known);
       const program = await killThenStartBesideAProgram(mount, known);
       assert.deepEqual(program.story, ['ENOTCONN', 'read']);
       const { code, stderr } = await runCli(['unmount', mountPoint]);
@@ -170,7 +165,7 @@ describe('a start after a kill', () => {
       const args = ['--driver', driver];
       const mount = await startMount({ swift: throughProxy(), database: driver, origin: mountPoint, dirs: { mountPoint }, args });
       try {
-        await store(mount, fresh);
+        await writeBlob(mount.path, fresh);
         // The directory is bare for the moment in which it is opened: what is read then is the same file.
         const program = await killThenStartBesideAProgram(mount, old);
         assert.deepEqual(program.story, ['ENOTCONN', 'read']);
@@ -192,7 +187,7 @@ describe('a start after a kill', () => {
     const known = makeBlob(6);
     const mount = await startMount({ swift: throughProxy(), database: 'full', dirs: { spool } });
     try {
-      await store(mount, known);
+      await writeBlob(mount.path, known);
       await mount.drained();
       await mount.restart();
       assert.equal(await mount.terminate(), 0);
@@ -213,7 +208,7 @@ describe('a start after a kill', () => {
       assert.match(stderr, /spool_dir .*no space left.*make room/);
       fs.unlinkSync(full);
       const late = makeBlob(7);
-      await store(mount, late);
+      await writeBlob(mount.path, late);
       assert.deepEqual(await fs.promises.readFile(mount.file(late.name)), late.content);
     } finally {
       await mount.stop();
@@ -226,7 +221,7 @@ describe('a start after a kill', () => {
     const known = makeBlob(5);
     const mount = await startMount({ swift: throughProxy(), database: 'refused', dirs: { mountPoint } });
     try {
-      await store(mount, known);
+      await writeBlob(mount.path, known);
       await mount.kill9();
       await proxy.down();
       const other = ['--database', 'never-seen', '--spool-dir', path.join(base, 'spool'), '--cache-dir', path.join(base, 'cache')];

@@ -4,10 +4,10 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
-import { makeBlob, makeBlobs, type Blob } from '../helpers/blobs.js';
+import { makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
 import { eventually, type Finished } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
-import { runCli, startMount, type Mount } from '../helpers/with-mount.js';
+import { runCli, startMount } from '../helpers/with-mount.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
 
 let swift: Swift;
@@ -19,11 +19,6 @@ before(async () => {
 after(async () => {
   await swift.stop();
 });
-
-async function write(mount: Mount, blob: Blob): Promise<void> {
-  await fs.mkdir(path.dirname(mount.file(blob.name)), { recursive: true });
-  await fs.writeFile(mount.file(blob.name), blob.content);
-}
 
 function undelete(...args: string[]): Promise<Finished> {
   return runCli(['undelete', ...args], swift.env);
@@ -39,7 +34,7 @@ describe('docs/DURABILITY.md: delete_retention', () => {
   it('Without `delete_retention` what is deleted is gone, and there is no trash.', async () => {
     const mount = await startMount({ swift, database: 'plain' });
     const blob = makeBlob(400);
-    await write(mount, blob);
+    await writeBlob(mount.path, blob);
     await fs.unlink(mount.file(blob.name));
     await gone('odoo-plain', blob.name);
     assert.ok(!(await client.containers()).includes('odoo-plain_trash'));
@@ -54,7 +49,7 @@ describe('docs/DURABILITY.md: delete_retention', () => {
     const blobs = makeBlobs(12, 3000, 410);
     const [first, second] = blobs;
     assert.ok(first !== undefined && second !== undefined);
-    for (const blob of blobs) await write(mount, blob);
+    for (const blob of blobs) await writeBlob(mount.path, blob);
     await fs.writeFile(mount.file('notes.txt'), 'notes');
     await fs.utimes(mount.file('notes.txt'), 1_700_000_000, 1_700_000_000);
     await mount.drained();
@@ -106,10 +101,10 @@ describe('docs/DURABILITY.md: delete_retention', () => {
     const mount = await startMount({ swift, database: 'short', args: ['--delete-retention', '12s'] });
     const [lost, rewritten, rescued] = [makeBlob(440), makeBlob(441), makeBlob(442)];
     for (const blob of [lost, rewritten, rescued]) {
-      await write(mount, blob);
+      await writeBlob(mount.path, blob);
       await fs.unlink(mount.file(blob.name));
     }
-    await write(mount, rewritten);
+    await writeBlob(mount.path, rewritten);
     await gone('odoo-short', lost.name, rescued.name);
     const saved = await undelete('short', '--name', rescued.name);
     assert.match(saved.stdout, /: is back/, saved.stderr);
@@ -131,7 +126,7 @@ describe('docs/DURABILITY.md: delete_retention', () => {
   it("A file above Swift's limit is kept and brought back with segments of its own.", async () => {
     const mount = await startMount({ swift, database: 'large', args: ['--delete-retention', '1d', '--segment-size', '1MiB'] });
     const blob = makeBlob(450, 4_000_000);
-    await write(mount, blob);
+    await writeBlob(mount.path, blob);
     await mount.drained();
     await fs.unlink(mount.file(blob.name));
     await gone('odoo-large', blob.name);
@@ -160,8 +155,8 @@ describe('docs/DURABILITY.md: delete_retention', () => {
     await fs.mkdir(path.join(origin, path.dirname(original.name)), { recursive: true });
     await fs.writeFile(path.join(origin, original.name), original.content);
     const mount = await startMount({ swift, database: 'nodes', origin, args: ['--nodes', 'many', '--delete-retention', '1d'] });
-    await write(mount, shared);
-    await write(mount, original);
+    await writeBlob(mount.path, shared);
+    await writeBlob(mount.path, original);
     for (const blob of [shared, original]) {
       await fs.unlink(mount.file(blob.name));
       assert.equal(await client.head('odoo-nodes', blob.name), undefined);
@@ -205,7 +200,7 @@ describe('docs/DURABILITY.md: delete_retention', () => {
     const mount = await startMount({ swift, database: 'mixed', args: ['--delete-retention', '1d', '--drain-timeout', '1s'] });
     mount.log.expect(/^WARN publisher\.delete-refused/, /^WARN stop/, /^WARN .*(drain|pending)/);
     const blob = makeBlob(490, 1000);
-    await write(mount, blob);
+    await writeBlob(mount.path, blob);
     await fs.unlink(mount.file(blob.name));
     await assert.rejects(fs.stat(mount.file(blob.name)), { code: 'ENOENT' });
     await eventually('it says why', async () =>

@@ -4,24 +4,20 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeBlob } from '../helpers/blobs.js';
-import { FaultProxy } from '../helpers/fault-proxy.js';
+import type { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
+import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { isMounted, runCli, startMount } from '../helpers/with-mount.js';
-import { withSwift } from '../helpers/with-swift.js';
 import type { Swift } from '../helpers/with-swift.js';
 
 describe('a mount over a real Swift', () => {
   let swift: Swift;
   let proxy: FaultProxy;
   before(async () => {
-    swift = await withSwift();
-    proxy = await FaultProxy.start(swift.url);
+    ({ swift, proxy } = await withProxiedSwift());
   });
-  after(async () => {
-    await proxy.close();
-    await swift.stop();
-  });
+  after(() => swift.stop());
 
   it('stores an attachment under its store_fname, serves it back after a restart, and is gone after SIGTERM', async () => {
     const blob = makeBlob(1);

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
-import type { FillSource } from '../../../src/cache/cache.js';
-import { makeBlob } from '../../helpers/blobs.js';
+import type { OpenedCache } from '../../../src/cache/blob-cache.js';
+import type { Fill, FillSource } from '../../../src/cache/cache.js';
+import { makeBlob, type Blob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 import { ABSENT, bytesOfFile, chunksOf, GatedSource, GoodSource, keyOf, open, PATIENT, until } from './caches.js';
@@ -96,6 +97,16 @@ test('A source that gives no byte is given up after a few attempts.', async () =
   await cache.close();
 });
 
+/** A fill whose source has answered, and whose bytes come when the test gives them. */
+async function begun(sizeBytes: number): Promise<{ cache: OpenedCache; blob: Blob; source: GatedSource; fill: Fill }> {
+  const cache = await open(tempDir('cache'));
+  const blob = makeBlob(1, sizeBytes);
+  const source = new GatedSource(blob.content);
+  const fill = cache.fill(keyOf(blob), [source], PATIENT);
+  await fill.totalBytes;
+  return { cache, blob, source, fill };
+}
+
 test('Parts are read while the rest is still coming.', async () => {
   const cache = await open(tempDir('cache'));
   const blob = makeBlob(1, 4 * MIB);
@@ -138,11 +149,7 @@ test('The last bytes wait until all are verified.', async () => {
 });
 
 test('A reader that jumps far ahead gets a request of its own, and reads on there, also a little out of order.', async () => {
-  const cache = await open(tempDir('cache'));
-  const blob = makeBlob(1, 12 * MIB);
-  const source = new GatedSource(blob.content);
-  const fill = cache.fill(keyOf(blob), [source], PATIENT);
-  await fill.totalBytes;
+  const { cache, blob, source, fill } = await begun(12 * MIB);
   const far = 10 * MIB;
   const later = fill.readPart(far, 1000, PATIENT);
   await until(() => source.asked.length === 2);
@@ -161,11 +168,7 @@ test('A reader that jumps far ahead gets a request of its own, and reads on ther
 });
 
 test('A request of a reader far ahead ends when nobody has read from it for a while, and is made anew when somebody does.', async () => {
-  const cache = await open(tempDir('cache'));
-  const blob = makeBlob(1, 12 * MIB);
-  const source = new GatedSource(blob.content);
-  const fill = cache.fill(keyOf(blob), [source], PATIENT);
-  await fill.totalBytes;
+  const { cache, blob, source, fill } = await begun(12 * MIB);
   const far = 10 * MIB;
   for (const opening of [1, 2]) {
     const part = fill.readPart(far, 1000, PATIENT);
@@ -218,11 +221,7 @@ test('A reader that gives up stops waiting; the download goes on for the others 
 });
 
 test('A stream that its last reader leaves ends in the background.', async () => {
-  const cache = await open(tempDir('cache'));
-  const blob = makeBlob(1, MIB);
-  const source = new GatedSource(blob.content);
-  const fill = cache.fill(keyOf(blob), [source], PATIENT);
-  await fill.totalBytes;
+  const { cache, blob, source, fill } = await begun(MIB);
   fill.leave();
   await assert.rejects(fill.readPart(0, 1, PATIENT), { kind: 'interrupted' });
   source.give(0, 0, MIB);

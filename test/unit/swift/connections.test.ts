@@ -15,13 +15,7 @@ import { makeCertificate } from '../../helpers/certificate.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
-
-/** A v1 login and an account that answers 204 to everything. */
-const answer: http.RequestListener = (request, response) => {
-  const url = `${(request.socket as { encrypted?: boolean }).encrypted === true ? 'https' : 'http'}://${request.headers.host ?? ''}`;
-  if (request.url === '/auth/v1.0') response.writeHead(200, { 'x-storage-url': `${url}/v1/AUTH_a`, 'x-auth-token': 't' }).end();
-  else response.writeHead(204, { 'x-trans-id': 'tx1' }).end();
-};
+import { v1Service } from '../../helpers/v1-service.js';
 
 void describe('connections', () => {
   let dir: string;
@@ -44,8 +38,8 @@ void describe('connections', () => {
   before(async () => {
     dir = tempDir('tls');
     const { key, cert } = makeCertificate(dir);
-    secure = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer);
-    plain = http.createServer(answer);
+    secure = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, v1Service);
+    plain = http.createServer(v1Service);
     proxy = http.createServer((request, response) => {
       proxied.push(request.url ?? '');
       const target = new URL(request.url ?? '');
@@ -138,7 +132,7 @@ void describe('connections', () => {
       { key: read('server-key.pem'), cert: read('server.pem'), ca: read('ca.pem'), requestCert: true, rejectUnauthorized: true },
       (request, response) => {
         shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
-        answer(request, response);
+        v1Service(request, response);
       },
     );
     await new Promise<void>((resolve) => mutual.listen(0, resolve));
@@ -236,7 +230,7 @@ void describe('connections', () => {
   });
 
   void test('IPv6 addresses serve', async (t) => {
-    const six = http.createServer(answer);
+    const six = http.createServer(v1Service);
     try {
       await new Promise<void>((resolve, reject) => six.once('error', reject).listen(0, '::1', resolve));
     } catch {

@@ -1,11 +1,10 @@
 /** Listings of servers that are less exact than Swift. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { SILENT_LOG } from '../../../src/base/log.js';
-import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import type { SwiftStore } from '../../../src/swift/swift-store.js';
 import { LoginStub, type StubAnswer, type StubRequest } from '../../helpers/keystone-v2-stub.js';
 import { listNames } from '../../helpers/store-bytes.js';
-import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
+import { storeAt } from '../../helpers/stub-store.js';
 
 const row = (name: string, bytes = 5) => ({ name, bytes, hash: 'x', last_modified: '2024-01-01T00:00:00.123456', content_type: 'x' });
 
@@ -18,7 +17,7 @@ void describe('listings', () => {
 
   before(async () => {
     stub = await LoginStub.start(() => ({ status: 404 }));
-    store = createSwiftStore({ ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` }, { log: SILENT_LOG, userAgent: 'unit' });
+    store = storeAt(stub);
   });
   after(async () => {
     await store.close();
@@ -79,10 +78,7 @@ void describe('listings', () => {
   });
 
   void test('a ready token that is refused is named with its remedy', async () => {
-    const fresh = createSwiftStore(
-      { ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` },
-      { log: SILENT_LOG, userAgent: 'unit' },
-    );
+    const fresh = storeAt(stub);
     serve(() => ({ status: 401 }));
     await assert.rejects(fresh.head('c', 'n'), /OS_TOKEN/);
     await fresh.close();

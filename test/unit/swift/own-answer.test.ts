@@ -7,6 +7,7 @@ import type { HttpMethod } from '../../../src/swift/requests/wire.js';
 import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
 import { LoginStub, type StubAnswer } from '../../helpers/keystone-v2-stub.js';
 import { listNames } from '../../helpers/store-bytes.js';
+import { storeAt } from '../../helpers/stub-store.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 
 const PAGE = '<html>welcome</html>';
@@ -85,10 +86,7 @@ void describe('something else answers in the place of Swift', () => {
     void test(`${what} is an outage for every request, and says what to look at`, async () => {
       stub.answerWith(() => ({ ...answer, stranger: true }));
       for (const [name, call] of Object.entries(calls)) {
-        store = createSwiftStore(
-          { ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` },
-          { log: SILENT_LOG, userAgent: 'unit' },
-        );
+        store = storeAt(stub);
         try {
           // A run of deletes says of each name that it failed.
           const expected = name === 'deleteMany' ? /1 !== 0/ : /something else answered in Swift's place; check proxies/;

@@ -15,13 +15,7 @@ import { makeCertificate } from '../../helpers/certificate.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
-
-const answer: http.RequestListener = (request, response) => {
-  const scheme = 'encrypted' in request.socket ? 'https' : 'http';
-  const storageUrl = `${scheme}://${request.headers.host ?? ''}/v1/AUTH_a`;
-  if (request.url === '/auth/v1.0') response.writeHead(200, { 'x-storage-url': storageUrl, 'x-auth-token': 't' }).end();
-  else response.writeHead(204, { 'x-trans-id': 'tx1' }).end();
-};
+import { v1Service } from '../../helpers/v1-service.js';
 
 void describe('proxies', () => {
   let dir: string;
@@ -61,8 +55,8 @@ void describe('proxies', () => {
     dir = tempDir('proxies');
     const { key, cert } = makeCertificate(dir);
     caFile = cert;
-    secure = await listen(https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, answer));
-    plain = await listen(http.createServer(answer));
+    secure = await listen(https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, v1Service));
+    plain = await listen(http.createServer(v1Service));
     const note = (request: http.IncomingMessage): void => {
       seen.push([request.method, request.url, request.headers['proxy-authorization'] ?? ''].join(' ').trim());
     };
@@ -239,7 +233,7 @@ void describe('proxies', () => {
   });
 
   void test('an IPv6 address in no_proxy is reached without one', async (t) => {
-    const six = await listen(http.createServer(answer), '::1').catch(() => undefined);
+    const six = await listen(http.createServer(v1Service), '::1').catch(() => undefined);
     if (six === undefined) return t.skip('this machine has no IPv6');
     await open({ authUrl: `http://[::1]:${portOf(six)}/auth/v1.0`, httpProxy: urlOf(proxy), noProxy: '::1' }).probe();
     assert.deepEqual(seen, []);

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
-import { SILENT_LOG } from '../../../src/base/log.js';
 import { RetryDelay, retryAfterMs } from '../../../src/swift/requests/retry-delay.js';
 import { statusError, verdictOf } from '../../../src/swift/requests/verdict.js';
-import { createSwiftStore, type SwiftStore } from '../../../src/swift/swift-store.js';
+import type { SwiftStore } from '../../../src/swift/swift-store.js';
 import { LoginStub, type StubAnswer } from '../../helpers/keystone-v2-stub.js';
 import { listNames } from '../../helpers/store-bytes.js';
-import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
+import { storeAt } from '../../helpers/stub-store.js';
 
 void describe('pauses between attempts', () => {
   void test('they grow with jitter and stay below five seconds', () => {
@@ -85,7 +84,7 @@ void describe('an answer that is an error to who made the request', () => {
   let store: SwiftStore;
   before(async () => {
     stub = await LoginStub.start(() => ({ status: 404 }));
-    store = createSwiftStore({ ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` }, { log: SILENT_LOG, userAgent: 'unit' });
+    store = storeAt(stub);
   });
   after(async () => {
     await store.close();
