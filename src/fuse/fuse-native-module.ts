@@ -74,7 +74,7 @@ export interface NativeFuseClass {
 
 /**
  * Looks beside this program, then in the working directory, and in NODE_PATH.
- * @throws FilestoreError unavailable when it is not installed, or libfuse 2 is not
+ * @throws FilestoreError bad-config when it is not installed, or libfuse 2 is not
  */
 export function loadFuseNative(): NativeFuseClass {
   const reasons: string[] = [];
@@ -86,7 +86,7 @@ export function loadFuseNative(): NativeFuseClass {
     }
   }
   throw new FilestoreError(
-    'unavailable',
+    'bad-config',
     `driver fuse-native: ${reasons[0] ?? ''}; install it with: npm install fuse-native && apt-get install libfuse2 fuse3, or leave --driver out`,
   );
 }

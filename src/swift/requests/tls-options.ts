@@ -28,7 +28,7 @@ export function tlsOptions(settings: SwiftSettings): TlsOptions {
 
 /** Node takes a file without a certificate for an empty list, and then trusts nobody it names. */
 function readAuthorities(path: string): string {
-  const pem = readPem('CA', path);
+  const pem = readPem('CA', path, 'ca_file (OS_CACERT)');
   if (pem.includes('-----BEGIN TRUSTED CERTIFICATE-----')) return pem;
   try {
     new X509Certificate(pem);
@@ -40,8 +40,8 @@ function readAuthorities(path: string): string {
 
 /** @param keyFile without it the key is in the same file */
 function readOwn(certFile: string, keyFile: string | undefined): { cert: string; key: string } {
-  const cert = readPem('client certificate', certFile);
-  const key = readPem('client key', keyFile ?? certFile);
+  const cert = readPem('client certificate', certFile, 'client_cert (OS_CERT)');
+  const key = keyFile === undefined ? cert : readPem('client key', keyFile, 'client_key (OS_KEY)');
   // Asked of Node itself, so that what is refused here is what would be refused later. Without the roots, which nobody needs for it.
   const taken = (part: { cert?: string; key?: string }): unknown => {
     try {
@@ -74,10 +74,10 @@ function useless(what: string, path: string, holds: string, option: string, caus
   return new FilestoreError('bad-config', `the ${what} file ${path} holds no readable ${holds} (PEM); check ${option}`, { cause });
 }
 
-function readPem(what: string, path: string): string {
+function readPem(what: string, path: string, option: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new FilestoreError('bad-config', `cannot read the ${what} file ${path}: ${messageOf(error)}`, { cause: error });
+    throw new FilestoreError('bad-config', `cannot read the ${what} file ${path}: ${messageOf(error)}; check ${option}`, { cause: error });
   }
 }
