@@ -8,10 +8,11 @@ import { packageVersion } from '../config/version.js';
 import { markDashedWords, unmarkDashedWords } from './dashed-words.js';
 import { isOfSwift, refuseSecretFlags, withOptionFlags } from './flags.js';
 import { fstabArguments } from './fstab.js';
-import { addSwiftCommands } from './swift-commands.js';
+import { addSwiftCommands, VERBS } from './swift-commands.js';
 import { refuseOtherThanUtf8 } from './utf8-words.js';
 
 const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', 'swift'];
+const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = { config: ['show'], swift: VERBS };
 
 /**
  * Runs one command line to its end; `mount` in the foreground ends with the mount.
@@ -156,6 +157,9 @@ function usageError(message: string, args: readonly string[]): FilestoreError {
   ];
   if (flags.includes(unknown))
     return new FilestoreError('invalid-argument', `this command does not take --${unknown}; see odoo-swiftfs --help`);
+  const group = unknown === args[1] ? SUBCOMMANDS[args[0] ?? ''] : undefined;
+  if (group !== undefined)
+    return new FilestoreError('invalid-argument', `${args[0] ?? ''} has no command ${unknown}; there are: ${group.join(', ')}`);
   const near = didYouMean(unknown, [...flags, ...COMMANDS]);
   return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);
 }

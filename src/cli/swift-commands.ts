@@ -6,7 +6,8 @@ import { resolveInputOf, isOfSwift, withOptionFlags, type ParsedFlags } from './
 import type { SwiftArguments } from './commands/swift.js';
 import { withStore } from './with-store.js';
 
-type Verb = 'ls' | 'stat' | 'get' | 'put' | 'rm' | 'info';
+export const VERBS = ['ls', 'stat', 'get', 'put', 'rm', 'info'] as const;
+type Verb = (typeof VERBS)[number];
 
 export function addSwiftCommands(swift: Argv): Argv {
   return swift
@@ -35,7 +36,7 @@ export function addSwiftCommands(swift: Argv): Argv {
     .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, isOfSwift), run('put'))
     .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, isOfSwift), run('rm'))
     .command('info', 'what this Swift can do', (command) => withOptionFlags(command, isOfSwift), run('info'))
-    .demandCommand(1, 'swift needs a command: ls, stat, get, put, rm, info');
+    .demandCommand(1, `swift needs a command: ${VERBS.join(', ')}`);
 }
 
 function run(verb: Verb): (parsed: ParsedFlags) => Promise<void> {

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { symlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { exitCodeOf } from '../../../src/cli/exit-codes.js';
 import { age, columns, wrapWords } from '../../../src/cli/output.js';
 import { runProgram } from '../../../src/cli/program.js';
 import { FilestoreError } from '../../../src/base/errors.js';
+import { run } from '../../helpers/processes.js';
+import { cliPath } from '../../helpers/project.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 
 async function refused(...args: string[]): Promise<FilestoreError> {
   try {
@@ -22,8 +26,20 @@ test('a command line that is not understood is refused with what was meant', asy
   assert.match((await refused('swift', 'get', 'c')).message, /give: odoo-swiftfs swift get CONTAINER OBJECT/);
   assert.match((await refused()).message, /^a command is needed: mount, unmount, status/);
   assert.match((await refused('config')).message, /^config needs a command: show/);
+  assert.equal((await refused('swift', 'list')).message, 'swift has no command list; there are: ls, stat, get, put, rm, info');
+  assert.equal((await refused('config', 'print')).message, 'config has no command print; there are: show');
   assert.equal((await refused('login', '--cache-dir', '/x')).message, 'this command does not take --cache-dir; see odoo-swiftfs --help');
   assert.match((await refused('mount', '/x', '--region')).message, /Not enough arguments following: region/);
+});
+
+test('the built program can be run by its path, and through a link', async () => {
+  const directory = tempDir('linked');
+  try {
+    symlinkSync(cliPath, `${directory}/odoo-swiftfs`);
+    assert.match((await run(`${directory}/odoo-swiftfs`, ['--version'], {})).stdout, /^\d+\.\d+\.\d+\n$/);
+  } finally {
+    removeDir(directory);
+  }
 });
 
 test('a secret on the command line is refused before anything is done, and not repeated', async () => {
