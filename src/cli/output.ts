@@ -25,6 +25,11 @@ export function columns(rows: readonly (readonly string[])[], gap = '  '): strin
     .join('\n');
 }
 
+/** E.g. `1 file`, `2 files`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 /** E.g. `3 min`; rounded down to its largest unit. */
 export function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -2,7 +2,7 @@
  * A file made whole or not at all: written beside its place and renamed into it. A link is followed, and what is no plain file (a pipe, a device,
  * /dev/stdout) is written into as it is.
  */
-import { chmodSync, createWriteStream, lstatSync, realpathSync, statSync, unlinkSync, type Stats } from 'node:fs';
+import { chmodSync, createWriteStream, existsSync, lstatSync, realpathSync, statSync, unlinkSync, type Stats } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
@@ -38,6 +38,8 @@ export async function saveTo<T>(file: string, { toFile, toStream }: Saving<T>): 
 function ofFile(error: unknown, partial: string, file: string): unknown {
   const kind = kindOf(error);
   if (kind === 'internal') return error;
+  if (kind === 'not-found' && !existsSync(path.dirname(file)))
+    return new FilestoreError(kind, `there is no directory ${path.dirname(file)} to make ${file} in`, { cause: error });
   const said = messageOf(error).replaceAll(partial, file);
   const message = error instanceof FilestoreError || said.includes(file) ? said : `${file}: ${said}`;
   return new FilestoreError(kind, message, { cause: error });

@@ -65,6 +65,7 @@ export async function updateContainer(requester: Requester, container: string, m
 export async function deleteContainer(requester: Requester, container: string, options: RequestOptions): Promise<boolean> {
   const path = containerPath(container);
   const answer = await requester.call({ method: 'DELETE', path, accept: [404, 409], options });
-  if (answer.status === 409) throw new FilestoreError('not-empty', `${answered(answer)}: container ${container} still holds objects`);
+  if (answer.status === 409)
+    throw new FilestoreError('not-empty', `${answered(answer)}: container ${container} still holds objects; remove them first`);
   return answer.status !== 404 || answer.repeated;
 }

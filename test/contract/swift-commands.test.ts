@@ -51,6 +51,20 @@ void describe('swift commands', () => {
     assert.equal(await ok('get', 'box', blob.name, '-'), blob.content.toString());
   });
 
+  void it('what is not there, or not empty, is told with its name and what to do', async () => {
+    const refused: readonly (readonly [string[], number, RegExp])[] = [
+      [['ls', 'absent'], 66, /there is no container absent; odoo-swiftfs swift ls lists/],
+      [['put', 'box', 'new', `${base}/absent`], 66, /there is no file \S+\/absent$/],
+      [['get', 'box', blob.name, `${base}/absent/file`], 66, /there is no directory \S+\/absent to make \S+\/absent\/file in$/],
+      [['rm', 'box'], 65, /container box still holds objects; remove them first$/],
+    ];
+    for (const [args, code, message] of refused) {
+      const finished = await cli(...args);
+      assert.match(finished.stderr.trimEnd(), message);
+      assert.equal(finished.code, code);
+    }
+  });
+
   void it('`get` into a file keeps its mode and follows a link, and what fails leaves it as it was', async () => {
     const file = path.join(base, 'kept');
     const link = path.join(base, 'link');
@@ -86,7 +100,10 @@ void describe('swift commands', () => {
       assert.match(stderr, new RegExp(`${file}: ENOSPC`));
       assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.readdirSync(disk)], ['before', ['file']]);
       const nowhere = path.join(disk, 'nowhere', 'file');
-      assert.match((await cli('get', 'box', blob.name, nowhere)).stderr, new RegExp(`ENOENT.*'${nowhere}'`));
+      assert.match(
+        (await cli('get', 'box', blob.name, nowhere)).stderr,
+        new RegExp(`there is no directory ${path.dirname(nowhere)} to make ${nowhere} in`),
+      );
     } finally {
       await runOk('umount', ['-l', disk]);
     }

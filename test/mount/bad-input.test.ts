@@ -117,6 +117,32 @@ describe('bad input', () => {
     }
   });
 
+  it('what a start warns of is told by it as well: files below the mount, certificates that are not checked', async () => {
+    fs.writeFileSync(`${directory}/mnt/hidden`, '');
+    try {
+      const started = await mount(['--database', 'warned', '--insecure']);
+      assert.equal(started.code, 0, started.stderr);
+      assert.match(started.stderr, /^odoo-swiftfs: \S+ warns: mount-hides-files .*--origin/m);
+      assert.match(started.stderr, /^odoo-swiftfs: \S+ warns: certificates-not-checked .*ca_file/m);
+    } finally {
+      await runCli(['unmount', `${directory}/mnt`]);
+      fs.unlinkSync(`${directory}/mnt/hidden`);
+    }
+  });
+
+  it('a log file that can be none is refused with the options that name it', async () => {
+    for (const args of [
+      ['--log-file', directory],
+      ['--log-file', '/proc/none/log'],
+      ['--spool-dir', '/proc/none'],
+    ])
+      assertRefused(
+        await mount(args),
+        BAD_CONFIG,
+        /log file \/\S+ cannot be written: E[A-Z]+: .*; it is named by log_file, or else lies in spool_dir/,
+      );
+  });
+
   it('the account of another owner is refused as not permitted', async () => {
     const foreign = `${swift.url}/v1/AUTH_somebodyelse`;
     assertRefused(await mount(['--database', 'a', '--storage-url', foreign]), NO_PERMISSION, /403|not permitted|forbidden/i);

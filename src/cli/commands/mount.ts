@@ -46,11 +46,16 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
   }
 }
 
-function warningsOf({ databases, cache }: MountStatus): readonly string[] {
+/** These warnings are what a state above is about. */
+const SAID_BY_THE_STATE = /^(mount\.degraded|swift\.away|cache\.|login-failed) /;
+
+/** Of the start: what the mount does without, and what it warned of. */
+function warningsOf({ databases, cache, recentErrors }: MountStatus): readonly string[] {
   const degraded = databases.find(({ state }) => state === 'degraded')?.reason;
   return [
     ...(degraded === undefined ? [] : [`is degraded (see odoo-swiftfs status): ${degraded}`]),
     ...(cache.problem === undefined ? [] : [`serves without a cache: ${cache.problem}`]),
+    ...recentErrors.filter(({ message }) => !SAID_BY_THE_STATE.test(message)).map(({ message }) => `warns: ${message}`),
   ];
 }
 

@@ -6,7 +6,7 @@ import { controlDirectories } from '../../control/socket-path.js';
 import type { DatabaseStatus, MountStatus } from '../../filestore/mount-status.js';
 import { EXIT_NO_MOUNT } from '../exit-codes.js';
 import { mountPointPath } from '../mount-point-path.js';
-import { age, columns, print } from '../output.js';
+import { age, columns, count, print } from '../output.js';
 
 export async function statusCommand(given: string | undefined, asJson: boolean): Promise<void> {
   const directories = controlDirectories(thisHost());
@@ -48,7 +48,7 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
   const pendingBytes = status.databases.reduce((sum, database) => sum + database.pendingBytes, 0);
   const deletes = status.databases.reduce((sum, database) => sum + database.pendingDeletes, 0);
   const oldest = status.databases.flatMap((database) => database.oldestPendingMs ?? []);
-  const requests = Object.entries(status.requestsToSwift).map(([method, count]) => `${count} ${method}`);
+  const requests = Object.entries(status.requestsToSwift).map(([method, times]) => `${times} ${method}`);
   const rows = [
     ['state', status.state],
     ['safe to lose this machine', status.safeToLoseThisMachine ? 'yes' : 'no'],
@@ -57,7 +57,7 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
     ['driver', `${status.driver}${status.passthrough ? ', passthrough' : ''}`],
     [
       'cache',
-      `${formatSize(cache.bytes)} of ${formatSize(cache.budgetBytes)}, ${cache.files} files, ${asked === 0 ? 'not asked yet' : `${Math.round((100 * cache.hits) / asked)} % hits`}${cache.quarantined > 0 ? `, ${cache.quarantined} in quarantine` : ''}`,
+      `${formatSize(cache.bytes)} of ${formatSize(cache.budgetBytes)}, ${count(cache.files, 'file')}, ${asked === 0 ? 'not asked yet' : `${Math.round((100 * cache.hits) / asked)} % hits`}${cache.quarantined > 0 ? `, ${cache.quarantined} in quarantine` : ''}`,
     ],
     ...(cache.problem === undefined ? [] : [['no cache', cache.problem]]),
     ['open files', String(status.openFiles)],
@@ -75,8 +75,8 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
 }
 
 function pendingText(writes: number, bytes: number, deletes: number, oldestAgeMs: number | undefined): string {
-  const parts = [writes === 0 ? 'no writes' : `${writes} writes (${formatSize(bytes)})`];
-  if (deletes > 0) parts.push(`${deletes} deletes`);
+  const parts = [writes === 0 ? 'no writes' : `${count(writes, 'write')} (${formatSize(bytes)})`];
+  if (deletes > 0) parts.push(count(deletes, 'delete'));
   if (oldestAgeMs !== undefined) parts.push(`oldest ${age(oldestAgeMs)}`);
   return parts.join(', ');
 }
@@ -87,7 +87,7 @@ function databaseRow(database: DatabaseStatus, nowMs: number): readonly string[]
   const torn =
     database.tornFiles === 0
       ? ''
-      : `, ${database.tornFiles} torn files (${formatSize(database.tornBytes)}) set aside: look at them in ${database.tornDirectory ?? 'torn/'} and remove them`;
+      : `, ${count(database.tornFiles, 'torn file')} (${formatSize(database.tornBytes)}) set aside: look at them in ${database.tornDirectory ?? 'torn/'} and remove them`;
   return [database.database, database.container, `${database.state}${since}${why}${torn}`];
 }
 

@@ -1,6 +1,6 @@
 /** What the `swift` commands do. Listings are streamed: a container of a million objects prints as it comes. */
 import type { Writable } from 'node:stream';
-import { FilestoreError } from '../../base/errors.js';
+import { FilestoreError, kindOf } from '../../base/errors.js';
 import { formatSize } from '../../config/units.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import type { Check } from '../../swift/files/check-bytes.js';
@@ -27,11 +27,15 @@ async function ls(store: ObjectStore, { container, prefix, long }: SwiftArgument
     return;
   }
   let found = false;
-  for await (const page of store.list(container, prefix === undefined ? {} : { prefix })) {
-    found ||= page.length > 0;
-    for (const { name, sizeBytes, lastModifiedMs } of page) {
-      print(long ? `${String(sizeBytes ?? '?').padStart(14)}  ${new Date(lastModifiedMs).toISOString()}  ${name}` : name);
+  try {
+    for await (const page of store.list(container, prefix === undefined ? {} : { prefix })) {
+      found ||= page.length > 0;
+      for (const { name, sizeBytes, lastModifiedMs } of page) {
+        print(long ? `${String(sizeBytes ?? '?').padStart(14)}  ${new Date(lastModifiedMs).toISOString()}  ${name}` : name);
+      }
     }
+  } catch (error) {
+    throw kindOf(error) === 'not-found' ? noContainer(container) : error;
   }
   if (!found && (await store.headContainer(container)) === undefined) throw noContainer(container);
 }

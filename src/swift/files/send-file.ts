@@ -29,7 +29,7 @@ interface SendOptions {
 }
 
 /**
- * @throws FilestoreError busy when the file is changed while it is sent; what Node's file system throws; the kinds of the object port
+ * @throws FilestoreError not-found, is-directory; busy when the file is changed while it is sent; what Node's file system throws; the kinds of the object port
  */
 export async function sendFile(
   store: SwiftStore,
@@ -38,7 +38,8 @@ export async function sendFile(
   file: string,
   { wants, signal = new AbortController().signal }: SendOptions = {},
 ): Promise<SentFile> {
-  const before = statSync(file);
+  const before = statSync(file, { throwIfNoEntry: false });
+  if (before === undefined) throw new FilestoreError('not-found', `there is no file ${file}`);
   if (before.isDirectory()) throw new FilestoreError('is-directory', `${file} is a directory; give the name of a file`);
   const { size: sizeBytes } = before;
   let sha1 = createHash('sha1');

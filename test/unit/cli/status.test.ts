@@ -8,7 +8,7 @@ test('a quiet mount says that this machine may be lost', () => {
   assert.match(text, /^\/mnt\/filestore\n/);
   assert.match(text, /safe to lose this machine +yes\n/);
   assert.match(text, /pending +no writes\n/);
-  assert.match(text, /cache +1 KiB of 1 GiB, 1 files, 75 % hits\n/);
+  assert.match(text, /cache +1 KiB of 1 GiB, 1 file, 75 % hits\n/);
   assert.match(text, /daemon +pid 4711, up 1 min, version 0\.1\.0\n/);
   assert.match(text, /prod +odoo-prod +serving/);
 });
@@ -27,6 +27,11 @@ test('a degraded mount says why, since when, what pends and how old it is', () =
   assert.match(text, /safe to lose this machine +no\n/);
   assert.match(text, /pending +3 writes \(3 KiB\), 2 deletes, oldest 2 min\n/);
   assert.match(text, /prod +odoo-prod +degraded for 3 min: Swift does not answer/);
+});
+
+test('one is not told as if it were several', () => {
+  const database = databaseStatus({ pendingWrites: 1, pendingBytes: 5, oldestPendingMs: 0, pendingDeletes: 1 });
+  assert.match(describeStatus(mountStatus({ databases: [database] }), 0), /pending +1 write \(5 B\), 1 delete, /);
 });
 
 test('torn files are told with their folder and what to do', () => {
