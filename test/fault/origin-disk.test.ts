@@ -1,6 +1,7 @@
 /** The disk of the original directory hangs, as an NFS export without its server does: here it is another mount, whose daemon is stopped. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesOf, makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
