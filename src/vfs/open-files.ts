@@ -12,13 +12,14 @@
  *   writer of a blob, and who opens it to read meanwhile: always direct. The kernel keeps pages by inode, and a blob's readers share one with its
  *   writers: what is written before it hashes to the name must not be read from those pages. (A program may map them all the same.)
  */
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
+import { displayName } from '../base/names.js';
 import type { ReadResult } from '../base/read-result.js';
 import type { OpenFile } from '../filestore/filestore.js';
 import type { Caller, Entry, OpenFlags, Opened } from '../fuse/file-system.js';
 import { entryAnswer } from './attributes.js';
-import { pathOf, placeOf, requesterOf, type VfsContext } from './context.js';
+import { pathOf, placeOf, requesterOf, writerOf, type VfsContext } from './context.js';
 import { FileHandle } from './file-handle.js';
 import type { Node } from './node.js';
 
@@ -42,13 +43,34 @@ export class OpenFiles {
     const node = this.#context.table.get(ino);
     if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory cannot be opened as a file');
     if (flags.write) this.#context.mounted?.endSharing(ino);
-    const mode = { read: flags.read, write: flags.write, truncate: flags.truncate };
-    return andThen(this.#context.filestore.open(pathOf(node), mode, requesterOf(caller)), (file) => {
+    return andThen(this.#openFile(caller, node, flags), (file) => {
       if (flags.truncate) this.#changed(node);
       if (file.wholeBytes !== undefined) return this.#opened(node, file, flags, caller, file.wholeBytes);
       if (file.passthroughFd === undefined || flags.write) return this.#opened(node, file, flags, caller, 0);
       return orRelease(file, () => andThen(file.stat(), (stat) => this.#opened(node, file, flags, caller, stat.sizeBytes)));
     });
+  }
+
+  /**
+   * The kernel opens what a LOOKUP has shown, and takes O_CREAT out of the flags. A blob that its writer was shown while it had it open may be gone: the
+   * kernel, told `stale`, looks again, and makes the file or says ENOENT itself (Linux fs/namei.c, do_filp_open).
+   */
+  #openFile(caller: Caller, node: Node, flags: OpenFlags): Answer<OpenFile> {
+    const [path, requester] = [pathOf(node), requesterOf(caller)];
+    const gone = (error: unknown): Answer<OpenFile> => {
+      if (kindOf(error) !== 'not-found') throw error;
+      // Still being written by who opens it once more: a second writer has bytes of its own, as by CREATE.
+      if (flags.write && this.#context.filestore.isImmutable(path) && writerOf(node, caller) !== undefined)
+        return this.#context.filestore.create(path, { mode: 0, exclusive: false, read: flags.read }, requester);
+      throw new FilestoreError('stale', `${displayName(path)} is not there any more`, { cause: error });
+    };
+    try {
+      const mode = { read: flags.read, write: flags.write, truncate: flags.truncate };
+      const file = this.#context.filestore.open(path, mode, requester);
+      return file instanceof Promise ? file.catch(gone) : file;
+    } catch (error) {
+      return gone(error);
+    }
   }
 
   /** CREATE: a new file, or an existing one emptied when the kernel did not know of it. */

@@ -1,5 +1,6 @@
 /** Sentences of docs/SEMANTICS.md about files, over the real mount and the real Swift. */
 import assert from 'node:assert/strict';
+import { constants } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,6 +9,8 @@ import { eventually, runOk } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { startMount, type Mount } from '../helpers/with-mount.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
+
+const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
 
 describe('docs/SEMANTICS.md: files', () => {
   let swift: Swift;
@@ -51,6 +54,25 @@ describe('docs/SEMANTICS.md: files', () => {
     await handle.close();
     assert.deepEqual(await fs.readdir(path.dirname(file)), [blob.sha1]);
     assert.match(await runOk('stat', ['-c', '%s', file]), new RegExp(`^${blob.content.length}$`, 'm'));
+  });
+
+  it('Who writes a content name and opens it once more to write, with or without O_TRUNC, has a second file of that name.', async () => {
+    const blob = makeBlob(109);
+    const file = await place(blob.name);
+    const first = await fs.open(file, 'w');
+    await first.write(blob.content.subarray(0, 1000));
+    for (const flags of [O_CREAT | O_WRONLY, O_CREAT | O_WRONLY | O_TRUNC]) {
+      const again = await fs.open(file, flags);
+      assert.equal((await again.stat()).size, 0);
+      await again.write(blob.content);
+      await again.close();
+      assert.match(await runOk('sha1sum', [file]), new RegExp(`^${blob.sha1} `));
+      await runOk('rm', [file]);
+    }
+    await first.write(blob.content.subarray(1000), 0, blob.content.length - 1000, 1000);
+    await first.close();
+    await settled();
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
   it('Two writers of one content name both succeed.', async () => {

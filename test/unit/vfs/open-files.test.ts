@@ -52,6 +52,20 @@ test('a blob being written is there for its writer and for nobody else', async (
   }
 });
 
+test('an open that makes a file finds a blob gone that its writer was shown while it had it open: the kernel is to look again', async () => {
+  const { vfs, me, at } = harness();
+  await vfs.mkdir(me, ROOT_INO, SHARD, 0o755);
+  const parent = (await at(SHARD)).attributes.ino;
+  const { entry, opened } = await vfs.create(me, parent, SHA1, 0o644, WRITE);
+  const { ino } = entry.attributes;
+  await vfs.write(me, ino, opened.handle, 0, CONTENT.subarray(1));
+  assert.equal((await vfs.lookup(me, parent, SHA1))?.attributes.ino, ino);
+  // A close() that failed, or was torn: its RELEASE may come behind the next LOOKUP.
+  await vfs.release(ino, opened.handle);
+  await assert.rejects(async () => vfs.open(me, ino, WRITE), { kind: 'stale' });
+  assert.equal(await vfs.lookup(me, parent, SHA1), undefined);
+});
+
 test('two writers of one blob have an inode each and both succeed', async () => {
   const { vfs, me, filestore, at } = harness();
   await vfs.mkdir(me, ROOT_INO, SHARD, 0o755);
