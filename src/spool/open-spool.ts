@@ -4,7 +4,7 @@
  * INVARIANT: bytes that may have been acknowledged are never removed here. A sealed file that no record names is removed only when the
  * journal was whole; otherwise it is kept under `torn/`.
  */
-import { constants, fsyncSync, openSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, renameSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, stat, truncate, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { kindOf } from '../base/errors.js';
@@ -13,8 +13,8 @@ import { displayName } from '../base/names.js';
 import { diskError, FILE_MODE, fsyncDirectorySync, writeAllSync } from './disk-calls.js';
 import { DiskSpool } from './disk-spool.js';
 import { Journal } from './journal.js';
+import { isLost, keepOthers, salvage, tellLost } from './lost-journal.js';
 import type { SpoolRecord } from './records.js';
-import { encodeRecord, JOURNAL_VERSION } from './records.js';
 import { mergeAhead, readAhead, removeAhead, restorePending } from './recover-ahead.js';
 import type { Replay } from './replay.js';
 import { replayJournal } from './replay.js';
@@ -44,21 +44,26 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   try {
     makeLayout(layout);
     const { records, replay } = await readJournal(layout, options.log, nowMs);
-    // Without a journal, a write-ahead log is of a spool that somebody emptied.
-    const ahead = replay === undefined ? [] : await readAhead(layout);
+    const ahead = await readAhead(layout);
     const merged = await mergeAhead(layout, records, ahead);
+    const salvaged = records.length === 0 && (await isLost(layout, ahead)) ? salvage(layout, merged.records, ahead) : undefined;
     const state = new RecordedState(layout.sealed);
-    for (const record of merged.records) state.apply(record);
+    for (const record of salvaged?.records ?? merged.records) state.apply(record);
     if (merged.news > 0) options.log.info('spool.ahead-replayed', { directory: layout.root, records: merged.news });
-    const isTrusted = replay !== undefined && replay.damagedLines === 0 && replay.tornTailBytes === 0;
-    const highestFile = await tidy(layout, state, isTrusted, options.log);
+    // Each journal begins with it: one that does not has lost its beginning.
+    const isWhole = records[0]?.type === 'start' && replay?.damagedLines === 0 && replay.tornTailBytes === 0;
+    const highestFile = await tidy(layout, state, isWhole, options.log);
     await restorePending(layout, state.pending.values(), ahead, options.log);
-    const fd = openJournal(layout, replay);
+    if (salvaged !== undefined) {
+      await keepOthers(layout, salvaged.others, ahead, options.log);
+      tellLost(layout, state.pending.size, options.log);
+    }
+    const fd = openJournal(layout, replay, state);
     const journal = new Journal({
       path: layout.journal,
       fd,
       sizeBytes: (await stat(layout.journal)).size,
-      records: replay?.records ?? 1,
+      records: replay === undefined || replay.records === 0 ? state.aliveRecords + 1 : replay.records,
       snapshot: () => state.snapshot(),
       log: options.log,
     });
@@ -101,12 +106,12 @@ async function readJournal(
     throw error;
   }
   const replay = replayJournal(content, (record) => records.push(record));
-  if (replay.damagedLines > 0) {
+  if (replay.damagedLines > 0 || (replay.records === 0 && content.includes('\n'))) {
     const kept = `${layout.journal}.damaged-${nowMs()}`;
     await copyFile(layout.journal, kept);
     log.warn('spool.journal-damaged', {
       journal: layout.journal,
-      lines: replay.damagedLines,
+      lines: replay.damagedLines || 'all',
       kept,
       remedy: 'the other records count; check the disk, and torn/ for files that lost their record',
     });
@@ -139,7 +144,11 @@ async function tidy(layout: SpoolLayout, state: RecordedState, isTrusted: boolea
       remedy: 'no record names this file, and the journal was not whole; its name ends in its SHA-1: remove it if Swift has that blob',
     });
   }
-  return [...sealed, ...torn].reduce((highest, name) => Math.max(highest, parseInt(name, 10) || 0), 0);
+  // Of what is pending, small files may be in the write-ahead log alone.
+  return [...sealed, ...torn, ...[...named].map((file) => basename(file))].reduce(
+    (highest, name) => Math.max(highest, parseInt(name, 10) || 0),
+    0,
+  );
 }
 
 /**
@@ -159,13 +168,20 @@ async function releaseMissing(spool: Spool, layout: SpoolLayout, log: Log): Prom
   }
 }
 
-function openJournal(layout: SpoolLayout, replay: Replay | undefined): number {
-  const { O_APPEND, O_CREAT, O_WRONLY } = constants;
-  const fd = openSync(layout.journal, O_WRONLY | O_APPEND | O_CREAT, FILE_MODE);
-  if (replay === undefined || replay.wholeBytes === 0) {
-    writeAllSync(fd, Buffer.from(encodeRecord({ type: 'start', sequence: 0, version: JOURNAL_VERSION }), 'utf8'), null);
+/** A new one gets its name when it is whole: of half of it the next start would believe that there was no more. */
+function openJournal(layout: SpoolLayout, replay: Replay | undefined, state: RecordedState): number {
+  const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
+  if (replay !== undefined && replay.records > 0) return openSync(layout.journal, O_WRONLY | O_APPEND, FILE_MODE);
+  const draft = `${layout.journal}.new`;
+  const fd = openSync(draft, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC, FILE_MODE);
+  try {
+    writeAllSync(fd, Buffer.from([...state.snapshot().lines].join(''), 'utf8'), null);
     fsyncSync(fd);
-    for (const directory of [layout.root, dirname(layout.root), dirname(dirname(layout.root))]) fsyncDirectorySync(directory);
+    renameSync(draft, layout.journal);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
+  for (const directory of [layout.root, dirname(layout.root), dirname(dirname(layout.root))]) fsyncDirectorySync(directory);
   return fd;
 }

@@ -9,6 +9,7 @@ import { decodeEntries } from '../../../src/spool/ahead-entry.js';
 import { openSpool } from '../../../src/spool/open-spool.js';
 import type { Spool } from '../../../src/spool/spool.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
+import { LogGuard } from '../../helpers/log-guard.js';
 import { eventually } from '../../helpers/processes.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 import { MTIME_MS, rootOf, sealBlob } from './spools.js';
@@ -239,15 +240,70 @@ test('After a kill a sealed file that was damaged is healed from the write-ahead
   await Promise.all([after.close(), spool.close()]);
 });
 
-test('Without a journal a write-ahead log is of another life, and is removed.', async () => {
+const LOSSES: readonly (readonly [string, (journal: string) => void])[] = [
+  ['is gone', (journal) => rmSync(journal)],
+  ['is empty', (journal) => truncateSync(journal, 0)],
+  ['is rotten', (journal) => writeFileSync(journal, readFileSync(journal, 'latin1').replace(/[{}]/g, '?'))],
+];
+for (const [what, lose] of LOSSES) {
+  test(`Nothing that was acknowledged is destroyed by a start whose journal ${what}: blobs are pending again, what else there is is kept and told.`, async () => {
+    const directory = tempDir('ahead');
+    const spool = await openWarm(directory);
+    const [small, named, deleted, large] = [
+      makeBlob(1, SMALL_BYTES),
+      makeBlob(2, SMALL_BYTES),
+      makeBlob(3, SMALL_BYTES),
+      makeBlob(4, 50_000),
+    ];
+    await sealBlob(spool, small);
+    await sealBlob(spool, named, 'web/logo');
+    await sealBlob(spool, large);
+    spool.bury(deleted.name, { owedToSwift: true });
+    await sealBlob(spool, makeBlob(5, SMALL_BYTES), 'upload/1');
+    await spool.renamePending('upload/1', makeBlob(5, SMALL_BYTES).name, { bury: false });
+    await sealBlob(spool, makeBlob(6, SMALL_BYTES));
+    // As a kill leaves it, and as a power cut does, which takes the files of small ones.
+    for (const isCut of [false, true]) {
+      const copy = isCut ? cut(directory, journalBytesOf(directory)) : tempDir('ahead-lost');
+      if (!isCut) cpSync(directory, copy, { recursive: true });
+      lose(join(rootOf(copy), 'journal'));
+      const log = new LogGuard();
+      log.expect(/spool\.journal-lost/, /spool\.journal-damaged/, /spool\.sealed-unnamed/);
+      for (let start = 0; start < 2; start++) {
+        const after = await openSpool({ directory: copy, database: 'prod', log: log.log(), segmentBytes: SEGMENT_BYTES });
+        for (const blob of [small, makeBlob(6, SMALL_BYTES)]) {
+          const pending = after.pending.get(blob.name) ?? assert.fail(`${blob.name} is lost`);
+          assert.deepEqual(readFileSync(pending.file), blob.content);
+          assert.equal(pending.md5, blob.md5);
+        }
+        assert.equal(after.pending.get('web/logo'), undefined, 'something newer may be stored under that name');
+        assert.equal(after.tombstones.size, 0, 'it may have been written anew');
+        const kept = readdirSync(join(rootOf(copy), 'torn'));
+        // Of a rename only the journal had the record.
+        for (const { sha1, content } of [named, large, makeBlob(5, SMALL_BYTES)])
+          assert.deepEqual(readFileSync(join(rootOf(copy), 'torn', kept.find((name) => name.endsWith(sha1)) ?? '')), content);
+        assert.equal(after.torn.unnamed, kept.length);
+        const next = await sealBlob(after, makeBlob(7 + start, SMALL_BYTES));
+        assert.ok(
+          parseInt(basename(next.file), 10) >
+            Math.max(...[...after.pending.values()].filter((p) => p !== next).map((p) => parseInt(basename(p.file), 10))),
+        );
+        await after.close();
+      }
+      assert.equal(log.lines.filter((line) => line.startsWith('WARN spool.journal-lost')).length, 1);
+      log.assertQuiet();
+    }
+    await spool.close();
+  });
+}
+
+test('A sealed file whose journal has lost its beginning is kept.', async () => {
   const directory = tempDir('ahead');
-  const spool = await openWarm(directory);
-  await sealBlob(spool, makeBlob(1, SMALL_BYTES));
-  const copy = tempDir('ahead-emptied');
-  cpSync(directory, copy, { recursive: true });
-  rmSync(join(rootOf(copy), 'journal'));
-  const after = await open(copy);
-  assert.equal(after.pending.size, 0);
-  assert.ok(!existsSync(join(rootOf(copy), 'ahead.0')));
-  await Promise.all([after.close(), spool.close()]);
+  const spool = await open(directory);
+  const { file } = await sealBlob(spool, makeBlob(1, 50_000));
+  await spool.close();
+  truncateSync(join(rootOf(directory), 'journal'), 0);
+  const after = await open(directory);
+  assert.ok(existsSync(join(rootOf(directory), 'torn', basename(file))));
+  await after.close();
 });

@@ -1,0 +1,83 @@
+/**
+ * A journal that is gone, or has not one whole record, while the write-ahead log or sealed files are there: somebody removed it, or the disk lost it. What was
+ * acknowledged may stand nowhere else than in the log, so it is not taken for that of an emptied spool.
+ *
+ * Only the newest records are known then, and those that came between and after them are not. So what can do no harm comes back, and nothing else: a blob is what
+ * its name says, and to store it once more changes nothing. A file that is not content-named may have been overwritten since, and is kept under `torn/`. A
+ * tombstone may have ended, and its DELETE would destroy what was written anew; without it something deleted comes back, which is garbage.
+ */
+import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Log } from '../base/log.js';
+import { contentSha1, displayName } from '../base/names.js';
+import type { FoundEntry } from './ahead-entry.js';
+import { FILE_MODE, fsyncDirectory, writeAllSync } from './disk-calls.js';
+import { JOURNAL_VERSION, type SpoolRecord } from './records.js';
+import type { Pending } from './spool.js';
+import type { SpoolLayout } from './spool-layout.js';
+import { RecordedState } from './spool-state.js';
+
+/** Whether a spool without a record in its journal is one that lost them. */
+export async function isLost(layout: SpoolLayout, ahead: readonly FoundEntry[]): Promise<boolean> {
+  return ahead.length > 0 || (await readdir(layout.sealed)).length > 0;
+}
+
+interface Salvage {
+  readonly records: readonly SpoolRecord[];
+  /** What is not to be pending again: its bytes are to be kept. */
+  readonly others: readonly Pending[];
+}
+
+/** @param records what the write-ahead log has, in the order in which it came to be */
+export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ahead: readonly FoundEntry[]): Salvage {
+  const state = new RecordedState(layout.sealed);
+  for (const record of records) state.apply(record);
+  const pending = [...state.pending.values()];
+  const isBlob = ({ path, sha1 }: Pending): boolean => contentSha1(path) === sha1;
+  // A start that finds the new journal and the log still there takes nothing more from it.
+  const sequence = Math.max(0, ...[...records, ...ahead.map(({ seal }) => seal)].map((numbered) => numbered.sequence));
+  return {
+    records: [
+      { type: 'start', sequence, version: JOURNAL_VERSION },
+      ...pending.filter(isBlob).map((blob) => ({ type: 'seal' as const, ...blob, file: basename(blob.file) })),
+    ],
+    others: pending.filter((object) => !isBlob(object)),
+  };
+}
+
+/** Durable when it returns. What lay under `sealed/` is there already. @throws what the disk says: then the log is still needed */
+export async function keepOthers(layout: SpoolLayout, others: readonly Pending[], ahead: readonly FoundEntry[], log: Log): Promise<void> {
+  const there = new Set(await readdir(layout.torn));
+  for (const { path, file } of others) {
+    const name = basename(file);
+    const bytes = ahead.find(({ seal }) => seal.file === name)?.bytes;
+    if (!there.has(name) && bytes !== undefined) write(join(layout.torn, name), bytes);
+    log.warn('spool.sealed-unnamed', {
+      path: displayName(path),
+      file: join(layout.torn, name),
+      remedy: 'the journal is gone, so nobody knows whether something newer was stored under that path: compare it with what Swift has',
+    });
+  }
+  await fsyncDirectory(layout.torn);
+}
+
+export function tellLost(layout: SpoolLayout, pending: number, log: Log): void {
+  log.warn('spool.journal-lost', {
+    journal: layout.journal,
+    pendingAgain: pending,
+    meaning: 'what was deleted right before may be there again; what else was acknowledged and lost its record is kept in torn/',
+    remedy: 'bring the journal back from a copy if there is one, before anything is written; else look through torn/, and check the disk',
+  });
+}
+
+function write(path: string, bytes: Buffer): void {
+  const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
+  try {
+    writeAllSync(fd, bytes, 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
