@@ -14,6 +14,7 @@ import { displayName } from '../base/names.js';
 import { diskError } from './disk-calls.js';
 import { DiskRoom } from './disk-room.js';
 import type { Journal } from './journal.js';
+import { JournalReserve } from './journal-reserve.js';
 import { LateFiles } from './late-files.js';
 import { Recorder } from './recorder.js';
 import { Sealer } from './sealer.js';
@@ -58,17 +59,19 @@ export class DiskSpool implements Spool {
     this.#state = parts.state;
     this.#journal = parts.journal;
     this.#late = new LateFiles(parts.log);
+    this.#room = new DiskRoom(parts.layout.root, (isRoom) => parts.torn.makeRoom(isRoom));
+    const hasPlenty = (bytes: number): boolean => this.#room.hasPlenty(bytes);
     this.#recorder = new Recorder({
       state: parts.state,
       journal: parts.journal,
       journalPath: parts.layout.journal,
+      reserve: new JournalReserve(parts.layout.reserve, hasPlenty, parts.log),
       removeFile: (file) => {
         if (!this.#late.drop(file)) unlink(file, () => undefined);
       },
       log: parts.log,
     });
     this.#torn = parts.torn;
-    this.#room = new DiskRoom(parts.layout.root, (isRoom) => parts.torn.makeRoom(isRoom));
     this.#log = parts.log;
     this.#nowMs = parts.nowMs;
     this.#sealer = new Sealer({ ...parts, recorder: this.#recorder, late: this.#late, room: this.#room });

@@ -6,10 +6,11 @@
  * without its bytes.
  */
 import { basename } from 'node:path';
-import { FilestoreError, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
 import type { Journal } from './journal.js';
+import type { JournalReserve } from './journal-reserve.js';
 import type { MoveRecord, SealRecord, SpoolRecord, Unnumbered } from './records.js';
 import { encodeRecord } from './records.js';
 import { SealsUnderWay } from './seals-under-way.js';
@@ -29,6 +30,7 @@ interface RecorderParts {
   readonly journal: Journal;
   /** Of the journal, for messages. */
   readonly journalPath: string;
+  readonly reserve: JournalReserve;
   /** Removes a sealed file that nothing refers to any more. */
   readonly removeFile: (file: string) => void;
   readonly log: Log;
@@ -38,6 +40,7 @@ export class Recorder {
   readonly #state: RecordedState;
   readonly #journal: Journal;
   readonly #journalPath: string;
+  readonly #reserve: JournalReserve;
   readonly #removeFile: (file: string) => void;
   readonly #log: Log;
   /** Seals that stand in the write-ahead log and are not recorded yet. */
@@ -50,10 +53,11 @@ export class Recorder {
   #retrySync: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ state, journal, journalPath, removeFile, log }: RecorderParts) {
+  constructor({ state, journal, journalPath, reserve, removeFile, log }: RecorderParts) {
     this.#state = state;
     this.#journal = journal;
     this.#journalPath = journalPath;
+    this.#reserve = reserve;
     this.#removeFile = removeFile;
     this.#log = log;
   }
@@ -119,6 +123,7 @@ export class Recorder {
     }
     for (const [path, sequence] of ended) if (this.#ended.get(path) === sequence) this.#ended.delete(path);
     for (const file of doomed) this.#removeFile(file);
+    this.#reserve.refill();
   }
 
   /**
@@ -169,10 +174,21 @@ export class Recorder {
 
   #append(record: SpoolRecord): void {
     try {
-      this.#journal.append(encodeRecord(record));
+      this.#appendLine(encodeRecord(record), isEnd(record));
     } catch (error) {
       if (this.#journal.isFailing) this.#retrySyncSoon();
       throw error;
+    }
+  }
+
+  /** @param mayUseReserve for what others may have left no room for */
+  #appendLine(line: string, mayUseReserve: boolean): void {
+    for (;;) {
+      try {
+        return this.#journal.append(line);
+      } catch (error) {
+        if (!mayUseReserve || kindOf(error) !== 'no-space' || !this.#reserve.giveUp()) throw error;
+      }
     }
   }
 
@@ -208,4 +224,9 @@ export class Recorder {
       this.#log.warn('spool.compaction-failed', { journal: this.#journalPath, reason: messageOf(error) });
     });
   }
+}
+
+/** Whether a record ends something, so that there is less on the disk, or in Swift, after it: what makes something has to find its own room. */
+function isEnd(record: SpoolRecord): boolean {
+  return record.type !== 'seal' && (record.type !== 'directories' || record.gone.length > 0);
 }

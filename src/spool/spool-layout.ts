@@ -16,6 +16,8 @@ export interface SpoolLayout {
   readonly torn: string;
   readonly local: string;
   readonly journal: string;
+  /** Blocks that are given up for the journal on a full disk. */
+  readonly reserve: string;
   /** The segments of the write-ahead log. */
   readonly ahead: readonly [string, string];
 }
@@ -41,6 +43,7 @@ export function spoolLayout(directory: string, database: string): SpoolLayout {
     torn: join(root, 'torn'),
     local: join(root, 'local'),
     journal: join(root, 'journal'),
+    reserve: join(root, 'reserve'),
     ahead: [join(root, 'ahead.0'), join(root, 'ahead.1')],
   };
 }

@@ -214,6 +214,49 @@ describe('a disk that fails', () => {
       }),
     ));
 
+  it('On a disk of `spool_dir` that others have filled to its last byte files are deleted, and stay deleted.', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMount({ database: 'brim', spool, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(
+          /^WARN (swift\.away|login-failed|request-failed|names\.not-written|mount\.degraded)/,
+          /^ERROR (write\.not-stored|spool\.)/,
+        );
+        const client = await swift.client();
+        const blobs = Array.from({ length: 40 }, (_, index) => makeBlob(840 + index, 20_000));
+        for (const blob of blobs.slice(0, 20)) await write(mount, blob);
+        await proxy.down();
+        for (const blob of blobs.slice(20)) await write(mount, blob);
+        const fillUp = async (): Promise<void> => {
+          const filler = await fs.open(path.join(spool, 'filler'), 'a');
+          for (const piece of [MIB, 4096, 1])
+            while (
+              await filler.write(Buffer.alloc(piece)).then(
+                () => true,
+                () => false,
+              )
+            );
+          await filler.close();
+          assert.equal(nodeFs.statfsSync(spool).bavail, 0);
+        };
+        await fillUp();
+        // Those that Swift has, and those that it is owed.
+        const [gone, kept] = [blobs.filter((_, index) => index % 2 === 0), blobs.filter((_, index) => index % 2 === 1)];
+        for (const { name } of gone) await fs.unlink(mount.file(name));
+        await mount.kill9();
+        await fillUp();
+        await mount.restart();
+        for (const { name } of gone) await assert.rejects(fs.stat(mount.file(name)), { code: 'ENOENT' });
+        await proxy.up();
+        for (const { name } of gone)
+          await eventually(`${name} is deleted`, async () => (await client.get('odoo-brim', name)) === undefined);
+        await assertStored(mount, 'brim', kept);
+        await fs.rm(path.join(spool, 'filler'));
+        const late = makeBlob(890, SIZE_BYTES);
+        await write(mount, late);
+        await assertStored(mount, 'brim', [...kept, late]);
+      }),
+    ));
+
   it('A disk of `spool_dir` without an inode left is told by `status`.', () =>
     withDisk(64 * MIB, (spool) =>
       withMount({ database: 'inodes', spool, args: ['--spool-floor', '0'] }, async (mount) => {
