@@ -7,7 +7,7 @@
  * is the time between that HEAD and its DELETE, some milliseconds: Swift itself puts requests in the order in which they reach it.
  */
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { displayName, joinPath, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
@@ -20,6 +20,13 @@ import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
 import { believe } from './revival.js';
 
+/**
+ * With several nodes, a delete that had to wait is told no sooner than this after it was made, and after the return of Swift: that is when the other nodes
+ * send what they owe, and a PUT of the same name must not come between the look and the DELETE.
+ */
+const SETTLE_MS = 3_000;
+/** So long after the look the DELETE may be sent, and repeated; then it is looked at again. */
+const LOOK_VALID_MS = 1_000;
 /** With several nodes, a DELETE that could not be sent this soon after the unlink is looked at again first. */
 const AT_ONCE_MS = 1_000;
 
@@ -84,11 +91,22 @@ export function isDue(tombstone: Tombstone): boolean {
   return tombstone.owedToSwift && (tombstone.dueAtMs ?? 0) <= Date.now();
 }
 
+/** When Swift may be told of a delete that was not told at once, on the clock of `steadyNowMs`; Infinity when it is not owed. */
+export function lateDueMs({ settings, health, store }: Database, { owedToSwift, dueAtMs, deletedAtMs }: Tombstone): number {
+  if (!owedToSwift) return Infinity;
+  const dueMs = (dueAtMs ?? 0) - Date.now() + steadyNowMs();
+  return settings.nodes === 'one' ? dueMs : Math.max(dueMs, deletedAtMs - store.clockAheadMs + SETTLE_MS, health.backAtMs + SETTLE_MS);
+}
+
 async function deleteNow(db: Database, path: string): Promise<void> {
   const late = AbortSignal.timeout(AT_ONCE_MS);
+  const answered = new AbortController();
+  const signal = AbortSignal.any([late, answered.signal]);
   try {
-    await db.health.answerOrAway(() => db.locks.run(path, () => deleteOwed(db, path, { check: false, signal: late })), late);
+    await db.health.answerOrAway(() => db.locks.run(path, () => deleteOwed(db, path, { check: false, signal })), late);
   } catch (error) {
+    // What goes on would be sent, unseen, after unlink has answered.
+    answered.abort();
     if (!late.aborted && !isDontKnow(error)) throw error;
     db.log.debug('delete.deferred', { path: displayName(path), reason: messageOf(error) });
   }
@@ -113,9 +131,28 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   // Swift may still carry out a PUT whose answer nobody waited for.
   if (found === 'old' || db.cutShort.has(path)) {
     const startedMs = steadyNowMs();
-    if (!(await db.change(() => db.store.delete(db.container, objectNameOf(path), options)))) await assertContainer(db, startedMs);
+    const send = (more?: { signal: AbortSignal }): Promise<boolean> =>
+      db.change(() => db.store.delete(db.container, objectNameOf(path), { ...options, ...more }));
+    if (!(await (check ? soonAfterLook(send, signal) : send()))) await assertContainer(db, startedMs);
   }
   await settleDeleted(db, path, tombstone.sequence);
+}
+
+/**
+ * Later, or repeated later, it would be a DELETE without a look. One that Swift has got and is slow with is carried out all the same: the next look shows it.
+ * @throws StoreNotAsked when it has to be looked at again
+ */
+async function soonAfterLook(
+  send: (options: { signal: AbortSignal }) => Promise<boolean>,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const over = AbortSignal.timeout(LOOK_VALID_MS);
+  try {
+    return await send({ signal: signal === undefined ? over : AbortSignal.any([signal, over]) });
+  } catch (error) {
+    if (!over.aborted || signal?.aborted === true || kindOf(error) !== 'interrupted') throw error;
+    throw new StoreNotAsked(`no answer to a DELETE within ${LOOK_VALID_MS} ms after the look`);
+  }
 }
 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {

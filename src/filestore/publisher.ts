@@ -6,6 +6,7 @@
 import { steadyNowMs } from '../base/clock.js';
 import { refreshBelow } from './ask-swift.js';
 import { Attempts } from './attempts.js';
+import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
@@ -107,12 +108,14 @@ export class Publisher {
     });
   }
 
-  /** When the first of the deletes that wait may be told, which stands by the machine's own clock. */
+  /** When the first of the deletes that wait may be told; those that failed have their own times. */
   #nextDueMs(): number {
+    const [db, { retries }] = [this.#db, this.#attempts];
+    if (db.health.isAway || db.binding.refusal !== undefined) return Infinity;
     let next = Infinity;
-    for (const { owedToSwift, dueAtMs } of this.#db.spool.tombstones.values())
-      if (owedToSwift && dueAtMs !== undefined) next = Math.min(next, dueAtMs);
-    return next - Date.now() + steadyNowMs();
+    for (const tombstone of db.spool.tombstones.values())
+      if (retries.isDue(`delete ${tombstone.path}`)) next = Math.min(next, lateDueMs(db, tombstone));
+    return next;
   }
 
   /** Does what there is to do and is due. Never rejects. */

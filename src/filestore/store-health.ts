@@ -60,6 +60,11 @@ export class StoreHealth {
     this.#log = log;
   }
 
+  /** When Swift was back last, on the clock of `steadyNowMs`; 0 when it was not away. */
+  get backAtMs(): number {
+    return this.#backAtMs;
+  }
+
   get isAway(): boolean {
     return this.#awaySinceMs !== undefined;
   }

@@ -11,7 +11,7 @@ import type { Tombstone } from '../spool/spool.js';
 import { assertContainer } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
 import type { Database } from './database.js';
-import { deleteOwed, settleDeleted } from './delete-path.js';
+import { deleteOwed, lateDueMs, settleDeleted } from './delete-path.js';
 import { owedDeletes } from './owed.js';
 
 /** Names a bulk delete takes: their locks are held while it runs (about 3 ms a name). */
@@ -23,7 +23,8 @@ const DELETED_AT_ONCE = 4;
 export async function tellDeletes(db: Database, attempts: Attempts): Promise<void> {
   // Another node that says "one" has it: what we think is garbage may be what it lives on.
   if (db.binding.refusal !== undefined) return;
-  const owed = [...owedDeletes(db.spool)].filter(({ path }) => attempts.retries.isDue(`delete ${path}`));
+  const nowMs = steadyNowMs();
+  const owed = [...owedDeletes(db.spool)].filter((t) => lateDueMs(db, t) <= nowMs && attempts.retries.isDue(`delete ${t.path}`));
   while (owed.length > 0 && !attempts.mustStop) {
     const batch = owed.splice(0, DELETES_IN_BULK);
     if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one')
