@@ -68,6 +68,8 @@ class DiskCache implements OpenedCache {
   readonly #downloads: Downloads;
   readonly #closing = new AbortController();
   readonly found: Promise<void>;
+  /** The last search: there is another when the folder becomes ours late, since it may have been another daemon's until then. */
+  #finding: Promise<void>;
   /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
   #removedMeanwhile: Set<CacheKey> | undefined = new Set();
   #hits = 0;
@@ -93,6 +95,7 @@ class DiskCache implements OpenedCache {
       budgetBytes: options.budgetBytes,
       floorBytes: options.floorBytes,
       clock,
+      mayEvict: () => folder.isWritable(),
       isPinned: (key) => this.#held.isPinned(key),
       remove: (key) => this.#remove(key),
     });
@@ -104,6 +107,10 @@ class DiskCache implements OpenedCache {
       clock,
     });
     this.found = this.#find();
+    this.#finding = this.found;
+    folder.onLateOpen = () => {
+      this.#finding = this.#finding.then(() => this.#find());
+    };
   }
 
   get statistics(): CacheStatistics {
@@ -177,7 +184,7 @@ class DiskCache implements OpenedCache {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#downloads.close();
-    await this.found;
+    await this.#finding;
     await this.#evictor.settled();
     this.#held.closeIdle();
     if (this.#removedMeanwhile !== undefined || !this.#folder.isWritable()) return;
@@ -189,9 +196,9 @@ class DiskCache implements OpenedCache {
   }
 
   async #find(): Promise<void> {
-    const forgotten = this.#removedMeanwhile ?? new Set<CacheKey>();
+    const forgotten = (this.#removedMeanwhile ??= new Set<CacheKey>());
     try {
-      const older = await findEntries(this.#layout, this.#closing.signal);
+      const older = await findEntries(this.#layout, this.#closing.signal, this.#folder.isWritable());
       if (older === undefined) return;
       await this.#ledger.addOlder(older, forgotten, () => new Promise((resolve) => setImmediate(resolve)));
       this.#removedMeanwhile = undefined;

@@ -32,6 +32,8 @@ export class CacheFolder {
   readonly #clock: Clock;
   #opening: Promise<void> | undefined;
   #isOpen = false;
+  /** Called when the folder becomes ours in the midst of this life. */
+  onLateOpen: (() => void) | undefined;
   #temporaryNumber = 0;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -52,9 +54,10 @@ export class CacheFolder {
       this.complain(error);
     }
     this.#isOpen = true;
+    this.onLateOpen?.();
   }
 
-  /** Whether anything may be written; until it is, copies can be read and removed all the same. */
+  /** Whether anything may be changed; until it is, copies are read all the same: they may be another daemon's. */
   isWritable(): boolean {
     if (!this.#isOpen && this.#mayWrite()) this.#opening ??= this.open();
     return this.#isOpen;
@@ -110,6 +113,7 @@ export class CacheFolder {
 
   /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
   remove(key: CacheKey, sizeBytes: number): void {
+    if (!this.isWritable()) return;
     const path = this.#layout.pathOf(key);
     try {
       if (sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
@@ -130,8 +134,17 @@ export class CacheFolder {
     });
   }
 
-  /** Sets a copy aside for a human, of those not more than the last few. */
+  /** Sets a copy aside for a human, of those not more than the last few. One that is not ours stays where it is, and is not read again. */
   quarantine(key: CacheKey, reason: string): void {
+    if (!this.isWritable()) {
+      this.#log.warn('cache.quarantined', {
+        key,
+        reason,
+        kept: this.#layout.pathOf(key),
+        remedy: 'cache_dir cannot be written: it is left there',
+      });
+      return;
+    }
     const kept = join(this.#layout.quarantine, `${key}.${this.#clock.nowMs()}`);
     this.#log.warn('cache.quarantined', {
       key,

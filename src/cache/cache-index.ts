@@ -20,9 +20,12 @@ const SAVE_SLICE_LENGTH = 256 * 1024;
 
 type IndexEntry = readonly [CacheKey, number];
 
-/** @returns keys and sizes, least recently used first; undefined when the signal ended the walk. @throws what the disk says */
-export async function findEntries(layout: CacheLayout, signal: AbortSignal): Promise<readonly IndexEntry[] | undefined> {
-  return (await readIndex(layout)) ?? (await scan(layout, signal));
+/**
+ * @param isOurs whether the folder is ours: the index of another daemon is not to be taken away
+ * @returns keys and sizes, least recently used first; undefined when the signal ended the walk. @throws what the disk says
+ */
+export async function findEntries(layout: CacheLayout, signal: AbortSignal, isOurs: boolean): Promise<readonly IndexEntry[] | undefined> {
+  return (isOurs ? await readIndex(layout) : undefined) ?? (await scan(layout, signal));
 }
 
 /** @param entries least recently used first. @throws what the disk says */

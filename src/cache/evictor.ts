@@ -19,6 +19,8 @@ interface EvictorOptions {
   readonly budgetBytes: number;
   readonly floorBytes: number;
   readonly clock: Clock;
+  /** Whether the folder is ours. */
+  readonly mayEvict: () => boolean;
   readonly isPinned: (key: CacheKey) => boolean;
   /** Removes the file and its line in the ledger. */
   readonly remove: (key: CacheKey) => void;
@@ -58,7 +60,7 @@ export class Evictor {
   }
 
   evictSoon(): void {
-    if (this.#running !== undefined || !this.#isOver()) return;
+    if (this.#running !== undefined || !this.#isOver() || !this.#options.mayEvict()) return;
     this.#running = this.#evict().finally(() => (this.#running = undefined));
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  mkdirSync,
   existsSync,
   linkSync,
   readdirSync,
@@ -13,8 +14,9 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Blob } from '../../helpers/blobs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
@@ -336,18 +338,25 @@ test('Objects that are not blobs are kept by their MD5.', async () => {
   await cache.close();
 });
 
-test('A folder that is not ours to write gives verified bytes, reads and removes what it has, and is written as soon as it is ours.', async () => {
+test('A folder that is not ours to write gives verified bytes, is read and not changed, and is written as soon as it is ours.', async () => {
   const directory = tempDir('cache');
-  const [kept, other] = [makeBlob(1), makeBlob(2)];
+  const [kept, other, rotten] = [makeBlob(1), makeBlob(2), makeBlob(3)];
   const earlier = await open(directory);
   await put(earlier, kept);
+  await put(earlier, rotten);
   await earlier.found;
   await earlier.close();
   writeFileSync(join(directory, 'v1', 'tmp', '1'), 'of another daemon');
+  writeFileSync(pathOf(directory, rotten), 'rotten');
   const log = new LogGuard();
+  log.expect(/^WARN cache\.quarantined .*cannot be written/);
   let isOurs = false;
-  const cache = await open(directory, { mayWrite: () => isOurs, log: log.log() });
+  // Far over its budget, and below its floor.
+  const cache = await open(directory, { mayWrite: () => isOurs, log: log.log(), budgetBytes: 10 });
   await cache.found;
+  assert.ok(existsSync(join(directory, 'v1', 'index')), 'the index of another daemon');
+  assert.equal(await cache.open(keyOf(rotten)), undefined);
+  assert.ok(existsSync(pathOf(directory, rotten)));
   const found = (await cache.open(keyOf(kept))) ?? assert.fail('it was here');
   assert.deepEqual(await bytesOfFile(found), kept.content);
   found.close();
@@ -359,13 +368,19 @@ test('A folder that is not ours to write gives verified bytes, reads and removes
   await cache.adopt(keyOf(other), sealed, other.content.length);
   assert.equal(cache.open(keyOf(other)), undefined);
   cache.forget(keyOf(kept));
-  assert.ok(!existsSync(pathOf(directory, kept)));
+  assert.equal(cache.open(keyOf(kept)), undefined);
+  await sleep(20);
+  assert.ok(existsSync(pathOf(directory, kept)), 'nothing is removed or evicted');
+  // Of that daemon, which was killed.
+  rmSync(join(directory, 'v1', 'index'));
+  const theirs = makeBlob(4);
+  mkdirSync(dirname(pathOf(directory, theirs)), { recursive: true });
+  writeFileSync(pathOf(directory, theirs), theirs.content);
   assert.deepEqual(readdirSync(join(directory, 'v1', 'tmp')), ['1']);
   isOurs = true;
   await put(cache, other);
   await until(() => readdirSync(join(directory, 'v1', 'tmp')).length === 0);
-  await put(cache, other);
-  assert.ok(existsSync(pathOf(directory, other)));
+  await until(() => !existsSync(pathOf(directory, theirs)) && !existsSync(pathOf(directory, kept)));
   log.assertQuiet();
   await cache.close();
 });
