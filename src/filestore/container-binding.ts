@@ -77,6 +77,11 @@ export class ContainerBinding {
     return this.#lost !== undefined && this.#options.memory.isConfirmed ? this.#lost : this.#claim.refusal;
   }
 
+  /** Set when the credentials are for another account than the container's, as far as anybody has looked. */
+  get elsewhere(): ContainerLost | undefined {
+    return this.#lost?.isElsewhere === true ? this.#lost : undefined;
+  }
+
   /** Swift has, or had, the container: an answer of "not there" says that it is missing, and not that it was never made. */
   get isExpected(): boolean {
     return this.#bound || this.#options.memory.isConfirmed;
@@ -132,8 +137,9 @@ export class ContainerBinding {
    * @throws ContainerLost when the container was in another one
    */
   assertAccount(account: string): void {
+    if (!isElsewhere(this.#options.memory, account) || this.#acceptNew) return;
     const hangs = whatHangsOn(this.#options.memory);
-    if (hangs !== undefined && isElsewhere(this.#options.memory, account) && !this.#acceptNew) throw this.#lose(account, hangs);
+    if (hangs !== undefined) throw this.#lose(account, hangs);
   }
 
   /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
@@ -176,7 +182,15 @@ export class ContainerBinding {
    */
   async ensure(options: RequestOptions = {}): Promise<void> {
     if (this.#bound) return;
-    await this.#flight.run('bind', () => this.#bind(options));
+    const bind = (): Promise<void> => this.#flight.run('bind', () => this.#bind(options));
+    const isJoined = this.#flight.get('bind') !== undefined;
+    try {
+      await bind();
+    } catch (error) {
+      // The publisher, which begins first, has few tries, and comes again; who has more time is not to be refused for that.
+      if (!isJoined || options.tries === 'few' || this.#bound || !mayFollow(error)) throw error;
+      await bind();
+    }
   }
 
   /**
@@ -339,4 +353,10 @@ export class ContainerBinding {
     this.#lost = lost;
     return lost;
   }
+}
+
+/** Whether another one may do better with what it asks of Swift: its own requests, with its own patience. */
+function mayFollow(error: unknown): boolean {
+  const kind = kindOf(error);
+  return kind === 'interrupted' || (kind === 'unavailable' && !(error instanceof ContainerLost));
 }

@@ -85,6 +85,14 @@ describe('binding a container', () => {
     }
   });
 
+  it('who has time is not refused for the few tries of a bind that others began', async () => {
+    const store = new MemoryStore();
+    const binding = bindingOn(store, 'a');
+    store.failNext('headContainer', 'unavailable', 1);
+    const [begun, joined, hurried] = [binding.ensure({ tries: 'few' }), binding.ensure(), binding.ensure({ tries: 'few' })];
+    assert.deepEqual(await Promise.all([begun, joined, hurried].map(outcome)), ['unavailable', 'bound', 'unavailable']);
+  });
+
   it('nodes that all say `many` get in together', async () => {
     const store = new MemoryStore();
     const nodes = ['a', 'b', 'c'].map((id) => bindingOn(store, id, 'many'));
