@@ -6,19 +6,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
-import { displayName, fromUtf8, pathOfObject } from '../base/names.js';
+import { displayName, pathOfObject } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
-import { databaseOf, DROPPED_KEY, isBeingDropped } from './container-metadata.js';
-import { assertNotBeside, containerName, containerNamesPrefix, isBeside } from './container-name.js';
+import { ContainerLost } from './container-lost.js';
+import { DROPPED_KEY } from './container-metadata.js';
+import { assertNotBeside, containerName } from './container-name.js';
+import { Discovery } from './discovery.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 import type { Requester } from './filestore.js';
 import { endGrace, rmdir } from './delete-path.js';
 import { list } from './list-path.js';
-import { isTrash } from './retention.js';
 
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
@@ -48,17 +49,16 @@ export class Databases {
   readonly #absentUntilMs = new Map<string, number>();
   /** Names that were refused, and the log says so. */
   readonly #refused = new Set<string>();
-  readonly #discovering = new SingleFlight<void>();
-  /** When a list of the account's containers that was gone through set out, in ms since the epoch; 0 for never. */
-  #discoveredAtMs = 0;
-  /** After a list that could not be gone through. */
-  #discoveryRestsUntilMs = 0;
-  /** Containers that say of no database that they are its. */
-  readonly #foreign = new Set<string>();
+  readonly #discovery: Discovery;
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
     this.#origin = origin;
+    this.#discovery = new Discovery({
+      store: shared.store,
+      containerPrefix: shared.settings.containerPrefix,
+      assertAccount: (options) => this.assertAccount(options),
+    });
   }
 
   /** Those that are served now, also dropped ones that still owe deletes. */
@@ -75,71 +75,55 @@ export class Databases {
     }
   }
 
-  /** Finds the databases whose containers exist already. @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one) */
-  async discover(options: RequestOptions): Promise<void> {
-    const { store, settings } = this.#shared;
-    const startedMs = steadyNowMs();
-    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix), options)) {
-      for (const container of page) {
-        if (container.endsWith('_segments')) continue;
-        const recorded = [...this.#open.values()].filter((d) => d.db.container === container);
-        if (recorded.length > 0 && !recorded.some((d) => d.record.exists)) continue;
-        const info = await store.headContainer(container, options);
-        if (info === undefined || isTrash(info) || isBeingDropped(info)) continue;
-        for (const known of recorded) if (known.record.exists) await this.#assertMayBind(known, info);
-        if (recorded.length > 0) continue;
-        const database = this.#databaseOf(container, info);
-        if (database === undefined) continue;
-        const opened = await this.open(database, { exists: true });
-        if (opened.db.container === container) await this.#assertMayBind(opened, info);
+  /**
+   * Finds the databases whose containers exist already.
+   * @throws FilestoreError unavailable, bad-credentials, forbidden, busy (another node has one), exists; ContainerLost
+   */
+  discover(options: RequestOptions): Promise<void> {
+    const isHere = (container: string): OpenDatabase[] =>
+      this.all().filter(({ db, record }) => record.exists && db.container === container);
+    const found = async (database: string, container: string, info: ContainerInfo): Promise<void> => {
+      const known = isHere(container);
+      if (known.length === 0 && this.#isGoneHere(this.#open.get(database))) return;
+      const opened = known.length > 0 ? known : [await this.#reopen(database)];
+      for (const each of opened) await this.#assertMayBind(each, info);
+    };
+    return this.#discovery.goThrough({ isKnown: () => false, found, isOver: () => this.#isClosed }, options);
+  }
+
+  /**
+   * All of them at once: with the account of another, they would be other databases.
+   * @throws ContainerLost, unavailable, …
+   */
+  async assertAccount(options: RequestOptions = {}): Promise<void> {
+    const account = await this.#shared.store.account(options);
+    let lost: ContainerLost | undefined;
+    for (const { db } of this.all()) {
+      try {
+        db.binding.assertAccount(account);
+      } catch (error) {
+        if (!(error instanceof ContainerLost)) throw error;
+        lost ??= error;
       }
     }
-    this.#discoveredAtMs = startedMs;
+    if (lost !== undefined) throw lost;
   }
 
-  /** With an empty prefix every container of the account matches: only those that say they are ours are taken. */
-  #databaseOf(container: string, info: ContainerInfo): string | undefined {
-    const prefix = containerNamesPrefix(this.#shared.settings.containerPrefix);
-    const database = databaseOf(info) ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
-    if (database === undefined) this.#foreign.add(container);
-    return database;
-  }
-
-  /** Who copies the whole filestore goes by the list of databases: what another node has made since, or Swift did not tell at the start, is to be in it. */
+  /** Who copies the whole filestore goes by the list of databases. */
   async #discoverAgain(): Promise<void> {
     const { settings, health, log } = this.#shared;
-    const ageMs = steadyNowMs() - this.#discoveredAtMs;
-    const isDue = settings.nodes === 'many' ? ageMs >= settings.deleteBoundMs : this.#discoveredAtMs === 0;
-    if (!isDue || health.isAway || this.#isClosed || steadyNowMs() < this.#discoveryRestsUntilMs) return;
+    if (!this.#discovery.isDue(settings.nodes === 'many' ? settings.deleteBoundMs : Infinity) || health.isAway || this.#isClosed) return;
+    const isKnown = (container: string): boolean => this.all().some(({ db, record }) => record.exists && db.container === container);
+    const found = async (database: string): Promise<void> => {
+      if (!this.#isGoneHere(this.#open.get(database))) await this.#reopen(database);
+    };
+    const goThrough = (): Promise<void> => this.#discovery.goThrough({ isKnown, found, isOver: () => this.#isClosed }, {});
     try {
-      await health.answerOrAway(() => this.#discovering.run('', () => this.#findUnknown()), undefined, lookupPatienceMs(this.#shared));
+      await health.answerOrAway(goThrough, undefined, lookupPatienceMs(this.#shared));
     } catch (error) {
-      this.#discoveryRestsUntilMs = steadyNowMs() + LOOK_PAUSE_MS;
+      this.#discovery.rest();
       log.debug('database.not-discovered', { reason: messageOf(error) });
     }
-  }
-
-  /** One that cannot be asked for does not hide those behind it. @throws what the store throws */
-  async #findUnknown(): Promise<void> {
-    const { store, settings } = this.#shared;
-    const startedMs = steadyNowMs();
-    let failure: Error | undefined;
-    for await (const page of store.listContainers(containerNamesPrefix(settings.containerPrefix))) {
-      const served = new Set(this.all().flatMap(({ db, record }) => (record.exists ? db.container : [])));
-      for (const container of page) {
-        if (this.#isClosed) return;
-        if (isBeside(container) || served.has(container) || this.#foreign.has(container)) continue;
-        try {
-          const info = await store.headContainer(container);
-          const database = info === undefined ? undefined : this.#databaseOf(container, info);
-          if (database !== undefined) await this.find(database, { signal: new AbortController().signal });
-        } catch (error) {
-          failure ??= error instanceof Error ? error : new FilestoreError('internal', messageOf(error));
-        }
-      }
-    }
-    if (failure !== undefined) throw failure;
-    this.#discoveredAtMs = startedMs;
   }
 
   /** @throws FilestoreError busy, exists */
@@ -215,8 +199,7 @@ export class Databases {
     } catch {
       return undefined; // Such a database cannot exist; making it says why.
     }
-    // A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew.
-    if (open !== undefined && (this.#shared.settings.nodes === 'one' || this.#leaving.has(open))) return undefined;
+    if (this.#isGoneHere(open)) return undefined;
     try {
       const found = await this.#shared.health.answerOrAway(
         () => this.#asking.run(database, () => this.#hasContainer(database, container)),
@@ -234,17 +217,22 @@ export class Databases {
     return undefined;
   }
 
+  /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */
+  #isGoneHere(open: OpenDatabase | undefined): boolean {
+    return open?.record.exists === false && (this.#shared.settings.nodes === 'one' || this.#leaving.has(open));
+  }
+
   /** For ever, or in this life: another node's drop whose mark was not seen (open-database.ts). */
   #isOriginHidden(open: OpenDatabase | undefined): boolean {
     return open !== undefined && (open.record.originHidden || open.db.origin === undefined);
   }
 
+  /** @throws ContainerLost in another account: a container of that name there is somebody else's */
   async #hasContainer(database: string, container: string): Promise<boolean> {
+    await this.assertAccount();
     const info = await this.#shared.store.headContainer(container);
-    if (info === undefined || isTrash(info) || isBeingDropped(info)) return false;
-    const owner = databaseOf(info);
-    if (owner === undefined && isBeside(container)) return false;
-    return owner === undefined ? database === database.toLowerCase() : owner === database;
+    const byName = database === database.toLowerCase() ? database : undefined;
+    return info !== undefined && this.#discovery.databaseIn(container, info, byName) === database;
   }
 
   async #reopen(database: string): Promise<OpenDatabase> {
@@ -300,6 +288,8 @@ export class Databases {
     const { settings } = this.#shared;
     const container = containerName(settings.containerPrefix, database);
     assertNotBeside(container, database);
+    // Its files would be a stranger's.
+    for (const { db } of this.all()) if (db.binding.elsewhere !== undefined) throw db.binding.elsewhere;
     if ((await this.find(database, requester)) !== undefined)
       throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
     for (const other of this.#open.values()) {

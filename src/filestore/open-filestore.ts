@@ -58,7 +58,8 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
     await databases.openRecorded();
     const isKnown = databases.all().length > 0;
     try {
-      await shared.health.watch(isKnown ? soon(assertSameAccount(shared, databases), 'the login') : assertSameAccount(shared, databases));
+      // Where it takes longer, each database finds out by its own bind, and no other one is looked for in a stranger's account.
+      await shared.health.watch(isKnown ? soon(databases.assertAccount(), 'the login') : databases.assertAccount());
       await shared.health.watch(databases.discover(isKnown ? IN_A_HURRY : {}));
     } catch (error) {
       if (error instanceof ContainerLost) throw new FilestoreError('bad-config', error.message, { cause: error });
@@ -80,12 +81,6 @@ function soon<T>(work: Promise<T>, what: string): Promise<T> {
     AbortSignal.timeout(timeoutMs),
     () => new FilestoreError('unavailable', `${what}: no answer within ${timeoutMs} ms`),
   );
-}
-
-/** The account is that of the whole mount: with another one, all of its databases would be others. @throws ContainerLost, unavailable, … */
-async function assertSameAccount({ store }: SharedParts, databases: Databases): Promise<void> {
-  const account = await store.account();
-  for (const { db } of databases.all()) db.binding.assertAccount(account);
 }
 
 async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {

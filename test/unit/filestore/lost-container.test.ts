@@ -196,6 +196,38 @@ describe('a container that is not where it was', () => {
     await assert.rejects(start(whole), { kind: 'bad-config' });
   });
 
+  it('a start that learns late that the account is another one serves no database of a stranger, and makes none there', async () => {
+    const client = await start({ database: undefined });
+    for (const database of ['ours', 'too']) {
+      await client.mkdir(database);
+      await write(client, KNOWN, `${database}/`);
+    }
+    await drained();
+    await stop();
+    // Of the stranger, whose account is found out once Swift answers.
+    await store.createContainer('odoo-theirs');
+    store.accountName = '/v1/AUTH_stranger';
+    store.down = true;
+    const again = await start({ database: undefined });
+    store.down = false;
+    for (const database of ['ours', 'too'])
+      await eventually(`${database} is lost`, () => /was in account/.test(statusOf(database)?.reason ?? ''), 20_000);
+    assert.deepEqual((await again.readdir('')).sort(), ['ours', 'too']);
+    assert.equal(await again.exists('theirs'), false);
+    await assert.rejects(again.mkdir('another'), { kind: 'unavailable' });
+    assert.equal(store.names('odoo-another'), undefined);
+  });
+
+  it('a container with a copy of the metadata of another is nobody’s', async () => {
+    await store.createContainer('odoo-copy', { 'osf-database': 'prod' });
+    await store.createContainer('odoo-prod_trash', {});
+    await store.createContainer('odoo-real', { 'osf-database': 'Real' });
+    const client = await start({ database: undefined });
+    assert.deepEqual(await client.readdir(''), ['Real']);
+    await stop();
+    assert.deepEqual(await (await start({ database: undefined, nodes: 'many' })).readdir(''), ['Real']);
+  });
+
   it('a name that is not known costs one question, and none about the container', async () => {
     store.plant(CONTAINER, KNOWN.name, KNOWN.content);
     const client = await start();
