@@ -1,4 +1,5 @@
 /** What tests of the cache share: sources of bytes that behave as they are told. */
+import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import type { Clock } from '../../../src/base/clock.js';
 import type { Log } from '../../../src/base/log.js';
@@ -9,8 +10,9 @@ import type { BlobCache, CachedFile, CacheKey, FillSource } from '../../../src/c
 import { readPartOf } from '../../../src/cache/fingerprint.js';
 import type { Blob } from '../../helpers/blobs.js';
 
-/** Never fires. */
+/** Never fires. Shared by all readers of a test, where each request of the kernel has a signal of its own: Node would take their listeners for a leak. */
 export const PATIENT = new AbortController().signal;
+setMaxListeners(0, PATIENT);
 
 /** Sleeps for one turn of the loop, so that retries cost no time. */
 const IMPATIENT_CLOCK: Clock = {
