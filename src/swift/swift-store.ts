@@ -31,7 +31,7 @@ import { checkHeaderSettings } from './login/header-settings.js';
 import { login } from './login/login.js';
 import { patientSession, type PatientParts } from './login/patient-session.js';
 import { SessionKeeper } from './login/session-keeper.js';
-import type { LoginReport } from './login/session.js';
+import { accountOf, type LoginReport } from './login/session.js';
 import { unusedSettings } from './login/unused-settings.js';
 import { copyObject } from './objects/copy-object.js';
 import { deleteMany, deleteObject, type DeleteParts } from './objects/delete-objects.js';
@@ -217,10 +217,8 @@ class UndiciSwiftStore implements SwiftStore {
     return listContainerNames(this.#requester, prefix, options);
   }
 
-  /** The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. */
   async account(options: RequestOptions = {}): Promise<string> {
-    const { pathname } = new URL((await patientSession(this.#patience, options)).storageUrl);
-    return pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
+    return accountOf(await patientSession(this.#patience, options));
   }
 
   async probe(options: RequestOptions = {}): Promise<void> {

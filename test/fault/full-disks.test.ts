@@ -223,9 +223,9 @@ describe('a disk that fails', () => {
         );
         const client = await swift.client();
         const blobs = Array.from({ length: 40 }, (_, index) => makeBlob(840 + index, 20_000));
-        for (const blob of blobs.slice(0, 20)) await write(mount, blob);
+        for (const blob of blobs.slice(0, 20)) await writeBlob(mount.path, blob);
         await proxy.down();
-        for (const blob of blobs.slice(20)) await write(mount, blob);
+        for (const blob of blobs.slice(20)) await writeBlob(mount.path, blob);
         const fillUp = async (): Promise<void> => {
           const filler = await fs.open(path.join(spool, 'filler'), 'a');
           for (const piece of [MIB, 4096, 1])
@@ -252,7 +252,7 @@ describe('a disk that fails', () => {
         await assertStored(mount, 'brim', kept);
         await fs.rm(path.join(spool, 'filler'));
         const late = makeBlob(890, SIZE_BYTES);
-        await write(mount, late);
+        await writeBlob(mount.path, late);
         await assertStored(mount, 'brim', [...kept, late]);
       }),
     ));

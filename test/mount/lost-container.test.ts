@@ -8,6 +8,7 @@ import type { FaultProxy } from '../helpers/fault-proxy.js';
 import type { Rule } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
 import { withProxiedSwift } from '../helpers/proxied-swift.js';
+import { SwiftClient } from '../helpers/swift-client.js';
 import { StartRefused, startMount } from '../helpers/with-mount.js';
 import type { Mount, MountSettings } from '../helpers/with-mount.js';
 import type { Swift } from '../helpers/with-swift.js';
@@ -108,6 +109,34 @@ describe('what is no word of Swift', () => {
       await writeBlob(mount.path, late);
       await mount.restart({ args: SHORT_WAITS });
       assert.deepEqual(await fs.readFile(mount.file(late.name)), late.content);
+    }));
+
+  it('A login that leads to another account while the mount runs is an outage: nothing is absent for it, and nothing is sent there.', () =>
+    withMount({ database: 'led-astray', args: [...SHORT_WAITS, '--nodes', 'many', '--delete-bound', '100ms'] }, async (mount) => {
+      const [known, doomed, late] = [makeBlob(110), makeBlob(111), makeBlob(112)];
+      for (const blob of [known, doomed]) await write(mount, blob);
+      await mount.drained();
+      await fs.rm(mount.cacheDir, { recursive: true });
+      const foreign = await SwiftClient.login(swift.authUrl, 'test2:tester2', 'testing2');
+      await foreign.makeContainer('odoo-led-astray');
+      const token = (await fetch(swift.authUrl, { headers: { 'x-auth-user': 'test2:tester2', 'x-auth-key': 'testing2' } })).headers;
+      proxy.add({ do: 'status', status: 401, times: 1, path: /^\/v1\//, headers: { 'x-trans-id': 'tx1' } });
+      const headers = { 'x-storage-url': `${proxy.url}/v1/AUTH_test2`, 'x-auth-token': token.get('x-auth-token') ?? '' };
+      proxy.add({ do: 'status', status: 200, path: /^\/auth\//, headers });
+      await assert.rejects(fs.readFile(mount.file(known.name)), { code: 'EIO' });
+      await fs.unlink(mount.file(doomed.name));
+      await write(mount, late);
+      const status = await mount.status();
+      assert.equal(status.state, 'degraded');
+      assert.match(status.databases[0]?.reason ?? '', /for account AUTH_test2 now, and was for account AUTH_test before/);
+      assert.deepEqual(await foreign.names('odoo-led-astray'), []);
+      await foreign.close();
+      proxy.clear();
+      await mount.drained();
+      assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
+      const client = await swift.client();
+      assert.deepEqual(await client.get('odoo-led-astray', late.name), late.content);
+      await eventually('the delete reaches Swift', async () => (await client.get('odoo-led-astray', doomed.name)) === undefined);
     }));
 
   it('In a mount of the whole filestore a missing container makes its own database degraded, and no other one.', () =>

@@ -8,12 +8,15 @@
  * INVARIANT: before the first login has succeeded a refusal is thrown as it is (bad-credentials, bad-config): somebody is at the
  * keyboard. Later the same refusal is an outage (`unavailable`): the credentials did work, writes belong in the spool, and the message
  * says what the service said.
+ *
+ * INVARIANT: all sessions are for the account of the first one. What a renewal says of another account (a project made anew, a catalog that was
+ * mended wrongly) is a login that failed: that account's "not there" would be a lie about every file, and its owner would get our writes.
  */
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { LoginUnavailable } from './login-request.js';
-import type { Session } from './session.js';
+import { accountOf, type Session } from './session.js';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -31,6 +34,7 @@ export class SessionKeeper {
   #session: Session | undefined;
   #flight: Promise<Session> | undefined;
   #everLoggedIn = false;
+  #account: string | undefined;
   #failures = 0;
   #notBeforeMs = 0;
   #lastError: FilestoreError | undefined;
@@ -92,6 +96,7 @@ export class SessionKeeper {
     this.#takeFromBucket();
     try {
       const session = await this.#login();
+      this.#assertSameAccount(accountOf(session));
       if (this.#failures > 0) this.#log.info('login-works-again', { storageUrl: session.storageUrl });
       this.#session = session;
       this.#everLoggedIn = true;
@@ -102,6 +107,13 @@ export class SessionKeeper {
     } catch (error) {
       throw this.#failed(error);
     }
+  }
+
+  #assertSameAccount(account: string): void {
+    this.#account ??= account;
+    if (this.#account === account) return;
+    const remedy = 'no request is sent there; give the login back its account, or restart with credentials of the right one';
+    throw new FilestoreError('unavailable', `the login is for account ${account} now, and was for account ${this.#account} before: ${remedy}`);
   }
 
   #failed(error: unknown): FilestoreError {

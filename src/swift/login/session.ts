@@ -9,6 +9,11 @@ export interface Session {
   readonly report: LoginReport;
 }
 
+/** The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. */
+export function accountOf({ storageUrl }: Pick<Session, 'storageUrl'>): string {
+  return new URL(storageUrl).pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
+}
+
 /** What `login --check` shows. No secret is in it. */
 export interface LoginReport {
   readonly way: 'v1' | 'v2 password' | 'v2 token' | 'v3 password' | 'v3 application credential' | 'v3 token' | 'ready token';

@@ -8,7 +8,7 @@ import { FakeClock, settle } from '../../helpers/clock.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 
 /** A keeper whose login is scripted: each entry is a life in milliseconds (undefined: not said) or an error. */
-function scripted(script: (number | undefined | Error)[], way: LoginReport['way'] = 'v3 password') {
+function scripted(script: (number | undefined | Error)[], way: LoginReport['way'] = 'v3 password', accounts = ['AUTH_a']) {
   const clock = new FakeClock();
   const log = new LogGuard();
   let logins = 0;
@@ -19,7 +19,7 @@ function scripted(script: (number | undefined | Error)[], way: LoginReport['way'
     if (next instanceof Error) throw next;
     const nowMs = clock.nowMs();
     const expiresAtMs = next === undefined ? undefined : nowMs + next;
-    const storageUrl = 'http://swift.example/v1/AUTH_a';
+    const storageUrl = `http://swift${logins}.example/v1/${accounts[Math.min(logins, accounts.length) - 1] ?? ''}`;
     const report: LoginReport = {
       way,
       authUrl: undefined,
@@ -53,6 +53,17 @@ void describe('sessions', () => {
     keeper.invalidate(session);
     assert.equal((await keeper.session()).token, next.token);
     assert.equal(logins(), 2);
+  });
+
+  void test('a login that leads to another account than the first is an outage until it leads back, by whatever URL', async () => {
+    const { keeper, clock, log } = scripted([undefined], 'v3 password', ['AUTH_a', 'AUTH_b', 'AUTH_a']);
+    log.expect(/^WARN login-failed/);
+    keeper.invalidate(await keeper.session());
+    const isTold = (error: unknown): boolean => kindOf(error) === 'unavailable' && /account AUTH_b now, .* AUTH_a before/.test(String(error));
+    await assert.rejects(Promise.resolve(keeper.session()), isTold);
+    await clock.advance(1000);
+    assert.equal((await keeper.session()).storageUrl, 'http://swift3.example/v1/AUTH_a');
+    log.assertQuiet();
   });
 
   void test('a v3 token is renewed before it expires, and the old one serves meanwhile', async () => {
