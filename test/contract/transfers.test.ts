@@ -136,7 +136,7 @@ void describe('transfers of files', () => {
 
     void test('what was stored otherwise than it was sent is removed again and told', async () => {
       const wrong = { etag: '0'.repeat(32) };
-      proxy.add({ do: 'headers', method: 'PUT', path: /spoilt/, headers: wrong });
+      for (const method of ['PUT', 'HEAD']) proxy.add({ do: 'headers', method, path: /spoilt/, headers: wrong });
       await assert.rejects(sendFile(proxied, CONTAINER, 'spoilt', path.join(directory, 'once')), { kind: 'corrupt' });
       proxy.clear();
       assert.equal(await store.head(CONTAINER, 'spoilt'), undefined);

@@ -117,10 +117,26 @@ void describe('faults on the way to Swift', () => {
   });
 
   void test('a PUT whose answer carries another ETag is corrupt, and undone', async () => {
-    proxy.add({ do: 'headers', headers: { etag: '0'.repeat(32) }, method: 'PUT', times: 1 });
+    for (const method of ['PUT', 'HEAD']) proxy.add({ do: 'headers', headers: { etag: '0'.repeat(32) }, method, times: 1 });
     await failsAs(store.put(CONTAINER, 'other-etag', bodyOf('x')), 'corrupt', /MD5/);
     assert.equal(await store.head(CONTAINER, 'other-etag'), undefined);
   });
+
+  for (const [what, headers] of Object.entries({ none: { etag: '' }, "another answer's": { etag: '0'.repeat(32) } })) {
+    void test(`a PUT whose answer has ${what} ETag is asked after, and takes nothing away that another node was told is stored`, async () => {
+      await store.put(CONTAINER, 'told-elsewhere', bodyOf('same'));
+      proxy.resetCounts();
+      proxy.add({ do: 'headers', headers, method: 'PUT', times: 1 });
+      await store.put(CONTAINER, 'told-elsewhere', bodyOf('same'));
+      assert.deepEqual([proxy.counts()['HEAD'], proxy.counts()['DELETE']], [1, undefined]);
+      proxy.add(
+        { do: 'headers', headers, method: 'PUT', times: 1 },
+        { do: 'headers', headers: { etag: '1'.repeat(32) }, method: 'HEAD', times: 1 },
+      );
+      await failsAs(store.put(CONTAINER, 'told-elsewhere', bodyOf('same')), 'unavailable', /there are 1111/);
+      assert.equal((await readBytes(store, CONTAINER, 'told-elsewhere'))?.toString(), 'same');
+    });
+  }
 
   void test('a PUT that Swift does not carry out, because a server whose clock was ahead has stored other bytes there, is not taken for stored', async () => {
     await store.put(CONTAINER, 'ahead', bodyOf('before'));

@@ -113,7 +113,10 @@ export class SessionKeeper {
     this.#account ??= account;
     if (this.#account === account) return;
     const remedy = 'no request is sent there; give the login back its account, or restart with credentials of the right one';
-    throw new FilestoreError('unavailable', `the login is for account ${account} now, and was for account ${this.#account} before: ${remedy}`);
+    throw new FilestoreError(
+      'unavailable',
+      `the login is for account ${account} now, and was for account ${this.#account} before: ${remedy}`,
+    );
   }
 
   #failed(error: unknown): FilestoreError {

@@ -59,7 +59,8 @@ void describe('sessions', () => {
     const { keeper, clock, log } = scripted([undefined], 'v3 password', ['AUTH_a', 'AUTH_b', 'AUTH_a']);
     log.expect(/^WARN login-failed/);
     keeper.invalidate(await keeper.session());
-    const isTold = (error: unknown): boolean => kindOf(error) === 'unavailable' && /account AUTH_b now, .* AUTH_a before/.test(String(error));
+    const isTold = (error: unknown): boolean =>
+      kindOf(error) === 'unavailable' && /account AUTH_b now, .* AUTH_a before/.test(String(error));
     await assert.rejects(Promise.resolve(keeper.session()), isTold);
     await clock.advance(1000);
     assert.equal((await keeper.session()).storageUrl, 'http://swift3.example/v1/AUTH_a');
