@@ -3,11 +3,12 @@
  * plus what an origin has, less what was deleted, less blobs hidden behind an alias or not finished yet.
  * A listing of Swift is a hint that may lag; our own changes are laid over it, so that what was made or removed here is exact at once.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, kindOf } from '../base/errors.js';
+import { FilestoreError, kindOf, StoreAnswered } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, joinPath } from '../base/names.js';
-import { refreshBelow, refreshTop } from './ask-swift.js';
+import { lookupPatienceMs, refreshBelow, refreshTop } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
 import type { ListedName, Requester, Stat, TakeNames } from './filestore.js';
@@ -15,6 +16,9 @@ import { kindOfPath } from './path-kind.js';
 
 /** How long a listing of the whole container is good enough for the database's own directory, where nobody else makes any in it. */
 const ROOT_LISTING_MS = 600_000;
+const ASK_AGAIN_MS = 500;
+/** For so long a Swift that could not list is not waited for. */
+const UNLISTED_MS = 10_000;
 
 export async function list(db: Database, directory: string, requester: Requester): Promise<readonly ListedName[]> {
   return (await prepareList(db, directory, requester))();
@@ -84,17 +88,38 @@ function isNamed(db: Database): boolean {
 
 async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {
   try {
-    const options = { priority: 'read' } as const;
-    await db.health.answerOrAway(
-      () => (directory === '' && isNamed(db) ? refreshTop(db, options) : refreshBelow(db, directory, options)),
-      signal,
-    );
+    await refreshPatiently(db, directory, signal);
   } catch (error) {
     // What the durable list knows is the best there is, whatever Swift refused; without any list an empty directory would be a lie.
     if (kindOf(error) === 'interrupted') throw error;
     const known = db.catalog.count > 0 || db.catalog.completeAtMs > 0 || !db.binding.isBound;
     if (!known)
       throw new FilestoreError('unavailable', `${displayName(directory)}: cannot be listed while Swift is away`, { cause: error });
+  }
+}
+
+/**
+ * A Swift that answers and cannot list for a moment is asked again, for its list may have what another node has stored; one that cannot for long (its
+ * container servers are away) does not hold up each directory of a walk anew.
+ */
+async function refreshPatiently(db: Database, directory: string, signal: AbortSignal): Promise<void> {
+  const options = { priority: 'read', tries: 'few' } as const;
+  const patientUntilMs = steadyNowMs() + (steadyNowMs() < db.unlistedUntilMs ? 0 : lookupPatienceMs(db));
+  for (;;) {
+    try {
+      await db.health.answerOrAway(
+        () => (directory === '' && isNamed(db) ? refreshTop(db, options) : refreshBelow(db, directory, options)),
+        signal,
+      );
+      db.unlistedUntilMs = 0;
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreAnswered) || steadyNowMs() >= patientUntilMs) {
+        if (error instanceof StoreAnswered) db.unlistedUntilMs = steadyNowMs() + UNLISTED_MS;
+        throw error;
+      }
+      await pause(ASK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 

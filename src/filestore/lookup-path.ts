@@ -10,7 +10,7 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow, lookupPatienceMs } from './ask-swift.js';
-import { shardOfBlobPath } from './catalog.js';
+import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
 import { blobOfAlias, isOdooDirectory, kindOfPath } from './path-kind.js';
@@ -160,8 +160,13 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
     }
   } catch (error) {
     if (!isDontKnow(error)) throw error;
+    const inOrigin = await directoryInOrigin(db, path);
+    if (inOrigin !== undefined) return inOrigin;
+    // Swift answers and cannot list (its container servers are away): an ENOENT here would be one of every blob in it that another node has stored, and
+    // those can be asked for, each by its name. Whether it is there is asked again each time.
+    if (!db.health.isAway && db.settings.nodes === 'many' && isShardName(path)) return { ...db.directoryStat(path), validMs: 0 };
     // None of its names is on the list, so each of them is ENOENT too; the mkdir of a first write must be able to follow.
-    return directoryInOrigin(db, path);
+    return undefined;
   }
   const meanwhile = lookupLocal(db, path) ?? (await directoryInOrigin(db, path));
   if (meanwhile !== undefined) return meanwhile;

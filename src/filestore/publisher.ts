@@ -150,7 +150,7 @@ export class Publisher {
     // Whoever finds names wrong meanwhile asks for another one.
     this.#refreshAtMs = steadyNowMs() + REFRESH_MS;
     if (!db.binding.isBound) this.#refreshAtMs = steadyNowMs() + UNBOUND_MS;
-    else if (!(await attempts.run('refresh', () => db.health.watch(refreshBelow(db, '', { ...attempts.request, tries: 'many' })))))
+    else if (!(await attempts.run('refresh', () => db.health.watch(refreshBelow(db, '', attempts.request)))))
       this.#refreshAtMs = attempts.retries.dueAtMs('refresh');
   }
 

@@ -239,6 +239,38 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await eventually('B has lost the other', async () => !(await isThere(b, gone.name)), 10_000);
   });
 
+  it('Where the container servers of Swift are away, what another node stores is found by name, deletes reach Swift, and no listing waits long.', async () => {
+    a.log.expect(/^WARN publisher\./);
+    const shards = new Set<string>();
+    const blobs = Array.from({ length: 40 }, (_, n) => makeBlob(400 + n, 2048)).filter(({ name }) => {
+      const shard = name.slice(0, 2);
+      return !shards.has(shard) && shards.add(shard) !== undefined;
+    });
+    const [doomed, ...fresh] = blobs.slice(0, 6) as [Blob, ...Blob[]];
+    await write(a, doomed);
+    await a.restart();
+    // As it is when they are killed: containers are 503 at once, objects are served.
+    const ofContainers = new RegExp(`^/v1/AUTH_test/${container}(_segments)?(\\?|$)`);
+    proxy.add({ do: 'status', status: 503, path: ofContainers, headers: { 'x-trans-id': 'tx1' } });
+    await sleep(3_500);
+    for (const blob of fresh) {
+      await write(b, blob);
+      assert.deepEqual(await fs.readFile(a.file(blob.name)), blob.content);
+    }
+    await fs.unlink(a.file(doomed.name));
+    assert.equal(await client.head(container, doomed.name), undefined);
+    const startedMs = performance.now();
+    for (const { name } of [doomed, ...fresh]) await fs.readdir(path.dirname(a.file(name))).catch(() => undefined);
+    await fs.readdir(a.path);
+    const tookMs = performance.now() - startedMs;
+    assert.ok(tookMs < 15_000, `${tookMs} ms`);
+    proxy.clear();
+    await eventually('A lists them again', async () => {
+      const names = await fs.readdir(a.path);
+      return fresh.every(({ name }) => names.includes(name.slice(0, 2)));
+    });
+  });
+
   it('A file that is not content-named and waited for Swift does not replace what another node closed later.', async () => {
     await fs.writeFile(a.file('plan.txt'), 'v1');
     await fs.writeFile(a.file('mine.txt'), 'v1');

@@ -34,7 +34,7 @@ export async function deleteObject(
   options: RequestOptions,
 ): Promise<boolean> {
   const path = objectPath(container, name);
-  if (await known.has(container, options)) {
+  if (await mayBeLarge(known, container, options)) {
     const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
     if (head.status === 404) return false;
     if (isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
@@ -47,6 +47,16 @@ export async function deleteObject(
   if (answer.status !== 404) return true;
   // Deleted by an attempt whose answer was lost; but of a container that is missing Swift says 404 as well.
   return answer.repeated && (await headContainer(requester, container, options)) !== undefined;
+}
+
+/** The containers' servers may be away while those of the objects are not: then the object itself is asked. */
+async function mayBeLarge(known: SegmentsKnown, container: string, options: RequestOptions): Promise<boolean> {
+  try {
+    return await known.has(container, options, 'once');
+  } catch (error) {
+    if (kindOf(error) !== 'unavailable') throw error;
+    return true;
+  }
 }
 
 async function hasOnlyOwnSegments(requester: Requester, container: string, name: string, options: RequestOptions): Promise<boolean> {
