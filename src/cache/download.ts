@@ -26,8 +26,10 @@ import { SideStreams } from './side-stream.js';
 
 /** Openings of one source in a row that bring no byte. */
 const FRUITLESS_MAX = 3;
-/** Openings of one source in all: a body that breaks every few bytes is no source. */
-const OPENINGS_MAX = 20;
+/** Openings of one source in a row that bring little and end soon: a body that breaks every few bytes is no source. */
+const HASTY_MAX = 20;
+const HASTY_BYTES = 1 << 20;
+const HASTY_MS = 5_000;
 const RETRY_DELAY_MS = 100;
 /** An object up to this size is given to its readers before its file is written. */
 const AT_ONCE_MAX_BYTES = 256 * 1024;
@@ -206,9 +208,10 @@ export class Download {
   /** @returns false when this source does not have it */
   async #fillFrom(source: FillSource): Promise<boolean> {
     this.#source = source;
-    let fruitless = 0;
-    for (let openings = 1; ; openings++) {
-      const start = this.#partial?.receivedBytes ?? 0;
+    const { clock } = this.#options;
+    let [fruitless, hasty] = [0, 0];
+    for (;;) {
+      const [start, startedMs] = [this.#partial?.receivedBytes ?? 0, clock.nowMs()];
       const opened = await this.#open(source, start);
       if (opened === undefined) return false;
       let partial: PartialFile;
@@ -229,12 +232,14 @@ export class Download {
         await this.#verify(partial, source);
         return true;
       }
-      fruitless = partial.receivedBytes > start ? 0 : fruitless + 1;
-      if (fruitless >= FRUITLESS_MAX || openings >= OPENINGS_MAX) {
+      const broughtBytes = partial.receivedBytes - start;
+      fruitless = broughtBytes > 0 ? 0 : fruitless + 1;
+      hasty = broughtBytes >= HASTY_BYTES || clock.nowMs() - startedMs >= HASTY_MS ? 0 : hasty + 1;
+      if (fruitless >= FRUITLESS_MAX || hasty >= HASTY_MAX) {
         const at = `broke off at byte ${partial.receivedBytes} of ${opened.totalBytes}`;
         throw new FilestoreError('unavailable', `${source.description} ${at}: ${messageOf(broken ?? 'the body ended')}`, { cause: broken });
       }
-      await this.#options.clock.sleep(RETRY_DELAY_MS << fruitless, this.#abort.signal);
+      await clock.sleep(RETRY_DELAY_MS << fruitless, this.#abort.signal);
     }
   }
 

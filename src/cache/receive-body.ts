@@ -5,6 +5,13 @@ import { FilestoreError, messageOf } from '../base/errors.js';
 import type { CacheKey } from './cache.js';
 import type { PartialFile } from './partial-file.js';
 
+/**
+ * A body that brings fewer bytes in so long a time is ended, and the rest is asked for by another connection: one that trickles (a proxy that is
+ * overloaded, a path that loses packets) would hold its readers for hours while Swift is well. On a line that is as slow as that it costs a request.
+ */
+const TRICKLE_BYTES = 4096;
+const TRICKLE_MS = 10_000;
+
 interface Reception {
   readonly key: CacheKey;
   /** Of the object, when all of it is here. */
@@ -26,6 +33,7 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
   let isOver = false;
   let writing: Promise<void> | undefined;
   let onAbort = (): void => undefined;
+  let trickle: NodeJS.Timeout | undefined;
   try {
     signal.throwIfAborted();
     return await new Promise<unknown>((resolve, reject) => {
@@ -49,6 +57,13 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
           reject(asError(error));
         }
       });
+      let seenBytes = partial.receivedBytes;
+      trickle = setInterval(() => {
+        // A body that waits for our own disk is not to blame.
+        if (!body.isPaused() && partial.receivedBytes - seenBytes < TRICKLE_BYTES)
+          resolve(new FilestoreError('unavailable', `the body brought ${partial.receivedBytes - seenBytes} bytes in ${TRICKLE_MS} ms`));
+        seenBytes = partial.receivedBytes;
+      }, TRICKLE_MS).unref();
       body.on('end', () => resolve(undefined));
       body.on('error', resolve);
       body.on('close', () => {
@@ -58,6 +73,7 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
     });
   } finally {
     isOver = true;
+    clearInterval(trickle);
     signal.removeEventListener('abort', onAbort);
     discardBody(body);
     // Its descriptor must not be closed under it.

@@ -201,7 +201,13 @@ interface Taking<T> {
 
 async function fillPatiently<T>(db: Database, path: string, key: CacheKey, caller: AbortSignal, taking: Taking<T>): Promise<T> {
   let running: Fill | undefined;
-  const patience = new Patience(caller, db.settings.readTimeoutMs, () => running?.receivedBytes ?? 0);
+  // Who is begun anew and comes as far as before makes no progress: bodies that always break off would be asked for without end.
+  let furthestBytes = 0;
+  const patience = new Patience(
+    caller,
+    db.settings.readTimeoutMs,
+    () => (furthestBytes = Math.max(furthestBytes, running?.receivedBytes ?? 0)),
+  );
   let isSecondTry = false;
   let damaged: unknown;
   try {

@@ -41,11 +41,21 @@ function breaking(afterBytes: number): (rest: Buffer) => Readable {
 
 const ending = (afterBytes: number) => (rest: Buffer) => Readable.from([rest.subarray(0, afterBytes)], { objectMode: false });
 
+/** A byte a second, for ever. */
+const trickling = (rest: Buffer): Readable => {
+  let at = 0;
+  const body = new Readable({ read: () => undefined });
+  const timer = setInterval(() => body.push(rest.subarray(at, ++at)), 1000);
+  body.once('close', () => clearInterval(timer));
+  return body;
+};
+
 const BODIES: readonly (readonly [string, FillSource])[] = [
   ['is reset early', sourceThat(breaking(1))],
   ['is reset in the middle', sourceThat(breaking(200_000), breaking(100_000))],
   ['is reset before its last byte', sourceThat(breaking(399_999))],
   ['ends early without an error', sourceThat(ending(1000), ending(0), ending(5))],
+  ['trickles', sourceThat(trickling)],
 ];
 for (const [what, source] of BODIES) {
   test(`A body that ${what} is made whole by asking for the rest.`, async () => {

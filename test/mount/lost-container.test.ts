@@ -114,7 +114,7 @@ describe('what is no word of Swift', () => {
   it('A login that leads to another account while the mount runs is an outage: nothing is absent for it, and nothing is sent there.', () =>
     withMount({ database: 'led-astray', args: [...SHORT_WAITS, '--nodes', 'many', '--delete-bound', '100ms'] }, async (mount) => {
       const [known, doomed, late] = [makeBlob(110), makeBlob(111), makeBlob(112)];
-      for (const blob of [known, doomed]) await write(mount, blob);
+      for (const blob of [known, doomed]) await writeBlob(mount.path, blob);
       await mount.drained();
       await fs.rm(mount.cacheDir, { recursive: true });
       const foreign = await SwiftClient.login(swift.authUrl, 'test2:tester2', 'testing2');
@@ -125,7 +125,7 @@ describe('what is no word of Swift', () => {
       proxy.add({ do: 'status', status: 200, path: /^\/auth\//, headers });
       await assert.rejects(fs.readFile(mount.file(known.name)), { code: 'EIO' });
       await fs.unlink(mount.file(doomed.name));
-      await write(mount, late);
+      await writeBlob(mount.path, late);
       const status = await mount.status();
       assert.equal(status.state, 'degraded');
       assert.match(status.databases[0]?.reason ?? '', /for account AUTH_test2 now, and was for account AUTH_test before/);

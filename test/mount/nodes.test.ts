@@ -247,14 +247,14 @@ describe('docs/SEMANTICS.md: two nodes', () => {
       return !shards.has(shard) && shards.add(shard) !== undefined;
     });
     const [doomed, ...fresh] = blobs.slice(0, 6) as [Blob, ...Blob[]];
-    await write(a, doomed);
+    await writeBlob(a.path, doomed);
     await a.restart();
     // As it is when they are killed: containers are 503 at once, objects are served.
     const ofContainers = new RegExp(`^/v1/AUTH_test/${container}(_segments)?(\\?|$)`);
     proxy.add({ do: 'status', status: 503, path: ofContainers, headers: { 'x-trans-id': 'tx1' } });
     await sleep(3_500);
     for (const blob of fresh) {
-      await write(b, blob);
+      await writeBlob(b.path, blob);
       assert.deepEqual(await fs.readFile(a.file(blob.name)), blob.content);
     }
     await fs.unlink(a.file(doomed.name));

@@ -77,6 +77,19 @@ describe('while Swift is gone', () => {
       assert.ok(takenMs > 4_000, `well above read_timeout: ${takenMs} ms`);
     }));
 
+  it('A file whose answers always break off is EIO after `read_timeout`, however often it is begun anew.', () =>
+    withMount('breaking', async (mount) => {
+      const remote = makeBlob(9, 200_000);
+      await writeBlob(mount.path, makeBlob(4));
+      await (await swift.client()).put('odoo-breaking', remote.name, remote.content);
+      await mount.restart();
+      proxy.add({ do: 'truncate', method: 'GET', path: new RegExp(remote.sha1), bytes: 1_000 });
+      const takenMs = await measured(() => assert.rejects(fs.readFile(mount.file(remote.name)), { code: 'EIO' }));
+      assert.ok(takenMs < 30_000, `${takenMs} ms`);
+      proxy.clear();
+      assert.deepEqual(await fs.readFile(mount.file(remote.name)), remote.content);
+    }));
+
   it('However many large files come slowly, a small one is read, a new one is written, and Swift is not said to be away.', () =>
     withMount('crowd', async (mount) => {
       const client = await swift.client();
