@@ -11,6 +11,8 @@ import type { RequestDispatcher } from './wire.js';
 
 const IDLE_MS = 30_000;
 const IDLE_MAX_MS = 50_000;
+/** Of an answer's head. Node takes 16 KiB; what Swift sends and what a gateway adds (cookies, policies, traces) may be more together. */
+const HEAD_BYTES = 128 * 1024;
 
 export interface Connections extends RequestDispatcher {
   /** Running requests are broken off. */
@@ -25,6 +27,7 @@ export function createAgent(settings: SwiftSettings): Connections {
     pipelining: 1,
     keepAliveTimeout: IDLE_MS,
     keepAliveMaxTimeout: IDLE_MAX_MS,
+    maxHeaderSize: HEAD_BYTES,
     headersTimeout: settings.headersTimeoutMs,
     bodyTimeout: settings.stallTimeoutMs,
     connect: { timeout: settings.connectTimeoutMs, ...tls },

@@ -8,7 +8,8 @@
  * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long). A container has its count, but a proxy
  *   may take that away too: with the id it is believed to be there, and its count is not known.
  *
- * Held against it are a 404 and the 2xx, which say something of an object; errors are no statements about one, whoever sends them.
+ * Held against it are a 404 and the 2xx, which say something of an object, and a 400, by which Swift would say that to ask again is useless; other
+ * errors are no statements about one, whoever sends them.
  */
 import type { AttemptTrace } from './verdict.js';
 import { header, type Headers, type HttpMethod } from './wire.js';
@@ -29,7 +30,7 @@ export function isTraced(headers: Headers): boolean {
 /** @returns false for an answer that something else must have given */
 export function isSwiftsOwn({ method, path }: Asked, status: number, headers: Headers): boolean {
   const hasId = isTraced(headers);
-  if (status === 404) return hasId;
+  if (status === 404 || status === 400) return hasId;
   if (status < 200 || status >= 300) return true;
   const isRead = method === 'HEAD' || method === 'GET';
   switch (kindOfTarget(path)) {

@@ -272,7 +272,7 @@ export class Requester {
         const body = this.#bodyOf(answer, trace, running, call, leave);
         return { answer: { status: answer.status, headers: answer.headers, text: '', trace, repeated: false, body } };
       }
-      text = await readText(answer.body, isOwn && answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES);
+      text = await readText(answer.body, isOwn && answer.status < 300 ? TEXT_BYTES : ERROR_TEXT_BYTES, moved);
     } catch (error) {
       out?.dispose();
       const tookMs = this.#parts.clock.nowMs() - startedMs;

@@ -116,13 +116,14 @@ export function header(headers: Headers, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Reads a short body whole. Past `limitBytes` the rest is thrown away. @throws WireFailure */
-export function readText(body: IncomingBody, limitBytes: number): Promise<string> {
+/** Reads a short body whole. Past `limitBytes` the rest is thrown away. @param moved called for each piece that comes. @throws WireFailure */
+export function readText(body: IncomingBody, limitBytes: number, moved?: () => void): Promise<string> {
   return new Promise<string>((resolve, reject) => {
     const parts: Buffer[] = [];
     let bytes = 0;
     body.into({
       data: (chunk) => {
+        moved?.();
         if (bytes < limitBytes) parts.push(chunk);
         bytes += chunk.length;
       },
