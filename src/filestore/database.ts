@@ -99,9 +99,9 @@ export class Database {
   readonly cutShort = new Set<string>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */
   lastSealMs = -Infinity;
-  /** What the last look at the disk of the spool allows above `spool_floor`, and until when, on the clock of `performance.now`. */
-  /** Until then a Swift that answers and cannot list is not waited for (list-path.ts); steady, in ms. */
+  /** Until then a Swift that answers and cannot list is not waited for (list-path.ts); on the clock of `steadyNowMs`. */
   unlistedUntilMs = 0;
+  /** What the last look at the disk of the spool allows above `spool_floor`, and until when, on the clock of `performance.now`. */
   floorLook: { readonly untilMs: number; readonly leftBytes: number } = { untilMs: 0, leftBytes: 0 };
   /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */
   readonly verifiedSeals = new Map<number, Fingerprint>();
