@@ -125,15 +125,16 @@ export async function deleteOwed(db: Database, path: string, { check, signal }: 
   const priority = db.settings.nodes === 'many' ? ('write' as const) : ('background' as const);
   const options = { priority, tries: 'few' as const, ...(signal && { signal }) };
   // Before the look: a copy may take Swift minutes, and what another node stores meanwhile must be seen.
-  await db.trash.keep(path, options);
+  if (!db.trash.isOff) await db.health.watch(db.trash.keep(path, options));
   const found = check ? await lookAgain(db, path, options) : 'old';
   if (found === 'newer' || db.spool.tombstones.get(path)?.sequence !== tombstone.sequence) return;
   // Swift may still carry out a PUT whose answer nobody waited for.
   if (found === 'old' || db.cutShort.has(path)) {
     const startedMs = steadyNowMs();
     const send = (more?: { signal: AbortSignal }): Promise<boolean> =>
-      db.change(() => db.store.delete(db.container, objectNameOf(path), { ...options, ...more }));
-    if (!(await (check ? soonAfterLook(send, signal) : send()))) await assertContainer(db, startedMs);
+      db.health.watch(db.change(() => db.store.delete(db.container, objectNameOf(path), { ...options, ...more })));
+    const wasThere = await (check ? soonAfterLook(send, signal) : send());
+    if (!wasThere) await db.health.watch(assertContainer(db, startedMs));
   }
   await settleDeleted(db, path, tombstone.sequence);
 }
@@ -157,9 +158,9 @@ async function soonAfterLook(
 
 async function lookAgain(db: Database, path: string, options: RequestOptions): Promise<'gone' | 'newer' | 'old'> {
   const askedAtMs = steadyNowMs();
-  const info = await db.store.head(db.container, objectNameOf(path), options);
+  const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), options));
   if (info === undefined) {
-    await assertContainer(db, askedAtMs);
+    await db.health.watch(assertContainer(db, askedAtMs));
     return 'gone';
   }
   if (!believe(db, path, info.lastModifiedMs, 'asked')) return 'old';

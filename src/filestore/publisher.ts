@@ -92,7 +92,10 @@ export class Publisher {
     while (!signal.aborted) {
       this.#woken = false;
       await this.#turn();
-      if (!signal.aborted && !this.#woken) await this.#sleep();
+      if (signal.aborted) return;
+      if (!this.#woken) await this.#sleep();
+      // Turns that end without asking anybody (a login in its pause fails at once) must leave the loop to others, however often they are woken.
+      else await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

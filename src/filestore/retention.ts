@@ -44,6 +44,11 @@ export class Trash {
     this.#retentionMs = retentionMs;
   }
 
+  /** Nothing is kept, and nobody is asked. */
+  get isOff(): boolean {
+    return this.#retentionMs <= 0;
+  }
+
   /**
    * Call before the DELETE of these objects; what is not there needs no copy.
    * @param paths byte strings
@@ -52,7 +57,7 @@ export class Trash {
    */
   async keepMany(paths: readonly string[], options: RequestOptions = {}): Promise<ReadonlyMap<string, FilestoreError>> {
     const refused = new Map<string, FilestoreError>();
-    if (this.#retentionMs <= 0) return refused;
+    if (this.isOff) return refused;
     await forEachAtOnce(paths, COPIES_AT_ONCE, async (path) => {
       const error = await this.#keepOne(objectNameOf(path), options);
       if (error !== undefined) refused.set(path, error);

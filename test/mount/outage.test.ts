@@ -170,6 +170,40 @@ describe('while Swift is gone', () => {
       assert.deepEqual(await (await swift.client()).get('odoo-writes', blob.name), blob.content);
     }));
 
+  it('a start without Swift serves, though a database was dropped and others were made while it was away', async () => {
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, containerPrefix: 'several', args: SHORT_WAITS });
+    mount.log.expect(/^WARN /);
+    const make = async (database: string, seed: number): Promise<void> => {
+      for (const { name, content } of makeBlobs(12, 2048, seed)) {
+        await fs.mkdir(mount.file(database, name.slice(0, 2)), { recursive: true });
+        await fs.writeFile(mount.file(database, name), content);
+      }
+    };
+    try {
+      await make('dropped', 500);
+      await mount.drained();
+      await proxy.down();
+      await make('one', 520);
+      await make('two', 540);
+      await make('three', 560);
+      await fs.rm(mount.file('dropped'), { recursive: true });
+      await mount.kill9();
+      const tookMs = await measured(() => mount.restart());
+      assert.ok(tookMs < AT_ONCE_MS, `${tookMs} ms`);
+      assert.deepEqual((await fs.readdir(mount.path)).sort(), ['one', 'three', 'two']);
+      await setTimeout(3_000);
+      assert.equal(mount.log.lines.filter((line) => /swift\.back/.test(line)).length, 0, 'nobody said that Swift is back');
+      await proxy.up();
+      await mount.drained();
+      const client = await swift.client();
+      await eventually('the drop reaches Swift', async () => (await client.list('several-dropped')) === undefined);
+      assert.equal((await client.names('several-two')).length, 12);
+    } finally {
+      await proxy.up();
+      await mount.stop();
+    }
+  });
+
   it('Where Swift answers and takes no object, one close() waits a moment for it, and those that follow are pending at once.', async () => {
     const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, database: 'object-servers' });
     mount.log.expect(/^WARN /);

@@ -1,6 +1,6 @@
 /** Deletes: of one object with its own segments, and of many, in bulk where Swift offers it. */
 import { forEachAtOnce } from '../../base/at-once.js';
-import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
 import { headContainer } from '../containers.js';
@@ -221,7 +221,9 @@ async function deleteOneByOne(
     try {
       await deleteObject(parts, container, name, options);
     } catch (error) {
-      if (options.signal?.aborted) throw error;
+      // That Swift could not be asked is no answer about a name: who took it for one would say that Swift is there.
+      const isOutage = kindOf(error) === 'unavailable' && !(error instanceof StoreAnswered);
+      if (options.signal?.aborted || isOutage) throw error;
       failed.set(name, messageOf(error));
     }
   });
