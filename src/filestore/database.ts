@@ -60,6 +60,8 @@ interface DatabaseParts {
   readonly log: Log;
   /** A name changed by another hand than the kernel's. */
   readonly changed: (path: string) => void;
+  /** Whether another database of this mount has a blob too. */
+  readonly isElsewhere: (path: string) => boolean;
 }
 
 export class Database {
@@ -78,6 +80,7 @@ export class Database {
   readonly local: LocalArea;
   readonly log: Log;
   readonly changed: (path: string) => void;
+  readonly isElsewhere: (path: string) => boolean;
 
   readonly locks = new KeyedLock();
   readonly heads = new SingleFlight<SizedInfo | undefined>();
@@ -138,6 +141,7 @@ export class Database {
     this.local = parts.local;
     this.log = parts.log;
     this.changed = parts.changed;
+    this.isElsewhere = parts.isElsewhere;
     this.absence = new Absence(parts.settings.negativeTtlMs);
     this.walk = new WalkAhead(walkGround(this));
     this.trash = new Trash(parts.store, parts.container, parts.settings.deleteRetentionMs);
@@ -183,6 +187,11 @@ export class Database {
   get sinceSeenMs(): number {
     const { binding, settings } = this;
     return settings.nodes === 'many' && binding.isBound ? steadyNowMs() - binding.seenAtMs : 0;
+  }
+
+  /** Whether a blob is known to be in Swift, or pending, and not deleted. */
+  has(path: string): boolean {
+    return this.spool.pending.has(path) || (this.catalog.sizeOf(path) !== undefined && !this.isBuried(path));
   }
 
   /** Whether a delete of ours still hides what Swift or an origin has under this name. */

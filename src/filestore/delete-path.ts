@@ -8,7 +8,7 @@
  */
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
-import { displayName, joinPath, objectNameOf } from '../base/names.js';
+import { contentSha1, displayName, joinPath, objectNameOf } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
 import { assertContainer, isDontKnow, learnInfo, sized } from './ask-swift.js';
@@ -73,7 +73,8 @@ export async function forgetBuried(db: Database, tombstone: Tombstone, md5 = db.
   db.touched.delete(path);
   db.damaged.delete(path);
   db.live.get(path)?.unlink();
-  db.cache.forget(cacheKeyOf(path, md5));
+  // The cache is one for all databases: a copy of this one, or what it was renamed to, is read from it while Swift is away.
+  if (contentSha1(path) === undefined || !db.isElsewhere(path)) db.cache.forget(cacheKeyOf(path, md5));
   if (!tombstone.owedToSwift) db.spool.markDeleted(tombstone, { keep: false });
   else if (db.settings.nodes === 'many' && !db.health.isAway && db.binding.isBound && isDue(tombstone)) await deleteNow(db, path);
   db.wake();

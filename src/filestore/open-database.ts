@@ -40,6 +40,8 @@ export interface SharedParts {
   readonly cache: BlobCache;
   readonly node: NodeIdentity;
   readonly changes: Changes;
+  /** All that are open. */
+  readonly served: Set<Database>;
   readonly log: Log;
 }
 
@@ -58,13 +60,15 @@ export class OpenDatabase {
   readonly publisher: Publisher;
   readonly #record: RecordFile;
   readonly #isNew: boolean;
+  readonly #onClosed: () => void;
 
-  /** @param isNew whether this machine had no record of it before */
-  constructor(db: Database, publisher: Publisher, record: RecordFile, isNew: boolean) {
+  /** @param life `isNew`: this machine had no record of it before */
+  constructor(db: Database, publisher: Publisher, record: RecordFile, life: { readonly isNew: boolean; readonly onClosed: () => void }) {
     this.db = db;
     this.publisher = publisher;
     this.#record = record;
-    this.#isNew = isNew;
+    this.#isNew = life.isNew;
+    this.#onClosed = life.onClosed;
   }
 
   get record(): DatabaseRecord {
@@ -109,6 +113,7 @@ export class OpenDatabase {
     await this.publisher.close();
     const isAnswered = await this.db.close(mayAsk);
     await this.db.spool.close();
+    this.#onClosed();
     return isAnswered;
   }
 
@@ -186,9 +191,11 @@ export async function openDatabase(
     local: new LocalArea(spool.localDirectory, { file: settings.fileMode, directory: settings.directoryMode }),
     log,
     changed: (path) => shared.changes.listener(database, path),
+    isElsewhere: (path) => [...shared.served].some((other) => other !== db && other.has(path)),
   });
+  shared.served.add(db);
   db.dropped = !record.current.exists;
   // A list of names that lags behind the spool may have them still.
   for (const path of spool.tombstones.keys()) db.unlearn(path);
-  return new OpenDatabase(db, new Publisher(db), record, before === undefined);
+  return new OpenDatabase(db, new Publisher(db), record, { isNew: before === undefined, onClosed: () => shared.served.delete(db) });
 }

@@ -30,7 +30,8 @@ export async function openFilestore(settings: FilestoreSettings, parts: Filestor
   const { store, cache, log } = parts;
   // Twice lookup_wait: a LOOKUP that meets the silence as it begins still ends within a second by default.
   const health = new StoreHealth(store, 2 * settings.lookupWaitMs, log);
-  const shared: SharedParts = { settings, store, health, cache, node: identify(settings.spoolDirectory), log, changes: new Changes() };
+  const node = identify(settings.spoolDirectory);
+  const shared: SharedParts = { settings, store, health, cache, node, log, changes: new Changes(), served: new Set() };
   try {
     return settings.database === undefined ? await openMany(shared, parts) : await openOne(shared, parts, fromUtf8(settings.database));
   } catch (error) {

@@ -77,6 +77,26 @@ describe('while Swift is gone', () => {
       assert.ok(takenMs > 4_000, `well above read_timeout: ${takenMs} ms`);
     }));
 
+  it('What is deleted in one database stays readable in another one that has it too, also while Swift is away.', async () => {
+    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, args: SHORT_WAITS });
+    mount.log.expect(/^WARN /);
+    try {
+      const [deleted, moved] = [makeBlob(21), makeBlob(22)];
+      for (const database of ['live', 'copy']) for (const blob of [deleted, moved]) await writeBlob(mount.file(database), blob);
+      await fs.unlink(mount.file('copy', deleted.name));
+      await mount.drained();
+      await proxy.down();
+      await fs.rm(mount.file('copy'), { recursive: true });
+      for (const { name, content } of [deleted, moved]) assert.deepEqual(await fs.readFile(mount.file('live', name)), content);
+      await fs.unlink(mount.file('live', moved.name));
+      assert.equal((await mount.status()).cache.files, 1, 'the last one to have it takes it along');
+    } finally {
+      proxy.clear();
+      await proxy.up();
+      await mount.stop();
+    }
+  });
+
   it('A file whose answers always break off is EIO after `read_timeout`, however often it is begun anew.', () =>
     withMount('breaking', async (mount) => {
       const remote = makeBlob(9, 200_000);
