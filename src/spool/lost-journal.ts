@@ -6,14 +6,14 @@
  * its name says, and to store it once more changes nothing. A file that is not content-named may have been overwritten since, and is kept under `torn/`. A
  * tombstone may have ended, and its DELETE would destroy what was written anew; without it something deleted comes back, which is garbage.
  */
-import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Log } from '../base/log.js';
 import { contentSha1, displayName } from '../base/names.js';
 import type { FoundEntry } from './ahead-entry.js';
-import { FILE_MODE, fsyncDirectory, writeAllSync } from './disk-calls.js';
+import { fsyncDirectory } from './disk-calls.js';
 import { JOURNAL_VERSION, type SpoolRecord } from './records.js';
+import { restoreSealed } from './sealed-copies.js';
 import type { Pending } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
 import { RecordedState } from './spool-state.js';
@@ -46,16 +46,19 @@ export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ah
   };
 }
 
-/** Durable when it returns. What lay under `sealed/` is there already. @throws what the disk says: then the log is still needed */
+/**
+ * Durable when it returns. What lay under `sealed/` has been moved to `torn/`, and may be what a power cut left of a file that was never synced, as may what
+ * an earlier start wrote there: it counts only when it is what its seal says.
+ * @throws what the disk says: then the log is still needed
+ */
 export async function keepOthers(layout: SpoolLayout, others: readonly Pending[], ahead: readonly FoundEntry[], log: Log): Promise<void> {
-  const there = new Set(await readdir(layout.torn));
+  const copies = new Map(ahead.map((entry) => [entry.seal.file, entry]));
   for (const { path, file } of others) {
-    const name = basename(file);
-    const bytes = ahead.find(({ seal }) => seal.file === name)?.bytes;
-    if (!there.has(name) && bytes !== undefined) write(join(layout.torn, name), bytes);
+    const copy = copies.get(basename(file));
+    if (copy !== undefined) await restoreSealed({ ...layout, sealed: layout.torn }, copy.seal, copy.bytes);
     log.warn('spool.sealed-unnamed', {
       path: displayName(path),
-      file: join(layout.torn, name),
+      file: join(layout.torn, basename(file)),
       remedy: 'the journal is gone, so nobody knows whether something newer was stored under that path: compare it with what Swift has',
     });
   }
@@ -69,15 +72,4 @@ export function tellLost(layout: SpoolLayout, pending: number, log: Log): void {
     meaning: 'what was deleted right before may be there again; what else was acknowledged and lost its record is kept in torn/',
     remedy: 'bring the journal back from a copy if there is one, before anything is written; else look through torn/, and check the disk',
   });
-}
-
-function write(path: string, bytes: Buffer): void {
-  const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
-  try {
-    writeAllSync(fd, bytes, 0);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -297,6 +297,26 @@ for (const [what, lose] of LOSSES) {
   });
 }
 
+for (const place of ['sealed', 'torn'] as const) {
+  test(`Where the journal is gone, what a power cut left of a file under ${place}/ is not kept in the place of what the write-ahead log has.`, async () => {
+    const directory = tempDir('ahead');
+    const spool = await openWarm(directory);
+    const named = makeBlob(1, SMALL_BYTES);
+    const { file } = await sealBlob(spool, named, 'web/logo');
+    const copy = cut(directory, journalBytesOf(directory));
+    await spool.close();
+    rmSync(join(rootOf(copy), 'journal'));
+    // Of the file that is made behind the answer nothing is synced, nor of one that a start began to set aside.
+    writeFileSync(join(rootOf(copy), place, basename(file)), named.content.subarray(0, 100));
+    const log = new LogGuard();
+    log.expect(/spool\.journal-lost/, /spool\.sealed-unnamed/);
+    const after = await openSpool({ directory: copy, database: 'prod', log: log.log(), segmentBytes: SEGMENT_BYTES });
+    assert.deepEqual(readFileSync(join(rootOf(copy), 'torn', basename(file))), named.content);
+    await after.close();
+    log.assertQuiet();
+  });
+}
+
 test('A sealed file whose journal has lost its beginning is kept.', async () => {
   const directory = tempDir('ahead');
   const spool = await open(directory);
