@@ -13,6 +13,7 @@ import { contentSha1, displayName } from '../base/names.js';
 import type { FoundEntry } from './ahead-entry.js';
 import { fsyncDirectory } from './disk-calls.js';
 import { JOURNAL_VERSION, type SpoolRecord } from './records.js';
+import { highestOf } from './recover-ahead.js';
 import { restoreSealed } from './sealed-copies.js';
 import type { Pending } from './spool.js';
 import type { SpoolLayout } from './spool-layout.js';
@@ -36,7 +37,7 @@ export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ah
   const pending = [...state.pending.values()];
   const isBlob = ({ path, sha1 }: Pending): boolean => contentSha1(path) === sha1;
   // A start that finds the new journal and the log still there takes nothing more from it.
-  const sequence = Math.max(0, ...[...records, ...ahead.map(({ seal }) => seal)].map((numbered) => numbered.sequence));
+  const sequence = highestOf([...records, ...ahead.map(({ seal }) => seal)]);
   return {
     records: [
       { type: 'start', sequence, version: JOURNAL_VERSION },

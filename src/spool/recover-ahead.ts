@@ -39,7 +39,7 @@ export async function mergeAhead(
 ): Promise<{ readonly records: readonly SpoolRecord[]; readonly news: number }> {
   const start = journal.find(({ type }) => type === 'start');
   // Up to here the journal was rewritten: what it does not have of that is over. Without its first line all that it has is taken for it.
-  const settled = start?.sequence ?? Math.max(0, ...journal.map(({ sequence }) => sequence));
+  const settled = start?.sequence ?? highestOf(journal);
   const known = new Set(journal.map(({ sequence }) => sequence));
   // Each with the number of its last seal: after a start that found none, the names begin anew.
   const files = new Map<string, number>();
@@ -62,6 +62,11 @@ export async function mergeAhead(
   const snapshot = journal.filter(({ sequence }) => sequence <= settled);
   const later = [...journal.filter(({ sequence }) => sequence > settled), ...news];
   return { records: [...snapshot, ...later.sort((a, b) => a.sequence - b.sequence)], news: news.length };
+}
+
+/** Of so many that they are no arguments of one call. */
+export function highestOf(records: readonly Pick<SpoolRecord, 'sequence'>[]): number {
+  return records.reduce((highest, { sequence }) => Math.max(highest, sequence), 0);
 }
 
 /** Makes durable what pends and stands in the write-ahead log. @throws what the disk says: then the log is still needed */

@@ -7,6 +7,7 @@ import { SILENT_LOG } from '../../../src/base/log.js';
 import type { FoundEntry } from '../../../src/spool/ahead-entry.js';
 import { decodeEntries } from '../../../src/spool/ahead-entry.js';
 import { openSpool } from '../../../src/spool/open-spool.js';
+import { encodeRecord } from '../../../src/spool/records.js';
 import type { Spool } from '../../../src/spool/spool.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
@@ -325,5 +326,16 @@ test('A sealed file whose journal has lost its beginning is kept.', async () => 
   truncateSync(join(rootOf(directory), 'journal'), 0);
   const after = await open(directory);
   assert.ok(existsSync(join(rootOf(directory), 'torn', basename(file))));
+  await after.close();
+});
+
+test('A long journal that has lost its beginning is opened.', async () => {
+  const directory = tempDir('ahead');
+  await (await open(directory)).close();
+  const lines = Array.from({ length: 150_000 }, (_, at) => encodeRecord({ type: 'exhume', sequence: at + 2, path: 'x' }));
+  lines.push(encodeRecord({ type: 'bury', sequence: lines.length + 2, path: 'gone', deletedAtMs: MTIME_MS, owedToSwift: true }));
+  writeFileSync(join(rootOf(directory), 'journal'), `rotten\n${lines.join('')}`);
+  const after = await open(directory);
+  assert.ok(after.tombstones.has('gone'));
   await after.close();
 });
