@@ -59,9 +59,12 @@ export class OpenFiles {
     const [path, requester] = [pathOf(node), requesterOf(caller)];
     const gone = (error: unknown): Answer<OpenFile> => {
       if (kindOf(error) !== 'not-found') throw error;
-      // Still being written by who opens it once more: a second writer has bytes of its own, as by CREATE.
-      if (flags.write && this.#context.filestore.isImmutable(path) && writerOf(node, caller) !== undefined)
+      if (this.#context.filestore.isImmutable(path) && writerOf(node, caller) !== undefined) {
+        // Still being written by who opens it once more. To look again would show it again, so a reader is told what others are.
+        if (!flags.write) throw error;
+        // A second writer has bytes of its own, as by CREATE.
         return this.#context.filestore.create(path, { mode: 0, exclusive: false, read: flags.read }, requester);
+      }
       throw new FilestoreError('stale', `${displayName(path)} is not there any more`, { cause: error });
     };
     try {

@@ -48,6 +48,8 @@ describe('docs/SEMANTICS.md: files', () => {
     const handle = await fs.open(file, 'w');
     await handle.write(blob.content.subarray(0, 1000));
     assert.equal((await handle.stat()).size, 1000);
+    assert.equal((await fs.stat(file)).size, 1000);
+    await assert.rejects(fs.readFile(file), { code: 'ENOENT' });
     await assert.rejects(runOk('stat', [file]), /No such file/);
     assert.deepEqual(await fs.readdir(path.dirname(file)), []);
     await handle.write(blob.content.subarray(1000));

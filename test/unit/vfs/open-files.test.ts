@@ -39,6 +39,8 @@ test('a blob being written is there for its writer and for nobody else', async (
     await vfs.write(me, entry.attributes.ino, opened.handle, 0, CONTENT);
     assert.equal((await vfs.lookup(me, parent, SHA1))?.attributes.sizeBytes, CONTENT.length);
     assert.equal(await vfs.lookup(stranger, parent, SHA1), undefined);
+    // Told `stale` the kernel would look again, be shown it again, and hand a strange error on.
+    await assert.rejects(async () => vfs.open(me, entry.attributes.ino, READ), { kind: 'not-found' });
     assert.equal(
       (await vfs.getattr(stranger, entry.attributes.ino, undefined)).attributes.sizeBytes,
       CONTENT.length,
