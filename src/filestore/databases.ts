@@ -88,7 +88,7 @@ export class Databases {
       const opened = known.length > 0 ? known : [await this.#reopen(database)];
       for (const each of opened) await this.#assertMayBind(each, info);
     };
-    return this.#discovery.goThrough({ isKnown: () => false, found, isOver: () => this.#isClosed }, options);
+    return this.#discovery.goThrough({ isKnown: () => false, found, isStrict: true, isOver: () => this.#isClosed }, options);
   }
 
   /**
@@ -117,7 +117,8 @@ export class Databases {
     const found = async (database: string): Promise<void> => {
       if (!this.#isGoneHere(this.#open.get(database))) await this.#reopen(database);
     };
-    const goThrough = (): Promise<void> => this.#discovery.goThrough({ isKnown, found, isOver: () => this.#isClosed }, {});
+    const visitor = { isKnown, found, isStrict: false, isOver: () => this.#isClosed };
+    const goThrough = (): Promise<void> => this.#discovery.goThrough(visitor, {});
     try {
       await health.answerOrAway(goThrough, undefined, lookupPatienceMs(this.#shared));
     } catch (error) {

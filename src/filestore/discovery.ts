@@ -26,6 +26,8 @@ export interface Visitor {
   readonly isKnown: (container: string) => boolean;
   /** @param database whose container it is */
   readonly found: (database: string, container: string, info: ContainerInfo) => Promise<void>;
+  /** Whether what `found` throws ends it at once: a start is refused. Else the others are found all the same. */
+  readonly isStrict: boolean;
   /** The mount ends. */
   readonly isOver: () => boolean;
 }
@@ -33,7 +35,7 @@ export interface Visitor {
 export class Discovery {
   readonly #parts: DiscoveryParts;
   readonly #flight = new SingleFlight<void>();
-  /** Containers that are no database's. */
+  /** Containers that are listed and no database's. */
   readonly #foreign = new Set<string>();
   /** When a list that was gone through set out, on the clock of `steadyNowMs`. */
   #doneAtMs = -Infinity;
@@ -55,8 +57,8 @@ export class Discovery {
   }
 
   /**
-   * One at a time. A container that cannot be asked for does not hide those behind it.
-   * @throws what the store throws, the first of it; ContainerLost in another account; what `found` throws, at once
+   * One at a time. A container that cannot be asked for, or served, does not hide those behind it.
+   * @throws what the store and `found` throw, the first of it; ContainerLost in another account
    */
   goThrough(visitor: Visitor, options: RequestOptions): Promise<void> {
     return this.#flight.run('', () => this.#goThrough(visitor, options));
@@ -76,14 +78,20 @@ export class Discovery {
     return byName ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
   }
 
-  async #goThrough({ isKnown, found, isOver }: Visitor, options: RequestOptions): Promise<void> {
+  async #goThrough({ isKnown, found, isStrict, isOver }: Visitor, options: RequestOptions): Promise<void> {
     const { store, containerPrefix, assertAccount } = this.#parts;
     const startedMs = steadyNowMs();
     await assertAccount(options);
     let failure: Error | undefined;
+    const noteFailure = (error: unknown): void => {
+      failure ??= error instanceof Error ? error : new FilestoreError('internal', messageOf(error));
+    };
+    // What is not listed any more may come again as a database.
+    const unlisted = new Set(this.#foreign);
     for await (const page of store.listContainers(containerNamesPrefix(containerPrefix), options)) {
       for (const container of page) {
         if (isOver()) return;
+        unlisted.delete(container);
         if (container.endsWith('_segments') || this.#foreign.has(container) || isKnown(container)) continue;
         let info: ContainerInfo | undefined;
         try {
@@ -91,15 +99,24 @@ export class Discovery {
         } catch (error) {
           // An outage is one for all of them.
           if (!(error instanceof StoreAnswered) && error instanceof FilestoreError && error.kind === 'unavailable') throw error;
-          failure ??= error instanceof Error ? error : new FilestoreError('internal', messageOf(error));
+          noteFailure(error);
           continue;
         }
         if (info === undefined) continue;
         const database = this.databaseIn(container, info);
-        if (database !== undefined) await found(database, container, info);
-        else if (!isBeingDropped(info)) this.#foreign.add(container);
+        if (database === undefined) {
+          if (!isBeingDropped(info)) this.#foreign.add(container);
+          continue;
+        }
+        try {
+          await found(database, container, info);
+        } catch (error) {
+          if (isStrict) throw error;
+          noteFailure(error);
+        }
       }
     }
+    for (const container of unlisted) this.#foreign.delete(container);
     if (failure !== undefined) throw failure;
     this.#doneAtMs = startedMs;
   }
