@@ -38,6 +38,8 @@ export class OriginMemory {
   readonly #log: Log;
   readonly #directories = new Map<string, Seen>();
   readonly #end = new AbortController();
+  /** Ends a long rest between two rounds; undefined while none is taken. */
+  #rest: AbortController | undefined;
   #rounds: Promise<void> | undefined;
 
   constructor(origin: Origin, log: Log) {
@@ -48,6 +50,11 @@ export class OriginMemory {
   /** Reads it from now on, round by round. */
   begin(): void {
     this.#rounds ??= this.#keepReading();
+  }
+
+  /** The origin was not read: the next round is not ten minutes away. */
+  hurry(): void {
+    this.#rest?.abort();
   }
 
   /** @returns when it reads nothing any more, which a disk that hangs may put off */
@@ -74,10 +81,25 @@ export class OriginMemory {
     try {
       for (;;) {
         if (!this.#isSilent) await this.#round(signal);
-        await sleep(this.#origin.trouble === undefined ? BETWEEN_ROUNDS_MS : TROUBLED_ROUND_MS, undefined, { signal, ref: false });
+        const isHurried = this.#origin.trouble === undefined && (await this.#restLong(signal));
+        if (isHurried || this.#origin.trouble !== undefined) await sleep(TROUBLED_ROUND_MS, undefined, { signal, ref: false });
       }
     } catch (error) {
       if (!signal.aborted) this.#log.warn('origin-names-not-kept', { origin: this.#origin.description, reason: messageOf(error) });
+    }
+  }
+
+  /** @returns whether it was cut short */
+  async #restLong(end: AbortSignal): Promise<boolean> {
+    const rest = (this.#rest = new AbortController());
+    try {
+      await sleep(BETWEEN_ROUNDS_MS, undefined, { signal: AbortSignal.any([end, rest.signal]), ref: false });
+      return false;
+    } catch (error) {
+      if (end.aborted) throw error;
+      return true;
+    } finally {
+      this.#rest = undefined;
     }
   }
 

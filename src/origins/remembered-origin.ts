@@ -42,7 +42,7 @@ export class RememberedOrigin implements Origin {
   async stat(path: string): Promise<OriginStat | undefined> {
     this.#memory.begin();
     const recalled = this.#memory.recall(path);
-    if (recalled === undefined) return this.#inner.stat(path);
+    if (recalled === undefined) return this.#hurried(this.#inner.stat(path));
     if (this.#isSilent) return recalled.stat;
     const ended = new AbortController();
     const asked = this.#inner.stat(path).finally(() => ended.abort());
@@ -50,18 +50,18 @@ export class RememberedOrigin implements Origin {
     try {
       if (!(await isLate)) return await asked;
       this.#noteLate(asked);
-      return recalled.stat;
     } catch {
-      return recalled.stat;
+      this.#memory.hurry();
     }
+    return recalled.stat;
   }
 
   list(path: string): ReturnType<Origin['list']> {
-    return this.#inner.list(path);
+    return this.#hurried(this.#inner.list(path));
   }
 
   names(path: string): Promise<readonly string[] | undefined> {
-    return this.#inner.names(path);
+    return this.#hurried(this.#inner.names(path));
   }
 
   source(path: string): FillSource {
@@ -87,9 +87,19 @@ export class RememberedOrigin implements Origin {
     return this.#late > 0 || (this.trouble !== undefined && this.isAsked);
   }
 
+  /** A disk that fails is looked at again soon, whoever found out. */
+  async #hurried<T>(asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (error) {
+      this.#memory.hurry();
+      throw error;
+    }
+  }
+
   #noteLate(asked: Promise<unknown>): void {
     this.#late++;
     const isAnswered = (): void => void this.#late--;
-    asked.then(isAnswered, isAnswered);
+    this.#hurried(asked).then(isAnswered, isAnswered);
   }
 }

@@ -8,6 +8,7 @@ import type { Origin, OriginStat } from '../../../src/origins/origin.js';
 import { RememberedOrigin } from '../../../src/origins/remembered-origin.js';
 import { makeBlobs } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
+import { eventually } from '../../helpers/processes.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 
 const WAIT_MS = 30;
@@ -135,5 +136,16 @@ test('Before its directories are read a disk that fails says nothing, and each d
   assert.equal(await database.stat(`ab/${absent}`), undefined);
   assert.equal((await database.stat('ab'))?.kind, 'directory');
   await assert.rejects(remembered.stat('other'), DiskFailed);
+  await remembered.close();
+});
+
+test('A disk that fails long after its directories were read is looked at again within seconds, though nobody asks.', async () => {
+  const { origin: remembered, disk, log } = origin(makeTree());
+  await remembered.stat(first);
+  await read(log);
+  disk.state = 'failing';
+  assert.equal(await remembered.stat(absent), undefined);
+  const { asked } = disk;
+  await eventually('it is asked', () => disk.asked > asked, 15_000);
   await remembered.close();
 });
