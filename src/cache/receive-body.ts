@@ -9,8 +9,8 @@ import type { PartialFile } from './partial-file.js';
  * A body that brings fewer bytes in so long a time is ended, and the rest is asked for by another connection: one that trickles (a proxy that is
  * overloaded, a path that loses packets) would hold its readers for hours while Swift is well. On a line that is as slow as that it costs a request.
  */
-const TRICKLE_BYTES = 4096;
-const TRICKLE_MS = 10_000;
+export const TRICKLE_BYTES = 4096;
+export const TRICKLE_MS = 10_000;
 
 interface Reception {
   readonly key: CacheKey;
@@ -60,8 +60,7 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
       let seenBytes = partial.receivedBytes;
       trickle = setInterval(() => {
         // A body that waits for our own disk is not to blame.
-        if (!body.isPaused() && partial.receivedBytes - seenBytes < TRICKLE_BYTES)
-          resolve(new FilestoreError('unavailable', `the body brought ${partial.receivedBytes - seenBytes} bytes in ${TRICKLE_MS} ms`));
+        if (!body.isPaused() && partial.receivedBytes - seenBytes < TRICKLE_BYTES) resolve(trickled(partial.receivedBytes - seenBytes));
         seenBytes = partial.receivedBytes;
       }, TRICKLE_MS).unref();
       body.on('end', () => resolve(undefined));
@@ -79,6 +78,10 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
     // Its descriptor must not be closed under it.
     await writing?.catch(() => undefined);
   }
+}
+
+export function trickled(bytes: number): FilestoreError {
+  return new FilestoreError('unavailable', `the body brought ${bytes} bytes in ${TRICKLE_MS} ms`);
 }
 
 /** Also one that nobody has read. */

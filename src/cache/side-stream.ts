@@ -7,11 +7,14 @@ import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FillSource } from './cache.js';
+import { discardBody, TRICKLE_BYTES, TRICKLE_MS, trickled } from './receive-body.js';
 
 /** Bytes kept behind the newest, and the gap ahead that is read through rather than asked for anew. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const STREAMS_MAX = 4;
 const IDLE_MS = 2_000;
+/** Bodies that one reader has break off under him before he waits for the download itself. */
+const TRIES_MAX = 3;
 
 class SideStream {
   readonly #body: Readable;
@@ -23,6 +26,8 @@ class SideStream {
   #last: Promise<unknown> = Promise.resolve();
   #reads = 0;
   #idle: NodeJS.Timeout | undefined;
+  /** Runs while somebody waits for it. */
+  #trickle: NodeJS.Timeout | undefined;
   readonly #onIdle: () => void;
 
   /** @param onIdle called when nobody has read from it for a while */
@@ -40,19 +45,31 @@ class SideStream {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     clearTimeout(this.#idle);
-    this.#reads++;
+    if (this.#reads++ === 0) this.#watch();
     const read = this.#last.then(() => this.#read(offset, length));
     this.#last = read.catch(() => undefined);
     try {
       return await read;
     } finally {
-      if (--this.#reads === 0) this.#idle = setTimeout(this.#onIdle, IDLE_MS).unref();
+      if (--this.#reads === 0) {
+        clearInterval(this.#trickle);
+        this.#idle = setTimeout(this.#onIdle, IDLE_MS).unref();
+      }
     }
   }
 
   close(): void {
     clearTimeout(this.#idle);
-    this.#body.on('error', () => undefined).destroy();
+    discardBody(this.#body);
+  }
+
+  /** A body that trickles would hold who waits for it, and all who try again, for as long as the download takes. */
+  #watch(): void {
+    let seen = this.#end;
+    this.#trickle = setInterval(() => {
+      if (this.#end - seen < TRICKLE_BYTES) this.#body.destroy(trickled(this.#end - seen));
+      seen = this.#end;
+    }, TRICKLE_MS).unref();
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
@@ -89,6 +106,7 @@ export class SideStreams {
   readonly #signal: AbortSignal;
   /** Least recently used first. */
   #streams: SideStream[] = [];
+  #isClosed = false;
 
   /** @param signal ends all of them */
   constructor(signal: AbortSignal) {
@@ -109,16 +127,20 @@ export class SideStreams {
         this.#end(known);
       }
     }
-    const stream = await this.#open(source, offset);
-    try {
-      return await stream.read(offset, length);
-    } catch (error) {
-      this.#end(stream);
-      throw new FilestoreError('unavailable', `${source.description}: ${messageOf(error)}`, { cause: error });
+    for (let tries = 1; ; tries++) {
+      const stream = await this.#open(source, offset);
+      try {
+        return await stream.read(offset, length);
+      } catch (error) {
+        this.#end(stream);
+        if (this.#isClosed || tries === TRIES_MAX)
+          throw new FilestoreError('unavailable', `${source.description}: ${messageOf(error)}`, { cause: error });
+      }
     }
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const stream of this.#streams) stream.close();
     this.#streams = [];
   }

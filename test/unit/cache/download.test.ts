@@ -167,6 +167,24 @@ test('A reader that jumps far ahead gets a request of its own, and reads on ther
   await cache.close();
 });
 
+test('A reader far ahead whose body trickles is read to by another one, and the download goes on.', async () => {
+  const { cache, blob, source, fill } = await begun(12 * MIB);
+  let given = 0;
+  const coming = setInterval(() => source.give(0, given, (given += 8192)), 1_000);
+  const far = 10 * MIB;
+  const part = fill.readPart(far, 1000, PATIENT);
+  await until(() => source.asked.length === 2);
+  source.give(1, far, far + 10);
+  await until(() => source.asked.length === 3);
+  clearInterval(coming);
+  assert.deepEqual(source.asked, [0, far, far]);
+  assert.equal(source.bodies[1]?.destroyed, true);
+  source.give(2, far, 11 * MIB);
+  assert.deepEqual(Buffer.from(await part), blob.content.subarray(far, far + 1000));
+  fill.leave();
+  await cache.close();
+});
+
 test('A request of a reader far ahead ends when nobody has read from it for a while, and is made anew when somebody does.', async () => {
   const { cache, blob, source, fill } = await begun(12 * MIB);
   const far = 10 * MIB;
