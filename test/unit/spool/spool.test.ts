@@ -31,6 +31,8 @@ test('A second seal of a path supersedes the first, whose publish then changes n
   assert.ok(second.sequence > first.sequence);
   assert.equal(await spool.markPublished(first, { keepFile: false }), false);
   assert.equal(spool.pending.get('web/logo'), second);
+  // On the disk, should the write-ahead log have been ready for it: what is in memory has no file to keep.
+  assert.equal(spool.sealedFile(second), second.file);
   assert.equal(await spool.markPublished(second, { keepFile: true }), true);
   assert.equal(spool.pending.size, 0);
   assert.equal(spool.pendingBytes, 0);
@@ -41,6 +43,7 @@ test('A second seal of a path supersedes the first, whose publish then changes n
 test('A published file is removed only after the record of it is synced.', async () => {
   const spool = await open(tempDir('spool'));
   const pending = await sealBlob(spool, makeBlob(1));
+  assert.ok(existsSync(spool.sealedFile(pending)));
   assert.equal(await spool.markPublished(pending, { keepFile: false }), true);
   assert.ok(existsSync(pending.file));
   await spool.sync();
