@@ -107,6 +107,11 @@ export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/[\r\n]+/g, ' ');
 }
 
+/** @returns any thrown value as an error, itself where it is one */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new FilestoreError('internal', messageOf(thrown));
+}
+
 /** The `default` of a switch over a closed union: does not compile when a case is missing. */
 export function unreachable(value: never): never {
   throw new FilestoreError('internal', `unexpected value ${JSON.stringify(value)}`);

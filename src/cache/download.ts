@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import { afterRequest } from '../base/after-request.js';
 import type { Clock } from '../base/clock.js';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { asError, FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { algorithmOf, sumOf } from './cache-layout.js';
 import type { HeldFile, CacheKey, Fill, FillSource } from './cache.js';
@@ -20,7 +20,7 @@ import { DownloadReader } from './download-reader.js';
 import { readPartOf } from './fingerprint.js';
 import type { PartialFile } from './partial-file.js';
 import { ProgressWaiters } from './progress-waiters.js';
-import { asError, discardBody, receiveBody } from './receive-body.js';
+import { discardBody, receiveBody } from './receive-body.js';
 import { SharedFile } from './shared-file.js';
 import { SideStreams } from './side-stream.js';
 

@@ -1,7 +1,7 @@
 /** The body of one answer, into the file that a download fills. */
 import type { Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { FilestoreError, messageOf } from '../base/errors.js';
+import { asError, FilestoreError } from '../base/errors.js';
 import type { CacheKey } from './cache.js';
 import type { PartialFile } from './partial-file.js';
 
@@ -87,8 +87,4 @@ export function trickled(bytes: number): FilestoreError {
 /** Also one that nobody has read. */
 export function discardBody(body: Readable): void {
   body.on('error', () => undefined).destroy();
-}
-
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new FilestoreError('internal', messageOf(thrown));
 }

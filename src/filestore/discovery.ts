@@ -4,7 +4,7 @@
  */
 import { SingleFlight } from '../base/single-flight.js';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, messageOf, StoreAnswered } from '../base/errors.js';
+import { asError, FilestoreError, StoreAnswered } from '../base/errors.js';
 import { fromUtf8 } from '../base/names.js';
 import type { ContainerInfo, ObjectStore, RequestOptions } from '../store/object-store.js';
 import { databaseOf, isBeingDropped } from './container-metadata.js';
@@ -84,7 +84,7 @@ export class Discovery {
     await assertAccount(options);
     let failure: Error | undefined;
     const noteFailure = (error: unknown): void => {
-      failure ??= error instanceof Error ? error : new FilestoreError('internal', messageOf(error));
+      failure ??= asError(error);
     };
     // What is not listed any more may come again as a database.
     const unlisted = new Set(this.#foreign);

@@ -12,7 +12,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
-import { DiskFailed, FilestoreError, kindOf, messageOf, StoreAnswered, StoreNotAsked } from '../base/errors.js';
+import { asError, DiskFailed, FilestoreError, kindOf, messageOf, StoreAnswered, StoreNotAsked } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ObjectStore } from '../store/object-store.js';
 
@@ -128,7 +128,7 @@ export class StoreHealth {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.watch(start()).then(
         (value) => settle(() => resolve(value)),
-        (error: unknown) => settle(() => reject(error instanceof Error ? error : new FilestoreError('internal', messageOf(error)))),
+        (error: unknown) => settle(() => reject(asError(error))),
       );
     });
   }
