@@ -19,6 +19,27 @@ const DELETE_BOUND_MS = 1000;
 const ARGS =
   `--nodes many --delete-bound ${DELETE_BOUND_MS}ms --lookup-wait 200ms --read-timeout ${READ_TIMEOUT_MS}ms --drain-timeout 2s`.split(' ');
 
+/** Whether a thread of the mount waits for an answer of another FUSE mount. */
+async function isAsking({ pid }: Mount): Promise<boolean> {
+  const threads = await fs.readdir(`/proc/${pid}/task`);
+  const waits = await Promise.all(threads.map((thread) => fs.readFile(`/proc/${pid}/task/${thread}/wchan`, 'utf8').catch(() => '')));
+  return waits.includes('request_wait_answer');
+}
+
+/**
+ * SIGSTOP while the origin's daemon holds no request of the mount (which asks behind its answers too): nothing, not even SIGKILL, ends a
+ * process whose request was taken up and is not answered.
+ */
+async function stopBetweenRequests(origin: Mount, mount: Mount): Promise<void> {
+  await eventually('the origin has stopped with no request', async () => {
+    process.kill(origin.pid, 'SIGSTOP');
+    await sleep(50);
+    if (!(await isAsking(mount))) return true;
+    process.kill(origin.pid, 'SIGCONT');
+    return false;
+  });
+}
+
 describe('an original directory that is there no more, under a whole filestore that is written to', () => {
   let swift: Swift;
   let origin: Mount;
@@ -78,7 +99,7 @@ describe('an original directory that is there no more, under a whole filestore t
   };
 
   it('New documents are written while the original directory hangs or fails, and what it has is EIO.', async () => {
-    process.kill(origin.pid, 'SIGSTOP');
+    await stopBetweenRequests(origin, mount);
     try {
       await assertWritten(generations.slice(0, 4));
     } finally {
@@ -114,7 +135,7 @@ describe('an original directory whose disk hangs', () => {
   /** By another process: a call that hangs holds a thread of the test's own pool too. */
   const sumOf = async ({ name }: Blob): Promise<string> => (await runOk('sha1sum', [mount.file(name)])).slice(0, 40);
   const whileItHangs = async (work: () => Promise<void>): Promise<void> => {
-    process.kill(origin.pid, 'SIGSTOP');
+    await stopBetweenRequests(origin, mount);
     try {
       await work();
     } finally {
@@ -155,7 +176,7 @@ describe('an original directory whose disk hangs', () => {
     await mount.restart();
     await whileItHangs(async () => {
       const reads = makeBlobs(6, 100, 2000).map(({ name }) => run('stat', [mount.file(name)]));
-      await sleep(300);
+      await eventually('the mount waits for it', () => isAsking(mount));
       // By a signal of its own: node would wait for the thread that hangs.
       assert.equal(await mount.terminate(20_000), null);
       assert.equal(isMounted(mount.path), false);
