@@ -156,7 +156,7 @@ export class LiveFile {
   async #flush(): Promise<void> {
     const { version } = this.#draft;
     if (!this.isDirty || this.#unlinked) return;
-    if (this.#draft.staging === undefined) {
+    if (this.#draft.staging === undefined || this.#published === version) {
       this.#oweTimes();
       return;
     }

@@ -196,7 +196,8 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
     endPreparing();
   }
   try {
-    await db.cache.adopt(cacheKeyOf(path, digest.md5), staging.file().path, digest.sizeBytes);
+    const file = staging.handOver();
+    if (file !== undefined) await db.cache.adopt(cacheKeyOf(path, digest.md5), file, digest.sizeBytes);
   } catch (error) {
     db.log.debug('cache.not-adopted', { path: displayName(path), reason: messageOf(error) });
   }

@@ -12,6 +12,8 @@ export interface StagingFile {
   readonly sizeBytes: number;
   /** Where it lies on the disk; what was in memory is put there first. @throws FilestoreError no-space, unavailable */
   file(): { readonly fd: number; readonly path: string };
+  /** Its path, for who takes the file over: from here on a write goes to a copy. Undefined when somebody has it already. @throws as `file` */
+  handOver(): string | undefined;
   /** Calls with its descriptor once it lies on the disk: at once where it does. */
   whenOnDisk(tell: (fd: number) => void): void;
   /** Fills `target` with the bytes from `position` on. @throws FilestoreError corrupt when there are fewer; what the disk says */

@@ -2,7 +2,8 @@
  * A file being written: in memory while it is small, then under `staging/`. Private to its writer until it is sealed; what a crash leaves of it is
  * removed at the next start, for nobody was told "done". One that is sealed in memory comes to the disk when somebody needs it there (late-files.ts).
  *
- * INVARIANT: sealed bytes never change. A write after the seal (a second close through a duplicated descriptor) goes to a copy.
+ * INVARIANT: bytes that are sealed, or handed over to the cache, never change. A write after that (before a second close through a duplicated
+ * descriptor) goes to a copy.
  */
 import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
 import type { FileDigest } from '../base/file-digest.js';
@@ -39,6 +40,7 @@ export class DiskStagingFile implements StagingFile {
   #read: FileDigest | undefined;
   /** Counts changes, so that a reading knows whether one came in between. */
   #changes = 0;
+  /** Its bytes, and its file, are the spool's or the cache's. */
   #isSealed = false;
   #isOpen = true;
   #failure: FilestoreError | undefined;
@@ -70,6 +72,13 @@ export class DiskStagingFile implements StagingFile {
   file(): { readonly fd: number; readonly path: string } {
     if (this.#small !== undefined) this.#toDisk(this.#small);
     return { fd: this.#fd, path: this.#path };
+  }
+
+  handOver(): string | undefined {
+    if (this.#isSealed) return undefined;
+    const { path } = this.file();
+    this.#isSealed = true;
+    return path;
   }
 
   whenOnDisk(tell: (fd: number) => void): void {

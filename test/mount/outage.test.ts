@@ -63,6 +63,27 @@ describe('while Swift is gone', () => {
       assert.deepEqual(await fs.readFile(mount.file(remote.name)), remote.content);
     }));
 
+  it('A file whose times are set between fsync() and close() is closed without an error, also when Swift went away in between.', () =>
+    withMount('times', async (mount) => {
+      const file = await fs.open(mount.file('notes.txt'), 'w');
+      await file.write('stored at the fsync');
+      await file.sync();
+      assert.equal((await (await swift.client()).get('odoo-times', 'notes.txt'))?.toString(), 'stored at the fsync');
+      await proxy.down();
+      await file.utimes(1_500_000_000, 1_500_000_000);
+      await file.close();
+      assert.equal((await fs.stat(mount.file('notes.txt'))).mtimeMs, 1_500_000_000_000);
+      await proxy.up();
+      await eventually('its mtime is in the metadata', async () => {
+        const found = await (await swift.client()).head('odoo-times', 'notes.txt');
+        return found?.['x-object-meta-mtime'] === '1500000000000';
+      });
+      assert.deepEqual(
+        mount.log.lines.filter((line) => /cache\.unwritable|not-stored/.test(line)),
+        [],
+      );
+    }));
+
   it('A file that comes slowly is read, however long it takes, as long as bytes come.', () =>
     withMount('slow', async (mount) => {
       const remote = makeBlob(3, 2_000_000);
