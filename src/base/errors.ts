@@ -102,6 +102,15 @@ const KIND_OF_SYSTEM_CODE: Readonly<Record<string, ErrorKind>> = {
   EIO: 'unavailable',
 };
 
+/** What a path is told that can never be what an option wants of it, whatever becomes of its disk. */
+const WRONG_PATH: readonly ErrorKind[] = ['not-found', 'is-directory', 'not-directory', 'exists', 'name-too-long', 'invalid-argument'];
+
+/** @returns the kind of what was thrown at the path that an option names: `bad-config` where another path is the remedy */
+export function kindOfOptionPath(error: unknown): ErrorKind {
+  const kind = kindOf(error);
+  return WRONG_PATH.includes(kind) ? 'bad-config' : kind;
+}
+
 /** @returns the message of any thrown value in one line, for logs and for messages that wrap it: Node's have paths in them, and a file may be named so. */
 export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/[\r\n]+/g, ' ');

@@ -7,7 +7,7 @@ import { closeSync, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SYSTEM_CLOCK } from '../base/clock.js';
-import { ERROR_KINDS, FilestoreError, kindOf, messageOf, type ErrorKind } from '../base/errors.js';
+import { ERROR_KINDS, FilestoreError, kindOfOptionPath, messageOf, type ErrorKind } from '../base/errors.js';
 import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
 import { makeDirectory } from '../base/make-directory.js';
 
@@ -22,8 +22,6 @@ interface Started {
 }
 
 const ANSWER_TIMEOUT_MS = 10_000;
-/** What a path is told that can never be a file. */
-const WRONG_PATH: readonly ErrorKind[] = ['not-found', 'is-directory', 'not-directory', 'exists', 'name-too-long', 'invalid-argument'];
 
 /** In the daemon: says how the start went, and lets go of the parent. Does nothing in the foreground. */
 export function tellParent(report: StartReport): void {
@@ -88,9 +86,10 @@ function openLog(logFile: string): number {
     makeDirectory(dirname(logFile), 0o700);
     return openSync(logFile, 'a', 0o600);
   } catch (error) {
-    const kind = WRONG_PATH.includes(kindOf(error)) ? 'bad-config' : kindOf(error);
     const remedy = 'it is named by log_file, or else lies in spool_dir';
-    throw new FilestoreError(kind, `log file ${logFile} cannot be written: ${messageOf(error)}; ${remedy}`, { cause: error });
+    throw new FilestoreError(kindOfOptionPath(error), `log file ${logFile} cannot be written: ${messageOf(error)}; ${remedy}`, {
+      cause: error,
+    });
   }
 }
 

@@ -15,7 +15,7 @@ const MEANING = 'files are read from Swift each time';
 const REMEDY = 'make it writable, or make room on its disk; that is noticed within 10 s';
 
 /** Another daemon is there, or a path that can never be one. */
-const REFUSED: readonly ErrorKind[] = ['busy', 'bad-config', 'exists', 'not-directory', 'name-too-long', 'invalid-argument'];
+const REFUSED: readonly ErrorKind[] = ['busy', 'bad-config'];
 /** Right for a directory that is there; where it is missing the path was mistyped. */
 const REFUSED_IF_MISSING: readonly ErrorKind[] = ['forbidden', 'not-permitted'];
 

@@ -6,7 +6,7 @@
  * is a symbolic link whose target is the content, which takes no block: what is in the spool must be served and published all the more.
  */
 import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, kindOfOptionPath, messageOf, type ErrorKind } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 
 export interface DirectoryLock {
@@ -25,7 +25,7 @@ let serial = 0;
 /**
  * Makes the directory (0700) when it is not there, and takes its lock.
  * @param option for the message: which option names the directory
- * @throws FilestoreError busy when another daemon lives there; bad-config where no directory can be made; not-permitted, no-space, read-only for what the disk says
+ * @throws FilestoreError busy when another daemon lives there; bad-config where no directory can be made (below a file, in /proc); not-permitted, no-space, read-only for what the disk says
  */
 export function lockDirectory(directory: string, option: string): DirectoryLock {
   const file = `${directory}/lock`;
@@ -33,6 +33,10 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
   const content = `${process.pid} ${own}\n`;
   try {
     makeDirectory(directory, 0o700);
+  } catch (error) {
+    throw cannotBeUsed(directory, option, kindOfOptionPath(error), error);
+  }
+  try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // Looked at first, since a disk that cannot be written says so before it says that the name is there.
       const found = readOrUndefined(file);
@@ -48,12 +52,14 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
     }
   } catch (error) {
     if (error instanceof FilestoreError) throw error;
-    // A place where no directory can be made, such as /proc.
-    const kind = kindOf(error) === 'not-found' ? 'bad-config' : kindOf(error);
-    const remedy = kind === 'no-space' ? '; its disk is full (df, df -i)' : kind === 'bad-config' ? '; name another directory' : '';
-    throw new FilestoreError(kind, `${option} ${directory} cannot be used: ${messageOf(error)}${remedy}`, { cause: error });
+    throw cannotBeUsed(directory, option, kindOf(error), error);
   }
   throw new FilestoreError('busy', `${option} ${directory}: others keep taking its lock; try again`);
+}
+
+function cannotBeUsed(directory: string, option: string, kind: ErrorKind, cause: unknown): FilestoreError {
+  const remedy = kind === 'no-space' ? '; its disk is full (df, df -i)' : kind === 'bad-config' ? '; name another directory' : '';
+  return new FilestoreError(kind, `${option} ${directory} cannot be used: ${messageOf(cause)}${remedy}`, { cause });
 }
 
 function lockHeld(file: string, content: string): DirectoryLock {

@@ -22,6 +22,8 @@ const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const COMMAND_MS = 15_000;
 const UNMOUNT_MS = 60_000;
+/** What env(1) and the shells end with where a command is not there. */
+const NOT_FOUND = 127;
 const CAP_SYS_ADMIN_BIT = 1n << 21n;
 /** st_mode's type bits of a directory in octal, for `rootmode=`. */
 const ROOT_MODE = '40000';
@@ -167,9 +169,15 @@ export async function unmountByCommand(command: string, args: readonly string[],
   throw new FilestoreError('not-permitted', `${path} cannot be unmounted: ${outcome.standardError}`);
 }
 
+/** Not installed is no missing right, but as a /dev/fuse that is not there. @param said its standard error */
+export function fusermountFailed(path: string, said: string, exitCode: number | null): FilestoreError {
+  const kind = exitCode === NOT_FOUND ? 'unavailable' : 'not-permitted';
+  return new FilestoreError(kind, `${path}: fusermount3 failed: ${said}${remedyOf(said, exitCode)}`);
+}
+
 /** What helps against what fusermount3 said, begun with a semicolon; empty where that is all that can be said. */
-export function remedyOf(said: string, exitCode: number | null): string {
-  if (exitCode === 127) return '; install it: apt-get install fuse3';
+function remedyOf(said: string, exitCode: number | null): string {
+  if (exitCode === NOT_FOUND) return '; install it: apt-get install fuse3';
   if (/allow_other/.test(said)) return '; set user_allow_other in /etc/fuse.conf';
   if (/open \/dev\/fuse: Permission denied/.test(said)) return '; as root: chmod 0666 /dev/fuse, or let root mount (with uid and gid)';
   return '';
@@ -192,10 +200,7 @@ async function mountByFusermount(device: FuseDevice, path: string, options: Moun
     // env(1) sets the variable by which fusermount3 learns the socket, on top of what the process has.
     const args = ['_FUSE_COMMFD=3', 'fusermount3', '-o', parts.join(','), '--', path];
     const outcome = await runCommand('env', args, COMMAND_MS, [theirs]);
-    if (outcome.exitCode !== 0) {
-      const said = outcome.standardError;
-      throw new FilestoreError('not-permitted', `${path}: fusermount3 failed: ${said}${remedyOf(said, outcome.exitCode)}`);
-    }
+    if (outcome.exitCode !== 0) throw fusermountFailed(path, outcome.standardError, outcome.exitCode);
     const fd = device.receiveDescriptor(ours);
     if (fd < 0) throw new FilestoreError('unavailable', `${path}: fusermount3 sent no descriptor (errno ${-fd})`);
     return {

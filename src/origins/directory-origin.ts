@@ -11,7 +11,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { DiskFailed, FilestoreError, kindOf, messageOf } from '../base/errors.js';
+import { DiskFailed, FilestoreError, kindOf, kindOfOptionPath, messageOf } from '../base/errors.js';
 import { displayName, fromUtf8, joinPath } from '../base/names.js';
 import type { FillSource } from '../cache/cache.js';
 import { FileStream } from './file-stream.js';
@@ -22,7 +22,7 @@ import { TreeWalk } from './tree-walk.js';
 /**
  * Without a turn of the loop, for the moment between two mounts.
  * @param directory path of the directory, as text
- * @throws FilestoreError not-found, not-directory, forbidden, unavailable; the message names the directory
+ * @throws FilestoreError bad-config where there is no such directory, forbidden, unavailable; the message names the directory
  */
 export function openOrigin(directory: string, patience: DiskPatience): Origin {
   const path = resolve(directory);
@@ -30,7 +30,7 @@ export function openOrigin(directory: string, patience: DiskPatience): Origin {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
-    const kind = kindOf(error);
+    const kind = kindOfOptionPath(error);
     throw new FilestoreError(
       kind === 'internal' ? 'unavailable' : kind,
       `cannot open the origin ${path}: ${messageOf(error)}; correct the option origin, or let the daemon's user read it`,

@@ -143,6 +143,31 @@ describe('bad input', () => {
       );
   });
 
+  it('an origin, a spool_dir or a cache_dir that can be no directory is refused as a wrong option', async () => {
+    const file = `${directory}/no-directory`;
+    fs.writeFileSync(file, '');
+    const log = ['--log-file', `${directory}/log`];
+    for (const wrong of [`${directory}/nope`, file, `${file}/below`]) {
+      assertRefused(
+        await mount(['--database', 'a', '--origin', wrong]),
+        BAD_CONFIG,
+        /cannot open the origin \S+: .*correct the option origin/,
+      );
+    }
+    for (const wrong of [file, `${file}/below`]) {
+      assertRefused(
+        await mount(['--database', 'a', '--cache-dir', wrong]),
+        BAD_CONFIG,
+        /cache_dir \S+ cannot be used: .*another directory/,
+      );
+      assertRefused(
+        await mount(['--database', 'a', '--spool-dir', wrong, ...log]),
+        BAD_CONFIG,
+        /spool_dir \S+ cannot be used: .*another directory/,
+      );
+    }
+  });
+
   it('the account of another owner is refused as not permitted', async () => {
     const foreign = `${swift.url}/v1/AUTH_somebodyelse`;
     assertRefused(await mount(['--database', 'a', '--storage-url', foreign]), NO_PERMISSION, /403|not permitted|forbidden/i);

@@ -97,15 +97,15 @@ test('a cache_dir that can be no directory, or is missing where none may be made
       asOrdinary(() => new CacheLock(path, new FakeClock(), new LogGuard().log()));
   const message = /^cache_dir .*cannot be used: /;
   assert.throws(refused(`${directory}/mistyped/cache`), { kind: 'forbidden', message });
-  assert.throws(refused(`${directory}/file`), { kind: 'exists', message });
-  assert.throws(refused(`${directory}/file/below`), { kind: 'not-directory', message });
+  assert.throws(refused(`${directory}/file`), { kind: 'bad-config', message });
+  assert.throws(refused(`${directory}/file/below`), { kind: 'bad-config', message });
   assert.throws(refused('/proc/none'), { kind: 'bad-config', message });
 });
 
 test('a directory that cannot be made is named with its option', () => {
   writeFileSync(`${base}/file`, '');
   assert.throws(() => lockDirectory(`${base}/file/below`, 'cache_dir'), {
-    kind: 'not-directory',
+    kind: 'bad-config',
     message: /^cache_dir .*cannot be used: /,
   });
 });

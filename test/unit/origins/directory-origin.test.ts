@@ -113,8 +113,8 @@ test('Names of any bytes are found, and what is neither file nor directory is no
 
 test('An origin that cannot be opened says which, and a closed one is unavailable, never empty.', async () => {
   const directory = makeTree();
-  assert.throws(() => openOrigin(join(directory, 'none'), PATIENCE), { kind: 'not-found', message: /none.*option origin/ });
-  assert.throws(() => openOrigin(join(directory, 'db', 'ab', 'file'), PATIENCE), { kind: 'not-directory' });
+  assert.throws(() => openOrigin(join(directory, 'none'), PATIENCE), { kind: 'bad-config', message: /none.*option origin/ });
+  assert.throws(() => openOrigin(join(directory, 'db', 'ab', 'file'), PATIENCE), { kind: 'bad-config' });
   const origin = openOrigin(directory, PATIENCE);
   await origin.close();
   await origin.close();
