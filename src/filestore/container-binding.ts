@@ -35,6 +35,8 @@ export interface BindingOptions extends ClaimOptions {
   readonly memory: ContainerMemory;
   /** Another container may take the place of one that is lost. */
   readonly acceptNew: boolean;
+  /** Holds an account against the containers of the others that are served. @throws ContainerLost when one of them was in another account */
+  readonly assertAccountOfOthers?: (account: string) => void;
   /** Called before the container is asked for; of use with `nodes: many`. */
   readonly beginLook?: () => DropLook;
 }
@@ -140,6 +142,18 @@ export class ContainerBinding {
     if (!isElsewhere(this.#options.memory, account) || this.#acceptNew) return;
     const hangs = whatHangsOn(this.#options.memory);
     if (hangs !== undefined) throw this.#lose(account, hangs);
+  }
+
+  /**
+   * What is served here lies in that account, or begins there: no login leads elsewhere from now on.
+   * @throws ContainerLost; unavailable when one has led elsewhere meanwhile
+   */
+  #settleIn(account: string): void {
+    const { memory, store, assertAccountOfOthers } = this.#options;
+    this.assertAccount(account);
+    // A database that Swift has not seen yet would be sent to a stranger.
+    if (!(memory.isConfirmed && memory.account === account)) assertAccountOfOthers?.(account);
+    store.confirmAccount(account);
   }
 
   /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
@@ -250,6 +264,7 @@ export class ContainerBinding {
   async #bind(options: RequestOptions): Promise<void> {
     const { store, container, database, log } = this.#options;
     const account = await store.account(options);
+    this.#settleIn(account);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
     if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
@@ -341,7 +356,7 @@ export class ContainerBinding {
 
   /** Told once, and again when it is another story. @param account in which we look. @returns what to throw */
   #lose(account: string | undefined, hangs: string): ContainerLost {
-    const { container, database, memory, log } = this.#options;
+    const { container, database, memory, log, store } = this.#options;
     const lost = new ContainerLost(container, memory, account, hangs);
     if (this.#lost?.where !== lost.where) {
       log.error('container.lost', {
@@ -351,6 +366,7 @@ export class ContainerBinding {
       });
     }
     this.#lost = lost;
+    if (lost.isElsewhere && account !== undefined) store.doubtAccount(account);
     return lost;
   }
 }

@@ -186,6 +186,9 @@ export async function openDatabase(
       log,
       memory: containerMemory({ record, catalog, names, spool }),
       acceptNew: settings.acceptNewContainer,
+      assertAccountOfOthers: (account) => {
+        for (const other of shared.served) if (other !== db) other.binding.assertAccount(account);
+      },
       beginLook: () => beginLook(db, endRecord),
     }),
     local: new LocalArea(spool.localDirectory, { file: settings.fileMode, directory: settings.directoryMode }),

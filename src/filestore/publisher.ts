@@ -127,7 +127,10 @@ export class Publisher {
     if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
     const isOver = db.dropped || (db.binding.isEnded && this.#owesNothing());
-    if (!isOver && !db.binding.isBound && !(await attempts.run('bind', () => db.health.watch(db.binding.ensure(attempts.request))))) return;
+    if (!isOver && !db.binding.isBound && !(await attempts.run('bind', () => db.health.watch(db.binding.ensure(attempts.request))))) {
+      db.problem = attempts.retries.problem;
+      return;
+    }
     if (!this.#mustHold()) await publishPending(db, attempts);
     await tellDeletes(db, attempts);
     await tellTimes(db, attempts);

@@ -133,6 +133,13 @@ export interface ObjectStore {
    * others. Two regions or clusters may have the same: a container that is missing is not explained by it. Asks for a login at most.
    */
   account(options?: RequestOptions): Promise<string>;
+  /**
+   * The containers that are served lie in this account, which `account` told: from now on a login to another one is an outage.
+   * @throws FilestoreError unavailable when a login has led elsewhere since
+   */
+  confirmAccount(account: string): void;
+  /** This account, which `account` told, is not the one that is served. Unless one was confirmed, the next request logs in anew, at most every few seconds. */
+  doubtAccount(account: string): void;
   /** Resolves when the store answers at all: any HTTP answer of Swift to a cheap request with our token. Throws as the others do. */
   probe(options?: RequestOptions): Promise<void>;
   /**

@@ -221,6 +221,14 @@ class UndiciSwiftStore implements SwiftStore {
     return accountOf(await patientSession(this.#patience, options));
   }
 
+  confirmAccount(account: string): void {
+    this.#sessions.confirmAccount(account);
+  }
+
+  doubtAccount(account: string): void {
+    this.#sessions.doubtAccount(account);
+  }
+
   async probe(options: RequestOptions = {}): Promise<void> {
     const timeoutMs = options.timeoutMs ?? this.#settings.headersTimeoutMs;
     // Even a refusal says that Swift is there. 5xx is Swift's only with a transaction id; a balancer in front answers without.

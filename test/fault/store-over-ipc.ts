@@ -129,6 +129,8 @@ export function storeOfParent(): ObjectStore {
     get,
     list: (container: string, options?: RequestOptions) => pagesOf<ListedObject>('list', container, options),
     listContainers: (prefix: string, options?: RequestOptions) => pagesOf<string>('listContainers', prefix, options),
+    confirmAccount: () => undefined,
+    doubtAccount: () => undefined,
     close: () => Promise.resolve(),
   };
   const counts: Readonly<Record<string, number>> = {

@@ -72,6 +72,9 @@ const BODY_CHUNK_BYTES = 64 * 1024;
 export class MemoryStore implements ObjectStore {
   /** What `account` says. */
   accountName = '/v1/AUTH_memory';
+  /** The first that was. */
+  confirmedAccount: string | undefined;
+  readonly doubtedAccounts = new Set<string>();
   down = false;
   /** That of the test's clock of this store. */
   clockAheadMs = 0;
@@ -325,6 +328,14 @@ export class MemoryStore implements ObjectStore {
   account(): Promise<string> {
     if (this.down) return Promise.reject(new FilestoreError('unavailable', 'memory store: down'));
     return Promise.resolve(this.accountName);
+  }
+
+  confirmAccount(account: string): void {
+    this.confirmedAccount ??= account;
+  }
+
+  doubtAccount(account: string): void {
+    this.doubtedAccounts.add(account);
   }
 
   get stalledMs(): number {

@@ -139,6 +139,31 @@ describe('what is no word of Swift', () => {
       await eventually('the delete reaches Swift', async () => (await client.get('odoo-led-astray', doomed.name)) === undefined);
     }));
 
+  it('A first login that leads to the wrong account, at a start without Swift, is made good without a restart.', () =>
+    withMount({ database: 'misled' }, async (mount) => {
+      const [known, late] = [makeBlob(113), makeBlob(114)];
+      await writeBlob(mount.path, known);
+      await mount.drained();
+      await mount.terminate();
+      await fs.rm(mount.cacheDir, { recursive: true });
+      const foreign = await SwiftClient.login(swift.authUrl, 'test2:tester2', 'testing2');
+      await proxy.down();
+      await mount.restart();
+      await writeBlob(mount.path, late);
+      const token = (await fetch(swift.authUrl, { headers: { 'x-auth-user': 'test2:tester2', 'x-auth-key': 'testing2' } })).headers;
+      const headers = { 'x-storage-url': `${proxy.url}/v1/AUTH_test2`, 'x-auth-token': token.get('x-auth-token') ?? '' };
+      proxy.add({ do: 'status', status: 200, path: /^\/auth\//, headers });
+      await proxy.up();
+      await mount.log.waitFor(/^ERROR container\.lost .*for account AUTH_test2/);
+      await assert.rejects(fs.readFile(mount.file(known.name)), { code: 'EIO' });
+      assert.equal(await foreign.list('odoo-misled'), undefined);
+      await foreign.close();
+      proxy.clear();
+      await mount.drained();
+      assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
+      assert.deepEqual(await (await swift.client()).get('odoo-misled', late.name), late.content);
+    }));
+
   it('In a mount of the whole filestore a missing container makes its own database degraded, and no other one.', () =>
     withMount({}, async (mount) => {
       const [known, late] = [makeBlob(110), makeBlob(111)];

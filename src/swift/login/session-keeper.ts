@@ -9,8 +9,10 @@
  * keyboard. Later the same refusal is an outage (`unavailable`): the credentials did work, writes belong in the spool, and the message
  * says what the service said.
  *
- * INVARIANT: all sessions are for the account of the first one. What a renewal says of another account (a project made anew, a catalog that was
+ * INVARIANT: all sessions are for one account, that of the first one. What a renewal says of another account (a project made anew, a catalog that was
  * mended wrongly) is a login that failed: that account's "not there" would be a lie about every file, and its owner would get our writes.
+ * The first login may be the wrong one, of a daemon that began without Swift: until who knows the containers has confirmed its account, it
+ * may be doubted, and then the next login is the first.
  */
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../../base/errors.js';
@@ -26,6 +28,8 @@ const BUCKET_REFILL_MS = 1000;
 /** A token is renewed when a tenth of its life is left, at most five minutes before its end. */
 const RENEW_BEFORE_MS = 5 * 60_000;
 const RENEW_BEFORE_SHARE = 0.1;
+/** Each of a crowd of databases may doubt an account, at each of its tries. */
+const DOUBT_PAUSE_MS = 10_000;
 
 export class SessionKeeper {
   readonly #login: () => Promise<Session>;
@@ -35,6 +39,8 @@ export class SessionKeeper {
   #flight: Promise<Session> | undefined;
   #everLoggedIn = false;
   #account: string | undefined;
+  #isConfirmed = false;
+  #doubtedAtMs = -Infinity;
   #failures = 0;
   #notBeforeMs = 0;
   #lastError: FilestoreError | undefined;
@@ -84,6 +90,22 @@ export class SessionKeeper {
   /** Says that the server refuses this session's token. Whoever comes second finds it replaced already. */
   invalidate(session: Session): void {
     if (this.#session === session) this.#session = undefined;
+  }
+
+  /** @throws FilestoreError unavailable when a login has led to another account since */
+  confirmAccount(account: string): void {
+    this.#assertSameAccount(account);
+    this.#isConfirmed = true;
+  }
+
+  /** Has the next request log in anew, if that is the account we are in and nobody has confirmed it. */
+  doubtAccount(account: string): void {
+    const nowMs = this.#clock.nowMs();
+    if (this.#isConfirmed || this.#account !== account || nowMs - this.#doubtedAtMs < DOUBT_PAUSE_MS) return;
+    this.#doubtedAtMs = nowMs;
+    this.#account = undefined;
+    this.#session = undefined;
+    this.#log.info('account-doubted', { account, meaning: 'no container that is served lies in it; the next request logs in anew' });
   }
 
   #renew(): Promise<Session> {

@@ -218,6 +218,32 @@ describe('a container that is not where it was', () => {
     assert.equal(store.names('odoo-another'), undefined);
   });
 
+  it('a start whose first login is for the wrong account goes on once the login leads to the right one', async () => {
+    const client = await start({ database: undefined });
+    await client.mkdir('ours');
+    await write(client, KNOWN, 'ours/');
+    await drained();
+    await stop();
+    store.confirmedAccount = undefined;
+    store.down = true;
+    const again = await start({ database: undefined });
+    // Made while nobody could tell: it is not to be begun in the account of another.
+    await again.mkdir('new');
+    await write(again, LATE, 'new/');
+    store.accountName = '/v1/AUTH_stranger';
+    store.down = false;
+    await eventually('the account is doubted', () => store.doubtedAccounts.has('/v1/AUTH_stranger'), 20_000);
+    await eventually('ours is lost', () => /was in account/.test(statusOf('ours')?.reason ?? ''), 20_000);
+    await eventually('new is told why', () => /odoo-ours was in account/.test(statusOf('new')?.reason ?? ''), 20_000);
+    assert.deepEqual([store.names('odoo-new'), store.confirmedAccount], [undefined, undefined]);
+    store.accountName = '/v1/AUTH_memory';
+    await drained();
+    await eventually('ours is found', () => statusOf('ours')?.state === 'serving', 60_000);
+    assert.equal(store.confirmedAccount, '/v1/AUTH_memory');
+    assert.deepEqual(store.peek('odoo-new', LATE.name), LATE.content);
+    assert.deepEqual(await again.readFile(`ours/${KNOWN.name}`), KNOWN.content);
+  });
+
   it('a container with a copy of the metadata of another is nobody’s', async () => {
     await store.createContainer('odoo-copy', { 'osf-database': 'prod' });
     await store.createContainer('odoo-prod_trash', {});

@@ -67,6 +67,30 @@ void describe('sessions', () => {
     log.assertQuiet();
   });
 
+  void test('an account that is doubted before it was confirmed is learnt anew, at most every ten seconds', async () => {
+    const { keeper, clock, log, logins } = scripted([undefined], 'v3 password', ['AUTH_wrong', 'AUTH_wrong', 'AUTH_right', 'AUTH_wrong']);
+    log.expect(/^WARN login-failed/);
+    await keeper.session();
+    for (let i = 0; i < 5; i++) {
+      keeper.doubtAccount('AUTH_wrong');
+      await keeper.session();
+    }
+    assert.equal(logins(), 2);
+    await clock.advance(10_000);
+    keeper.doubtAccount('AUTH_wrong');
+    keeper.doubtAccount('AUTH_other');
+    const session = await keeper.session();
+    assert.equal(session.storageUrl, 'http://swift3.example/v1/AUTH_right');
+    assert.throws(() => keeper.confirmAccount('AUTH_wrong'), { kind: 'unavailable' });
+    keeper.confirmAccount('AUTH_right');
+    await clock.advance(10_000);
+    keeper.doubtAccount('AUTH_right');
+    assert.equal(await keeper.session(), session);
+    keeper.invalidate(session);
+    await assert.rejects(Promise.resolve(keeper.session()), { kind: 'unavailable' });
+    log.assertQuiet();
+  });
+
   void test('a v3 token is renewed before it expires, and the old one serves meanwhile', async () => {
     const { keeper, clock, logins } = scripted([3_600_000]);
     assert.equal((await keeper.session()).token, 'token-1');
