@@ -2,28 +2,21 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
-import { displayName, pathOfObject } from '../base/names.js';
+import { displayName } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
-import { storeNowMs } from '../store/store-now.js';
-import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
+import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { ContainerLost } from './container-lost.js';
-import { DROPPED_KEY } from './container-metadata.js';
 import { assertNotBeside, containerName } from './container-name.js';
 import { Discovery } from './discovery.js';
-import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
+import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
-import { endGrace, rmdir } from './delete-path.js';
-import { list } from './list-path.js';
+import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
 
-const DROP_TRIES = 30;
-const DROP_PAUSE_MS = 2_000;
-const DROP_FIRST_PAUSE_MS = 50;
 /** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
 const LOOK_PAUSE_MS = 1_000;
 /** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
@@ -41,8 +34,7 @@ export class Databases {
   readonly #open = new Map<string, OpenDatabase>();
   readonly #opening = new SingleFlight<OpenDatabase>();
   readonly #asking = new SingleFlight<boolean>();
-  /** Dropped here, and their containers are still being removed. */
-  readonly #leaving = new Set<OpenDatabase>();
+  readonly #drops = new Drops(() => this.#isClosed);
   /** Until when nobody looks again whether it was dropped, in ms since the epoch. */
   readonly #restsUntilMs = new WeakMap<OpenDatabase, number>();
   #isClosed = false;
@@ -71,7 +63,7 @@ export class Databases {
     for (const database of recordedDatabases(this.#shared.settings)) {
       const opened = await this.open(database, {});
       // A drop that was cut short goes on.
-      if (!opened.record.exists && opened.record.bound) void this.#removeContainer(opened);
+      if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
     }
   }
 
@@ -220,7 +212,7 @@ export class Databases {
 
   /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */
   #isGoneHere(open: OpenDatabase | undefined): boolean {
-    return open?.record.exists === false && (this.#shared.settings.nodes === 'one' || this.#leaving.has(open));
+    return open?.record.exists === false && (this.#shared.settings.nodes === 'one' || this.#drops.isUnderWay(open));
   }
 
   /** For ever, or in this life: another node's drop whose mark was not seen (open-database.ts). */
@@ -307,39 +299,11 @@ export class Databases {
     opened.db.wake();
   }
 
-  /** The drop's last step: the directory is empty. The container goes when Swift has been told of all deletes. */
+  /** The drop's last step. @throws FilestoreError not-found, not-empty */
   async rmdir(database: string, requester: Requester): Promise<void> {
     const opened = await this.find(database, requester);
     if (opened === undefined) throw new FilestoreError('not-found', `no database "${displayName(database)}"`);
-    const lookedAtMs = await this.#lookForUnseen(opened, requester);
-    const names = await list(opened.db, '', requester);
-    for (const { name, kind } of names) {
-      if (kind === 'file') throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
-      // A directory that only a lagging listing still shows: rmdir asks for each of its names.
-      if (!opened.db.spool.directories.has(name) && name !== 'checklist') await rmdir(opened.db, name, requester);
-      else throw new FilestoreError('not-empty', `${displayName(database)} is not empty`);
-    }
-    // `bound`: the container may still be there.
-    opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: lookedAtMs });
-    endGrace(opened.db);
-    void this.#removeContainer(opened);
-  }
-
-  /**
-   * The end of the container takes all that is in it: with several nodes that must not be what one has stored and the other has not seen.
-   * @returns up to when, by the store's clock, all that another node had stored was seen: when Swift cannot be asked, that of the last complete listing
-   */
-  async #lookForUnseen({ db }: OpenDatabase, { signal }: Requester): Promise<number> {
-    const startedMs = storeNowMs(db.store);
-    if (db.settings.nodes === 'one' || !db.binding.isBound) return startedMs;
-    try {
-      await db.health.answerOrAway(() => lookForUnseen(db), signal, lookupPatienceMs(db));
-      return startedMs;
-    } catch (error) {
-      if (!isDontKnow(error)) throw error;
-      db.log.debug('database.not-looked-at', { database: displayName(db.name), reason: messageOf(error) });
-      return db.catalog.completeAtMs + db.store.clockAheadMs;
-    }
+    await this.#drops.drop(opened, requester);
   }
 
   /** @param isRefused the mount was refused before anybody could use it */
@@ -355,75 +319,5 @@ export class Databases {
     const ended = await Promise.allSettled(Array.from({ length: CLOSED_AT_ONCE }, closeOneByOne));
     const failed = ended.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-  }
-
-  /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */
-  async #removeContainer(opened: OpenDatabase): Promise<void> {
-    if (this.#leaving.has(opened)) return;
-    this.#leaving.add(opened);
-    let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
-    while (failures < DROP_TRIES && !opened.record.exists && !this.#isClosed) {
-      try {
-        if (await this.#tryToRemove(opened)) break;
-      } catch (error) {
-        if (!opened.db.health.isAway) failures++;
-        opened.db.log.debug('container.not-removed', { container: opened.db.container, reason: messageOf(error) });
-      }
-      await delay(pauseMs, undefined, { ref: false });
-      pauseMs = Math.min(2 * pauseMs, DROP_PAUSE_MS);
-    }
-    this.#leaving.delete(opened);
-  }
-
-  /** @returns whether nothing is left to do. @throws what the store throws; not-empty */
-  async #tryToRemove(opened: OpenDatabase): Promise<boolean> {
-    const { db, publisher } = opened;
-    const isShared = db.settings.nodes === 'many';
-    // From now on it is gone for the other nodes too, however long its deletes take.
-    if (isShared && opened.record.dropMarked !== true) {
-      await db.health.answerOrAway(() => db.binding.markDropped());
-      if (this.#isClosed) return false;
-      opened.update({ dropMarked: true });
-    }
-    if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed) return false;
-    // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
-    const isRemoved = !isShared || (await db.health.answerOrAway(() => db.binding.mayRemove()));
-    if (this.#isClosed || (isRemoved && !(await this.#deleteContainer(opened))) || this.#isClosed) return false;
-    db.binding.unbind();
-    if (!opened.record.exists) opened.update({ bound: false });
-    const event = isRemoved ? 'container.removed' : 'container.left';
-    db.log.info(event, { container: db.container, database: displayName(db.name) });
-    return true;
-  }
-
-  /**
-   * What a listing did not show when the database's directories were removed goes with the drop; what another node has stored since is a
-   * database made anew, and the mark is taken from it. With one node there is no other, and two clocks are not compared.
-   * @returns whether nothing is left to do
-   */
-  async #deleteContainer(opened: OpenDatabase): Promise<boolean> {
-    const { db } = opened;
-    const { health, settings, store, container } = db;
-    const droppedAtMs = settings.nodes === 'one' ? Infinity : opened.record.droppedAtMs;
-    const options = { priority: 'background' as const };
-    try {
-      await health.answerOrAway(() => store.deleteContainer(container, options));
-      return true;
-    } catch (error) {
-      if (kindOf(error) !== 'not-empty' || droppedAtMs === undefined) throw error;
-    }
-    for await (const page of store.list(container, options)) {
-      if (this.#isClosed || opened.record.exists) return false;
-      for (const { name, lastModifiedMs } of page) {
-        if (lastModifiedMs <= droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
-        // A listing may lag behind a delete of ours.
-        else if ((await store.head(container, name, options)) !== undefined) {
-          await store.updateContainer(container, { [DROPPED_KEY]: '' }, options);
-          return true;
-        }
-      }
-    }
-    db.wake();
-    return false;
   }
 }
