@@ -16,7 +16,7 @@ export type ControlRequest = z.infer<typeof REQUEST>;
 const DATABASE_STATUS = z.object({
   database: z.string(),
   container: z.string(),
-  state: z.enum(['serving', 'degraded']),
+  state: z.enum(['serving', 'degraded', 'refused']),
   reason: z.string().optional(),
   degradedSinceMs: z.number().optional(),
   pendingWrites: z.number(),

@@ -72,7 +72,7 @@ export class RunningMount {
     const { settings, filestore, cache, mounted } = this.#parts;
     const databases = filestore.databases;
     const { files, bytes, budgetBytes, hits, misses, quarantined } = cache.statistics;
-    const degraded = databases.some((database) => database.state === 'degraded');
+    const degraded = databases.some((database) => database.state !== 'serving');
     return {
       version: this.#parts.version,
       pid: process.pid,
@@ -82,7 +82,7 @@ export class RunningMount {
       passthrough: mounted.capabilities.passthrough,
       readOnly: false,
       state: this.#stopping !== undefined || this.#closing !== undefined ? 'stopping' : degraded ? 'degraded' : 'serving',
-      safeToLoseThisMachine: databases.every((database) => database.pendingWrites === 0),
+      safeToLoseThisMachine: databases.every(({ state, pendingWrites }) => state !== 'refused' && pendingWrites === 0),
       databases,
       cache: { files, bytes, budgetBytes, hits, misses, quarantined, problem: this.#parts.cacheProblem() },
       spoolDirectory: settings.spoolDirectory,

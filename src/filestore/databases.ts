@@ -8,6 +8,7 @@ import type { Answer } from '../base/maybe-promise.js';
 import { displayName } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
+import { databaseFolder, databaseOfFolder } from '../spool/spool-layout.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { ContainerLost } from './container-lost.js';
@@ -15,7 +16,9 @@ import { assertNotBeside, containerName } from './container-name.js';
 import { Discovery } from './discovery.js';
 import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
+import type { DatabaseStatus } from './mount-status.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
+import { RefusedDatabases } from './refused-databases.js';
 
 /** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
 const LOOK_PAUSE_MS = 1_000;
@@ -40,12 +43,14 @@ export class Databases {
   #isClosed = false;
   readonly #absentUntilMs = new Map<string, number>();
   /** Names that were refused, and the log says so. */
-  readonly #refused = new Set<string>();
+  readonly #refusedNames = new Set<string>();
+  readonly #refused: RefusedDatabases;
   readonly #discovery: Discovery;
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
     this.#origin = origin;
+    this.#refused = new RefusedDatabases(shared.log);
     this.#discovery = new Discovery({
       store: shared.store,
       containerPrefix: shared.settings.containerPrefix,
@@ -58,12 +63,50 @@ export class Databases {
     return [...this.#open.values()];
   }
 
-  /** Opens what this machine has served before. @throws what a record that cannot be read throws */
+  /** What this machine has served and cannot open. */
+  get refused(): readonly DatabaseStatus[] {
+    return this.#refused.statuses();
+  }
+
+  /** Opens what this machine has served before. @throws what the first of them throws, when none can be opened */
   async openRecorded(): Promise<void> {
-    for (const database of recordedDatabases(this.#shared.settings)) {
-      const opened = await this.open(database, {});
-      // A drop that was cut short goes on.
-      if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
+    for (const recorded of recordedDatabases(this.#shared.settings)) {
+      try {
+        if ('error' in recorded) throw recorded.error;
+        const opened = await this.open(recorded.record.database, {});
+        // A drop that was cut short goes on.
+        if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
+      } catch (error) {
+        if ('error' in recorded) this.#refuse(recorded.folder, databaseOfFolder(recorded.folder), true, error);
+        else this.#refuse(recorded.folder, recorded.record.database, recorded.record.exists, error);
+      }
+    }
+    const { firstError } = this.#refused;
+    if (this.#open.size === 0 && firstError !== undefined) throw firstError;
+  }
+
+  #refuse(folder: string, database: string | undefined, exists: boolean, error: unknown): void {
+    const container = database === undefined ? undefined : this.#containerOf(database);
+    this.#refused.add({ folder, database, container, exists }, error);
+  }
+
+  /** Undefined where its name can be no container's. */
+  #containerOf(database: string): string | undefined {
+    try {
+      return containerName(this.#shared.settings.containerPrefix, database);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Of the start. @throws what opening it throws, where no other one is served */
+  async #openFound(database: string): Promise<OpenDatabase | undefined> {
+    try {
+      return await this.#reopen(database);
+    } catch (error) {
+      if (this.#open.size === 0) throw error;
+      this.#refuse(databaseFolder(database), database, true, error);
+      return undefined;
     }
   }
 
@@ -76,9 +119,9 @@ export class Databases {
       this.all().filter(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string, container: string, info: ContainerInfo): Promise<void> => {
       const known = isHere(container);
-      if (known.length === 0 && this.#isGoneHere(this.#open.get(database))) return;
-      const opened = known.length > 0 ? known : [await this.#reopen(database)];
-      for (const each of opened) await this.#assertMayBind(each, info);
+      if (known.length === 0 && (this.#isGoneHere(this.#open.get(database)) || this.#refused.has(database))) return;
+      const opened = known.length > 0 ? known : [await this.#openFound(database)];
+      for (const each of opened) if (each !== undefined) await this.#assertMayBind(each, info);
     };
     return this.#discovery.goThrough({ isKnown: () => false, found, isStrict: true, isOver: () => this.#isClosed }, options);
   }
@@ -107,7 +150,7 @@ export class Databases {
     if (!this.#discovery.isDue(settings.nodes === 'many' ? settings.deleteBoundMs : Infinity) || health.isAway || this.#isClosed) return;
     const isKnown = (container: string): boolean => this.all().some(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string): Promise<void> => {
-      if (!this.#isGoneHere(this.#open.get(database))) await this.#reopen(database);
+      if (!this.#isGoneHere(this.#open.get(database)) && !this.#refused.has(database)) await this.#reopen(database);
     };
     const visitor = { isKnown, found, isStrict: false, isOver: () => this.#isClosed };
     const goThrough = (): Promise<void> => this.#discovery.goThrough(visitor, {});
@@ -151,6 +194,7 @@ export class Databases {
   find(database: string, requester: Pick<Requester, 'signal'>): Answer<OpenDatabase | undefined> {
     const open = this.#open.get(database);
     if (open?.record.exists === true) return this.#mustLook(open) ? this.#findAgain(open, requester) : open;
+    this.#refused.assertNot(database);
     if ((this.#absentUntilMs.get(database) ?? 0) > steadyNowMs()) return undefined;
     return this.#find(database, requester);
   }
@@ -186,12 +230,9 @@ export class Databases {
     const open = this.#open.get(database);
     const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(open);
     if (isShown && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
-    let container: string;
-    try {
-      container = containerName(this.#shared.settings.containerPrefix, database);
-    } catch {
-      return undefined; // Such a database cannot exist; making it says why.
-    }
+    const container = this.#containerOf(database);
+    // Such a database cannot exist; making it says why.
+    if (container === undefined) return undefined;
     if (this.#isGoneHere(open)) return undefined;
     try {
       const found = await this.#shared.health.answerOrAway(
@@ -239,7 +280,7 @@ export class Databases {
 
   /** Names of the root directory. */
   async names(): Promise<Set<string>> {
-    const names = new Set<string>();
+    const names = new Set<string>(this.#refused.names());
     await Promise.all([this.#lookAtAll(), this.#discoverAgain()]);
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
@@ -272,8 +313,8 @@ export class Databases {
 
   /** Once for a name: who made it sees an errno only, and tries again with each attachment. */
   #tellRefusal(database: string, reason: string): void {
-    if (this.#refused.has(database) || this.#refused.size >= REFUSED_TOLD) return;
-    this.#refused.add(database);
+    if (this.#refusedNames.has(database) || this.#refusedNames.size >= REFUSED_TOLD) return;
+    this.#refusedNames.add(database);
     this.#shared.log.warn('database.refused', { database: displayName(database), reason });
   }
 
@@ -293,6 +334,7 @@ export class Databases {
         );
       }
     }
+    this.#refused.assertNoneHas(container);
     const hadOrigin = (await this.#origin?.stat(database)) !== undefined;
     const opened = await this.open(database, { exists: true, originHidden: hadOrigin, madeAtMs: Date.now() });
     opened.update({ exists: true, madeAtMs: Date.now(), originHidden: hadOrigin || opened.record.originHidden });

@@ -6,6 +6,7 @@ import { DatabaseFiles } from './database-files.js';
 import type { Databases } from './databases.js';
 import type { RunningFilestore } from './filestore-options.js';
 import { DIRECTORY_SIZE_BYTES, type OpenFile, type OpenMode, type Requester, type Stat, type TakeNames } from './filestore.js';
+import type { DatabaseStatus } from './mount-status.js';
 import type { OpenDatabase, SharedParts } from './open-database.js';
 
 interface Place {
@@ -28,6 +29,10 @@ export class ManyFilestore extends BaseFilestore implements RunningFilestore {
 
   protected opened(): OpenDatabase[] {
     return this.#databases.all();
+  }
+
+  override get databases(): readonly DatabaseStatus[] {
+    return [...super.databases, ...this.#databases.refused];
   }
 
   /** With what is still being dropped, which ends before the spools do. */

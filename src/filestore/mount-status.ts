@@ -2,8 +2,9 @@
 export interface DatabaseStatus {
   readonly database: string;
   readonly container: string;
-  readonly state: 'serving' | 'degraded';
-  /** Why it is degraded, in words with the remedy. */
+  /** Refused: this machine cannot open it; what waits for Swift is not known, whatever the numbers say. */
+  readonly state: 'serving' | 'degraded' | 'refused';
+  /** Why it does not serve as it should, in words with the remedy. */
   readonly reason: string | undefined;
   readonly degradedSinceMs: number | undefined;
   /** Sealed here, not yet in Swift. */

@@ -1,6 +1,7 @@
 /** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { FilestoreError } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import type { BlobCache } from '../cache/cache.js';
@@ -8,6 +9,7 @@ import type { Origin } from '../origins/origin.js';
 import { DIRECTORY_MODE } from '../spool/disk-calls.js';
 import { makeDurableDirectory } from '../spool/durable-directory.js';
 import { openSpool } from '../spool/open-spool.js';
+import type { Spool } from '../spool/spool.js';
 import { SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
@@ -47,11 +49,27 @@ export interface SharedParts {
 
 const RECORD = 'record.json';
 
+/** What a folder of the spool says of its database: the record, or why that cannot be read. */
+export type Recorded = { readonly folder: string } & ({ readonly record: DatabaseRecord } | { readonly error: FilestoreError });
+
 /** The databases that this machine has served, from their records. */
-export function recordedDatabases(settings: FilestoreSettings): string[] {
+export function recordedDatabases(settings: FilestoreSettings): Recorded[] {
   const directory = join(settings.spoolDirectory, SPOOL_FORMAT);
   makeDurableDirectory(directory, DIRECTORY_MODE);
-  return readdirSync(directory).flatMap((folder) => readRecord(join(directory, folder, RECORD))?.database ?? []);
+  return readdirSync(directory).flatMap((folder): Recorded[] => {
+    try {
+      const record = readRecord(join(directory, folder, RECORD));
+      return record === undefined ? [] : [{ folder, record }];
+    } catch (error) {
+      if (!(error instanceof FilestoreError)) throw error;
+      return [{ folder, error }];
+    }
+  });
+}
+
+/** @throws FilestoreError bad-config when its record cannot be read */
+export function isRecorded(settings: FilestoreSettings, database: string): boolean {
+  return readRecord(join(spoolLayout(settings.spoolDirectory, database).root, RECORD)) !== undefined;
 }
 
 /** A database that is served. */
@@ -155,10 +173,18 @@ export async function openDatabase(
     ...before,
     ...change,
   });
-  const spool = await openSpool({ directory: settings.spoolDirectory, database, log, nowMs: () => storeNowMs(shared.store) });
   const catalog = new Catalog();
   const names = new NamesFile(root, log);
-  names.load(catalog);
+  let spool: Spool | undefined;
+  try {
+    spool = await openSpool({ directory: settings.spoolDirectory, database, log, nowMs: () => storeNowMs(shared.store) });
+    names.load(catalog);
+  } catch (error) {
+    await spool?.close().catch(() => undefined);
+    // Else the next start would find a database that nobody could use yet.
+    if (before === undefined) record.forget();
+    throw error;
+  }
   // A mount of one database is that database, so its directory stays, empty.
   const endRecord = (isMarked: boolean): void => {
     const exists = settings.database !== undefined;

@@ -11,7 +11,7 @@ import { assertNotBeside, containerName } from './container-name.js';
 import { Databases } from './databases.js';
 import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './filestore-options.js';
 import { ManyFilestore } from './many-filestore.js';
-import { Changes, openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
+import { Changes, isRecorded, openDatabase, type OpenDatabase, type SharedParts } from './open-database.js';
 import { identify } from './own-registration.js';
 import { SingleFilestore } from './single-filestore.js';
 import { StoreHealth } from './store-health.js';
@@ -42,7 +42,7 @@ export async function openFilestore(settings: FilestoreSettings, parts: Filestor
 
 async function openOne(shared: SharedParts, parts: FilestoreParts, database: string): Promise<RunningFilestore> {
   const container = containerName(shared.settings.containerPrefix, database);
-  if (!recordedDatabases(shared.settings).includes(database)) assertNotBeside(container, database);
+  if (!isRecorded(shared.settings, database)) assertNotBeside(container, database);
   const opened = await openDatabase(shared, database, parts.origin, {});
   try {
     await bind(shared, opened);

@@ -34,6 +34,12 @@ export function databaseFolder(database: string): string {
   return `${encoded.slice(0, 100)}~${createHash('sha1').update(database, 'latin1').digest('hex')}`;
 }
 
+/** @returns the database that has this folder, as a byte string; undefined where the name was cut, or no database has it */
+export function databaseOfFolder(folder: string): string | undefined {
+  const database = folder.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return databaseFolder(database) === folder ? database : undefined;
+}
+
 export function spoolLayout(directory: string, database: string): SpoolLayout {
   const root = join(directory, SPOOL_FORMAT, databaseFolder(database));
   return {

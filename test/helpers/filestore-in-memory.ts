@@ -18,7 +18,7 @@ export interface FilestoreInMemory {
 
 export async function mountInMemory(store: MemoryStore, log: LogGuard, changed: Partial<FilestoreSettings>): Promise<FilestoreInMemory> {
   const cache = await openCache({ directory: tempDir('memory-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
-  const settings = filestoreSettings(tempDir('memory-spool'), changed);
+  const settings = filestoreSettings(changed.spoolDirectory ?? tempDir('memory-spool'), changed);
   const filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
   const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
   const mount = await createMemoryDriver().mount(vfs);

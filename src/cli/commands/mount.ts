@@ -51,7 +51,7 @@ const SAID_BY_THE_STATE = /^(mount\.degraded|swift\.away|cache\.|login-failed) /
 
 /** Of the start: what the mount does without, and what it warned of. */
 function warningsOf({ databases, cache, recentErrors }: MountStatus): readonly string[] {
-  const degraded = databases.find(({ state }) => state === 'degraded')?.reason;
+  const degraded = databases.find(({ state }) => state !== 'serving')?.reason;
   return [
     ...(degraded === undefined ? [] : [`is degraded (see odoo-swiftfs status): ${degraded}`]),
     ...(cache.problem === undefined ? [] : [`serves without a cache: ${cache.problem}`]),

@@ -47,12 +47,16 @@ export function describeStatus(status: MountStatus, nowMs: number): string {
   const pending = status.databases.reduce((sum, database) => sum + database.pendingWrites, 0);
   const pendingBytes = status.databases.reduce((sum, database) => sum + database.pendingBytes, 0);
   const deletes = status.databases.reduce((sum, database) => sum + database.pendingDeletes, 0);
+  const refused = status.databases.filter(({ state }) => state === 'refused').length;
   const oldest = status.databases.flatMap((database) => database.oldestPendingMs ?? []);
   const requests = Object.entries(status.requestsToSwift).map(([method, times]) => `${times} ${method}`);
   const rows = [
     ['state', status.state],
     ['safe to lose this machine', status.safeToLoseThisMachine ? 'yes' : 'no'],
-    ['pending', pendingText(pending, pendingBytes, deletes, oldest.length === 0 ? undefined : nowMs - Math.min(...oldest))],
+    [
+      'pending',
+      pendingText(pending, pendingBytes, deletes, oldest.length === 0 ? undefined : nowMs - Math.min(...oldest)) + unknownText(refused),
+    ],
     ['daemon', `pid ${status.pid}, up ${age(nowMs - status.startedAtMs)}, version ${status.version}`],
     ['driver', `${status.driver}${status.passthrough ? ', passthrough' : ''}`],
     [
@@ -79,6 +83,10 @@ function pendingText(writes: number, bytes: number, deletes: number, oldestAgeMs
   if (deletes > 0) parts.push(count(deletes, 'delete'));
   if (oldestAgeMs !== undefined) parts.push(`oldest ${age(oldestAgeMs)}`);
   return parts.join(', ');
+}
+
+function unknownText(refused: number): string {
+  return refused === 0 ? '' : `; not known of ${count(refused, 'database')} that cannot be opened`;
 }
 
 function databaseRow(database: DatabaseStatus, nowMs: number): readonly string[] {

@@ -29,6 +29,13 @@ test('a degraded mount says why, since when, what pends and how old it is', () =
   assert.match(text, /prod +odoo-prod +degraded for 3 min: Swift does not answer/);
 });
 
+test('a database that cannot be opened is told with the reason, and that nobody knows what waits there', () => {
+  const database = databaseStatus({ state: 'refused', reason: 'its journal cannot be read' });
+  const text = describeStatus(mountStatus({ state: 'degraded', safeToLoseThisMachine: false, databases: [database] }), 0);
+  assert.match(text, /pending +no writes; not known of 1 database that cannot be opened\n/);
+  assert.match(text, /prod +odoo-prod +refused: its journal cannot be read/);
+});
+
 test('one is not told as if it were several', () => {
   const database = databaseStatus({ pendingWrites: 1, pendingBytes: 5, oldestPendingMs: 0, pendingDeletes: 1 });
   assert.match(describeStatus(mountStatus({ databases: [database] }), 0), /pending +1 write \(5 B\), 1 delete, /);

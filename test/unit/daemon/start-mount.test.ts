@@ -54,8 +54,10 @@ test('the control socket tells the status and ends the mount', async () => {
   await mount.ended;
 });
 
-test('a machine with pending writes may not be lost, and one that cannot ask Swift is degraded', async () => {
+test('a machine with pending writes, or with a database it cannot open, may not be lost, and one that cannot ask Swift is degraded', async () => {
   const mount = await startMount(parts.request(directory), parts.makers);
+  parts.database = databaseStatus({ state: 'refused' });
+  assert.deepEqual([mount.status().state, mount.status().safeToLoseThisMachine], ['degraded', false]);
   parts.database = databaseStatus({ state: 'degraded', reason: 'away', pendingWrites: 2, pendingDeletes: 1 });
   const { state, safeToLoseThisMachine } = mount.status();
   assert.deepEqual([state, safeToLoseThisMachine], ['degraded', false]);

@@ -1,0 +1,95 @@
+/**
+ * The databases of a whole-filestore mount that this machine has served and cannot open: a spool whose disk does not give it, a record that is
+ * damaged. What waits there is not known, so each is EIO, is never said to be absent, and is not begun anew; the others are served. The next
+ * start tries again.
+ */
+import { asError, FilestoreError, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { displayName } from '../base/names.js';
+import { databaseFolder } from '../spool/spool-layout.js';
+import type { DatabaseStatus } from './mount-status.js';
+
+export interface RefusedDatabase {
+  /** Its folder in the spool, by which it is known. */
+  readonly folder: string;
+  /** Byte string; undefined where only its record says it. */
+  readonly database: string | undefined;
+  /** Undefined where it is not known. */
+  readonly container: string | undefined;
+  /** False: it was dropped, and deletes of it may be owed. */
+  readonly exists: boolean;
+}
+
+interface Refusal extends RefusedDatabase {
+  readonly error: Error;
+}
+
+export class RefusedDatabases {
+  readonly #log: Log;
+  readonly #byFolder = new Map<string, Refusal>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(refused: RefusedDatabase, error: unknown): void {
+    this.#byFolder.set(refused.folder, { ...refused, error: asError(error) });
+    this.#log.error('database.not-opened', {
+      database: shownName(refused),
+      reason: messageOf(error),
+      meaning: 'it is EIO until the next start; the others are served',
+    });
+  }
+
+  /** @param database byte string. @throws FilestoreError unavailable when it is one of them */
+  assertNot(database: string): void {
+    const refusal = this.#byFolder.size === 0 ? undefined : this.#byFolder.get(databaseFolder(database));
+    if (refusal !== undefined) throw refusalOf(refusal);
+  }
+
+  has(database: string): boolean {
+    return this.#byFolder.has(databaseFolder(database));
+  }
+
+  /** @throws FilestoreError unavailable when one of them has that container */
+  assertNoneHas(container: string): void {
+    for (const refusal of this.#byFolder.values()) if (refusal.container === container) throw refusalOf(refusal);
+  }
+
+  /** What was thrown at the first of them. */
+  get firstError(): Error | undefined {
+    return this.#byFolder.values().next().value?.error;
+  }
+
+  /** Byte strings: who copies all databases is to see that one is missing. */
+  names(): string[] {
+    return [...this.#byFolder.values()].flatMap(({ database, exists }) => (exists ? (database ?? []) : []));
+  }
+
+  statuses(): DatabaseStatus[] {
+    return [...this.#byFolder.values()].map((refusal) => ({
+      database: shownName(refusal),
+      container: refusal.container ?? 'not known',
+      state: 'refused',
+      reason: refusalOf(refusal).message,
+      degradedSinceMs: undefined,
+      pendingWrites: 0,
+      pendingBytes: 0,
+      oldestPendingMs: undefined,
+      pendingDeletes: 0,
+      tornFiles: 0,
+      tornBytes: 0,
+      tornDirectory: undefined,
+      knownNames: 0,
+    }));
+  }
+}
+
+function shownName({ database, folder }: RefusedDatabase): string {
+  return database === undefined ? folder : displayName(database);
+}
+
+function refusalOf(refusal: Refusal): FilestoreError {
+  const message = `database "${shownName(refusal)}" cannot be opened, and what waits in its spool is not known: ${messageOf(refusal.error)}; put that right, and start again`;
+  return new FilestoreError('unavailable', message, { cause: refusal.error });
+}

@@ -1,0 +1,111 @@
+/** Databases of a whole filestore that cannot be opened on this machine, beside others that can, over a store in memory. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { kindOf, messageOf } from '../../../src/base/errors.js';
+import { makeBlob } from '../../helpers/blobs.js';
+import { mountInMemory, type FilestoreInMemory } from '../../helpers/filestore-in-memory.js';
+import { LogGuard } from '../../helpers/log-guard.js';
+import { MemoryStore } from '../../helpers/memory-store.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+
+const BLOB = makeBlob(1, 1000);
+
+describe('databases that cannot be opened', () => {
+  let store: MemoryStore;
+  let spoolDirectory: string;
+  let log: LogGuard;
+  let life: FilestoreInMemory | undefined;
+  let awake: NodeJS.Timeout;
+  beforeEach(() => {
+    // The product's own timers keep no process alive.
+    awake = setInterval(() => undefined, 1000);
+    store = new MemoryStore();
+    spoolDirectory = tempDir('refused');
+  });
+  afterEach(async () => {
+    clearInterval(awake);
+    await life?.close();
+    life = undefined;
+    removeDir(spoolDirectory);
+  });
+
+  const start = async (): Promise<FilestoreInMemory> => {
+    await life?.close();
+    life = undefined;
+    log = new LogGuard();
+    life = await mountInMemory(store, log, { database: undefined, spoolDirectory });
+    return life;
+  };
+  const inSpool = (database: string, name: string): string => path.join(spoolDirectory, 'v1', database, name);
+  const make = async ({ client }: FilestoreInMemory, database: string): Promise<void> => {
+    await client.mkdir(database);
+    await client.mkdir(`${database}/${BLOB.sha1.slice(0, 2)}`);
+    await client.writeFile(`${database}/${BLOB.name}`, BLOB.content);
+  };
+  const states = ({ filestore }: FilestoreInMemory): Record<string, string> =>
+    Object.fromEntries(filestore.databases.map(({ database, state }) => [database, state]));
+  /** No journal can be read there. */
+  const breakSpool = (database: string): void => {
+    renameSync(inSpool(database, 'journal'), inSpool(database, 'kept'));
+    mkdirSync(inSpool(database, 'journal'));
+  };
+
+  it('A database that this machine cannot open is EIO and told by `status`, and the others are served.', async () => {
+    const first = await start();
+    for (const database of ['sound', 'unread', 'unrecorded']) await make(first, database);
+    assert.equal(await first.filestore.drain(20_000), true);
+    await first.close();
+    life = undefined;
+    breakSpool('unread');
+    const record = readFileSync(inSpool('unrecorded', 'record.json'));
+    writeFileSync(inSpool('unrecorded', 'record.json'), '{');
+    const { client, filestore } = await start();
+    assert.deepEqual(await client.readFile(`sound/${BLOB.name}`), BLOB.content);
+    assert.deepEqual((await client.readdir('')).sort(), ['sound', 'unread', 'unrecorded']);
+    for (const database of ['unread', 'unrecorded']) {
+      await assert.rejects(client.stat(database), { kind: 'unavailable' });
+      await assert.rejects(client.stat(`${database}/${BLOB.name}`), { kind: 'unavailable' });
+      await assert.rejects(client.mkdir(database), { kind: 'unavailable' });
+      await assert.rejects(client.mkdir(database.toUpperCase()), { kind: 'unavailable' }, 'it would have the same container');
+      assert.ok(log.has(new RegExp(`^ERROR database\\.not-opened database=${database} `)));
+    }
+    assert.deepEqual(states({ client, filestore, close: first.close }), { sound: 'serving', unread: 'refused', unrecorded: 'refused' });
+    const reasons = filestore.databases.map(({ reason }) => reason ?? '').join('\n');
+    assert.match(reasons, /"unread" cannot be opened, .*v1\/unread.*start again/);
+    assert.match(reasons, /"unrecorded" cannot be opened, .*record\.json is damaged/);
+    await make({ client, filestore, close: first.close }, 'later');
+
+    rmdirSync(inSpool('unread', 'journal'));
+    renameSync(inSpool('unread', 'kept'), inSpool('unread', 'journal'));
+    writeFileSync(inSpool('unrecorded', 'record.json'), record);
+    const mended = await start();
+    for (const database of ['sound', 'unread', 'unrecorded', 'later'])
+      assert.deepEqual(await mended.client.readFile(`${database}/${BLOB.name}`), BLOB.content);
+    assert.equal(log.has(/^ERROR /), false);
+  });
+
+  it('a start that could open none of them is refused with the reason', async () => {
+    await make(await start(), 'only');
+    await life?.close();
+    life = undefined;
+    breakSpool('only');
+    await assert.rejects(start(), (error) => kindOf(error) !== 'internal' && /v1\/only/.test(messageOf(error)));
+  });
+
+  it('a database whose spool cannot be made was not made, and the next start knows nothing of it', async () => {
+    const { client } = await start();
+    await make({ client, filestore: life?.filestore ?? assert.fail(), close: () => Promise.resolve() }, 'sound');
+    mkdirSync(inSpool('new', ''), { recursive: true });
+    writeFileSync(inSpool('new', 'sealed'), '');
+    await assert.rejects(client.mkdir('new'));
+    assert.equal(await client.exists('new'), false);
+    assert.equal(existsSync(inSpool('new', 'record.json')), false);
+    const again = await start();
+    assert.deepEqual(await again.client.readdir(''), ['sound']);
+    rmSync(inSpool('new', 'sealed'));
+    await make(again, 'new');
+    assert.deepEqual(await again.client.readFile(`new/${BLOB.name}`), BLOB.content);
+  });
+});
