@@ -194,6 +194,12 @@ export class Database {
     return this.spool.pending.has(path) || (this.catalog.sizeOf(path) !== undefined && !this.isBuried(path));
   }
 
+  /** What it has belongs to a database that was dropped. */
+  hideOrigin(): void {
+    this.origin?.forget();
+    this.origin = undefined;
+  }
+
   /** Whether a delete of ours still hides what Swift or an origin has under this name. */
   isBuried(path: string): boolean {
     return this.spool.tombstones.has(path);

@@ -56,7 +56,7 @@ function forgetAll(db: Database): void {
   for (const path of [...spool.pending.keys()]) spool.markDeleted(spool.bury(path, { owedToSwift: false }), { keep: false });
   for (const tombstone of [...spool.tombstones.values()]) spool.markDeleted(tombstone, { keep: false });
   for (const path of [...spool.directories.keys()].sort().reverse()) spool.removeDirectory(path);
-  db.origin = undefined;
+  db.hideOrigin();
   db.local.clear();
   for (const name of [...shown, 'checklist', '']) db.changed(name);
 }

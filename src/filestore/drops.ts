@@ -47,6 +47,7 @@ export class Drops {
     }
     // `bound`: the container may still be there.
     opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: lookedAtMs });
+    db.hideOrigin();
     endGrace(db);
     void this.removeContainer(opened);
   }

@@ -110,6 +110,10 @@ class DirectoryOrigin implements Origin {
     return new DirectoryOrigin(this.#root, joinPath(this.#directory, directory));
   }
 
+  forget(): void {
+    // It keeps nothing in mind.
+  }
+
   /** An origin below another shares its descriptor: only the one that was opened closes it. */
   close(): Promise<void> {
     if (this.#directory === '' && this.#root.isOpen) {

@@ -45,6 +45,10 @@ export class LateOrigin implements Origin {
     return new LateOrigin(`${this.description}/${directory}`, () => this.#openedOrNot()?.below(directory));
   }
 
+  forget(): void {
+    this.#openedOrNot()?.forget();
+  }
+
   async close(): Promise<void> {
     await this.#openedOrNot()?.close();
   }

@@ -57,10 +57,11 @@ export class OriginMemory {
     this.#rest?.abort();
   }
 
-  /** @returns when it reads nothing any more, which a disk that hangs may put off */
+  /** For good, with all that it knows. @returns when it reads nothing any more, which a disk that hangs may put off */
   async end(): Promise<void> {
     this.#end.abort();
     await this.#rounds;
+    this.#directories.clear();
   }
 
   /** @param path byte string. @returns undefined where nothing can be said */

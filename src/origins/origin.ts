@@ -25,6 +25,8 @@ export interface Origin {
   source(path: string): FillSource;
   /** The origin as seen from a directory below it (a database of a whole filestore). */
   below(directory: string): Origin;
+  /** Nobody will ask it any more, as far as anybody knows: nothing is read ahead of questions. It need not be closed by that. */
+  forget(): void;
   /** Ends within `lookup_wait`, whether its disk answers or not. */
   close(): Promise<void>;
 }

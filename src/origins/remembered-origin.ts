@@ -19,11 +19,17 @@ export class RememberedOrigin implements Origin {
   /** Questions that were not waited for to their end. */
   #late = 0;
 
-  /** @param waitMs how long a name that was not there is asked for before the memory's word counts */
-  constructor(inner: Origin, waitMs: number, log: Log) {
+  readonly #onForgotten: () => void;
+
+  /**
+   * @param waitMs how long a name that was not there is asked for before the memory's word counts
+   * @param onForgotten called when it is to be kept in mind no more
+   */
+  constructor(inner: Origin, waitMs: number, log: Log, onForgotten: () => void = () => undefined) {
     this.#inner = inner;
     this.#waitMs = waitMs;
     this.#log = log;
+    this.#onForgotten = onForgotten;
     this.#memory = new OriginMemory(inner, log);
   }
 
@@ -71,9 +77,15 @@ export class RememberedOrigin implements Origin {
   below(directory: string): Origin {
     const known = this.#below.get(directory);
     if (known !== undefined) return known;
-    const below = new RememberedOrigin(this.#inner.below(directory), this.#waitMs, this.#log);
+    const below = new RememberedOrigin(this.#inner.below(directory), this.#waitMs, this.#log, () => this.#below.delete(directory));
     this.#below.set(directory, below);
     return below;
+  }
+
+  forget(): void {
+    for (const below of this.#below.values()) below.forget();
+    void this.#memory.end();
+    this.#onForgotten();
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskFailed } from '../../../src/base/errors.js';
 import { openOrigin } from '../../../src/origins/directory-origin.js';
 import type { Origin, OriginStat } from '../../../src/origins/origin.js';
@@ -47,6 +48,7 @@ function onDisk(real: Origin, disk: Disk): Origin {
     list: (path) => asked(() => real.list(path)),
     names: (path) => asked(() => real.names(path)),
     source: (path) => real.source(path),
+    forget: () => undefined,
     below: (path) => onDisk(real.below(path), disk),
     close: () => real.close(),
   };
@@ -147,5 +149,25 @@ test('A disk that fails long after its directories were read is looked at again 
   assert.equal(await remembered.stat(absent), undefined);
   const { asked } = disk;
   await eventually('it is asked', () => disk.asked > asked, 15_000);
+  await remembered.close();
+});
+
+test('What was remembered of a database that is gone is read no more, however long the mount lives, and its disk may hang.', async () => {
+  const filestore = tempDir('filestore');
+  mkdirSync(join(filestore, 'db', 'ab'), { recursive: true });
+  const { origin: remembered, disk, log } = origin(filestore);
+  const database = remembered.below('db');
+  await database.stat(`ab/${absent}`);
+  await read(log);
+  disk.state = 'failing';
+  assert.equal(await database.stat(`ab/${absent}`), undefined);
+  database.forget();
+  await sleep(100);
+  const { asked } = disk;
+  // A disk that fails is looked at every five seconds while its names are kept.
+  await sleep(6_000);
+  assert.equal(disk.asked, asked);
+  await assert.rejects(database.stat(`ab/${absent}`), DiskFailed);
+  assert.notEqual(remembered.below('db'), database);
   await remembered.close();
 });
