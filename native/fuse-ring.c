@@ -46,6 +46,11 @@ static struct ring *to_ring(napi_env env, const struct args *a, size_t least_arg
   return a->count >= least_args && napi_get_value_external(env, a->at[0], &r) == napi_ok ? r : NULL;
 }
 
+/* What the kernel does not take now is tried again soon, whether requests come or not: somebody waits for each of these replies. */
+static void submit(struct ring *r) {
+  if (entries_submit(&r->entries) == -EAGAIN) listener_again(&r->listener);
+}
+
 static void on_closed(void *owner) {
   struct ring *r = owner;
   uring_release(&r->uring);
@@ -221,7 +226,7 @@ static void on_readable(void *owner) {
   bool looks = slept_briefly(&r->listener);
   int answered = 0;
   while (!is_ended(r)) {
-    uring_enter(&r->uring);
+    submit(r);
     int taken = answer(r, uring_tail(&r->uring));
     answered += taken;
     if (taken > 0 && answered < r->batch) continue;
@@ -229,7 +234,7 @@ static void on_readable(void *owner) {
     look(r);
     if (!uring_is_pending(&r->uring)) break;
   }
-  if (!is_ended(r) && r->uring.unsubmitted > 0) uring_enter(&r->uring);
+  if (!is_ended(r) && entries_are_unsent(&r->entries)) submit(r);
   note_sleep(&r->listener);
 }
 
@@ -274,7 +279,7 @@ napi_value ring_start(napi_env env, napi_callback_info info) {
   r->listener.look_ns = (uint64_t)to_int(env, a.at[6]) * 1000;
   uring_use_device(&r->uring, to_int(env, a.at[1]));
   entries_register(&r->entries);
-  int failed = uring_enter(&r->uring);
+  int failed = entries_submit(&r->entries);
   if (!failed) failed = refusal(&r->uring);
   if (!failed) failed = listener_start(&r->listener, env, r->uring.fd, &HOOKS, r, a.at[4], &a.at[2]);
   if (!failed) r->state = STARTED;
@@ -324,7 +329,7 @@ napi_value ring_take(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
   struct ring *r = to_ring(env, &a, 1);
   if (r == NULL || r->state != STARTED || r->is_answering) return number(env, -EINVAL);
-  uring_enter(&r->uring);
+  submit(r);
   /* No further than this: others keep asking. */
   uint32_t tail = uring_tail(&r->uring);
   while (!is_ended(r) && answer(r, tail) > 0)
@@ -334,7 +339,7 @@ napi_value ring_take(napi_env env, napi_callback_info info) {
 
 /* While requests are being answered, replies leave with the others. */
 static napi_value sent(napi_env env, struct ring *r, int result) {
-  if (result >= 0 && !r->is_answering && r->uring.unsubmitted > 0) uring_enter(&r->uring);
+  if (result >= 0 && !r->is_answering && entries_are_unsent(&r->entries)) submit(r);
   return number(env, result);
 }
 

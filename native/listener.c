@@ -1,6 +1,8 @@
 #define NAPI_VERSION 8
 #include "listener.h"
 
+#define AGAIN_MS 5
+
 static napi_ref reference(napi_env env, napi_value value) {
   napi_ref result = NULL;
   if (value != NULL) napi_create_reference(env, value, 1, &result);
@@ -13,6 +15,7 @@ static void forget(napi_env env, napi_ref reference) {
 
 static void closed(uv_handle_t *handle) {
   struct listener *l = handle->data;
+  if (--l->open_handles > 0) return;
   if (!l->env_is_ending) {
     napi_handle_scope scope;
     napi_open_handle_scope(l->env, &scope);
@@ -31,6 +34,7 @@ void listener_end(struct listener *l) {
   l->is_stopped = true;
   uv_poll_stop(&l->poll);
   uv_close((uv_handle_t *)&l->poll, closed);
+  uv_close((uv_handle_t *)&l->again, closed);
 }
 
 static void environment_ends(napi_async_cleanup_hook_handle handle, void *data) {
@@ -47,13 +51,24 @@ static void readable(uv_poll_t *poll, int status, int events) {
   l->hooks->on_readable(l->owner);
 }
 
+static void is_due(uv_timer_t *again) {
+  struct listener *l = again->data;
+  l->hooks->on_readable(l->owner);
+}
+
+void listener_again(struct listener *l) {
+  if (!l->is_stopped && !uv_is_active((uv_handle_t *)&l->again)) uv_timer_start(&l->again, is_due, AGAIN_MS, 0);
+}
+
 int listener_start(struct listener *l, napi_env env, int fd, const struct listener_hooks *hooks, void *owner, napi_value callback,
                    const napi_value buffers[LISTENER_BUFFERS]) {
   uv_loop_t *loop;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return UV_EINVAL;
   int failed = uv_poll_init(loop, &l->poll, fd);
   if (failed) return failed;
-  l->poll.data = l;
+  uv_timer_init(loop, &l->again);
+  l->open_handles = 2;
+  l->poll.data = l->again.data = l;
   l->env = env;
   l->hooks = hooks;
   l->owner = owner;

@@ -25,6 +25,8 @@ struct listener_hooks {
 
 struct listener {
   uv_poll_t poll;
+  uv_timer_t again;
+  int open_handles;
   napi_env env;
   napi_ref callback, resource, buffers[LISTENER_BUFFERS];
   napi_async_context context;
@@ -49,6 +51,9 @@ struct call {
  */
 int listener_start(struct listener *l, napi_env env, int fd, const struct listener_hooks *hooks, void *owner, napi_value callback,
                    const napi_value buffers[LISTENER_BUFFERS]);
+
+/* on_readable() once more in a moment, whether something can be read then or not. */
+void listener_again(struct listener *l);
 
 /* Idempotent, once it was started. */
 void listener_end(struct listener *l);

@@ -61,23 +61,48 @@ static int make_chunk(struct entries *all, uint16_t queue, size_t count) {
   return 0;
 }
 
-static struct io_uring_sqe *push(struct entries *all, struct entry *e, uint32_t what, uint64_t commit_id) {
+/* False: there is no room in the ring. */
+static bool push_now(struct entries *all, struct entry *e) {
   struct io_uring_sqe *submission = uring_push(all->uring);
-  submission->cmd_op = what;
+  if (submission == NULL) return false;
+  submission->cmd_op = e->command;
   submission->user_data = (uint64_t)(uintptr_t)e;
   struct command *command = (void *)submission->cmd;
-  command->commit_id = commit_id;
   command->queue = e->queue;
-  return submission;
+  if (e->command == CMD_REGISTER) {
+    submission->addr = (uint64_t)(uintptr_t)e->memory;
+    submission->len = 2;
+  } else {
+    command->commit_id = e->header->entry.commit_id;
+  }
+  return true;
+}
+
+/* Of an entry that is in no bucket. One command of an entry is under way at a time. */
+static void push(struct entries *all, struct entry *e, uint32_t what) {
+  e->command = what;
+  if (all->held == NULL && push_now(all, e)) return;
+  e->next = NULL;
+  if (all->held == NULL) all->held = e;
+  else all->last_held->next = e;
+  all->last_held = e;
+}
+
+int entries_submit(struct entries *all) {
+  do {
+    while (all->held != NULL && push_now(all, all->held)) all->held = all->held->next;
+    int failed = uring_enter(all->uring);
+    if (failed) return failed;
+  } while (all->held != NULL);
+  return 0;
+}
+
+bool entries_are_unsent(const struct entries *all) {
+  return all->held != NULL || all->uring->unsubmitted > 0;
 }
 
 static void register_chunk(struct entries *all, const struct chunk *chunk) {
-  for (size_t i = 0; i < chunk->count; i++) {
-    struct entry *e = &chunk->entries[i];
-    struct io_uring_sqe *submission = push(all, e, CMD_REGISTER, 0);
-    submission->addr = (uint64_t)(uintptr_t)e->memory;
-    submission->len = 2;
-  }
+  for (size_t i = 0; i < chunk->count; i++) push(all, &chunk->entries[i], CMD_REGISTER);
 }
 
 int entries_make(struct entries *all, struct uring *uring, int queues, int depth) {
@@ -151,7 +176,7 @@ void entry_reply(struct entries *all, struct entry *e, int32_t error, size_t pay
   struct out_header header = {.length = (uint32_t)(OUT_HEADER_BYTES + payload_bytes), .error = error, .unique = request_of(e)->unique};
   memcpy(e->header->in_out, &header, sizeof header);
   e->header->entry.payload_bytes = (uint32_t)payload_bytes;
-  push(all, e, CMD_COMMIT_AND_FETCH, e->header->entry.commit_id);
+  push(all, e, CMD_COMMIT_AND_FETCH);
 }
 
 void entry_commit(struct entries *all, struct entry *e, int32_t error, size_t payload_bytes) {

@@ -26,7 +26,8 @@ struct entry {
   char *payload;
   struct iovec memory[2];
   uint64_t unique;
-  struct entry *next; /* of those with a request, in their bucket */
+  struct entry *next; /* of those with a request, in their bucket; of those whose command there was no room for */
+  uint32_t command;   /* the last one */
   uint16_t queue;
   bool is_new, is_large; /* it was never asked anything; more of its payload has been used than is worth keeping */
 };
@@ -41,12 +42,16 @@ struct entries {
   uint32_t depth, large, waiting; /* waiting: requests without their answer */
   struct chunk *chunks;
   struct entry *taken[BUCKETS];
+  struct entry *held, *last_held; /* their commands wait for room in the ring, in the order in which they came */
 };
 
 /* `depth` entries for each queue, which the kernel does not know of yet. 0 or a negative errno; entries_release() follows in both cases. */
 int entries_make(struct entries *all, struct uring *uring, int queues, int depth);
-/* Tells the kernel of all that were made, with the next uring_enter(). */
+/* Tells the kernel of all that were made, with the next entries_submit(). */
 void entries_register(struct entries *all);
+/* Submits all that there is, and makes the completions that are due. 0 or a negative errno; -EAGAIN: the kernel would not take all of it now. */
+int entries_submit(struct entries *all);
+bool entries_are_unsent(const struct entries *all);
 /* Idempotent. */
 void entries_release(struct entries *all);
 
@@ -61,7 +66,7 @@ bool is_well_formed(const struct entry *e);
 struct entry *entry_of(struct entries *all, uint64_t unique);
 /* Its request has been copied, and will be answered later. */
 void entry_take(struct entries *all, struct entry *e);
-/* The request of an entry that was not taken: what the payload holds becomes its reply, which leaves with the next uring_enter(). */
+/* The request of an entry that was not taken: what the payload holds becomes its reply, which leaves with the next entries_submit(). */
 void entry_reply(struct entries *all, struct entry *e, int32_t error, size_t payload_bytes);
 /* The same for one that was. */
 void entry_commit(struct entries *all, struct entry *e, int32_t error, size_t payload_bytes);

@@ -74,15 +74,22 @@ int uring_enter(struct uring *u) {
     } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
       return -errno;
     }
-    /* Memory is short for a moment: a reply that stays behind would leave its client waiting. */
+    /* Memory is short for a moment, and a reply that stays behind leaves its client waiting. The caller comes again. */
     if (++tries == ENTER_TRIES) return -EAGAIN;
     if (taken < 0 && errno != EINTR) sched_yield();
   }
 }
 
+static bool is_full(const struct uring *u, uint32_t tail) {
+  return tail - atomic_load_explicit(u->submission_head, memory_order_acquire) >= u->submission_count;
+}
+
 struct io_uring_sqe *uring_push(struct uring *u) {
   uint32_t tail = atomic_load_explicit(u->submission_tail, memory_order_relaxed);
-  if (tail - atomic_load_explicit(u->submission_head, memory_order_acquire) >= u->submission_count) uring_enter(u);
+  if (is_full(u, tail)) {
+    uring_enter(u);
+    if (is_full(u, tail)) return NULL;
+  }
   uint32_t index = tail & u->submission_mask;
   struct io_uring_sqe *submission = (void *)(u->submissions + (size_t)index * SUBMISSION_BYTES);
   memset(submission, 0, SUBMISSION_BYTES);

@@ -34,7 +34,7 @@ void uring_use_device(struct uring *u, int device);
 /* Idempotent. */
 void uring_release(struct uring *u);
 
-/* A command to the device, to be filled in at once: the kernel reads it at the next uring_enter(). */
+/* A command to the device, to be filled in at once: the kernel reads it at the next uring_enter(). NULL while the kernel takes none and there is no room. */
 struct io_uring_sqe *uring_push(struct uring *u);
 /* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
 int uring_enter(struct uring *u);
