@@ -4,13 +4,7 @@ import type { Readable } from 'node:stream';
 import { asError, FilestoreError } from '../base/errors.js';
 import type { CacheKey } from './cache.js';
 import type { PartialFile } from './partial-file.js';
-
-/**
- * A body that brings fewer bytes in so long a time is ended, and the rest is asked for by another connection: one that trickles (a proxy that is
- * overloaded, a path that loses packets) would hold its readers for hours while Swift is well. On a line that is as slow as that it costs a request.
- */
-export const TRICKLE_BYTES = 4096;
-export const TRICKLE_MS = 10_000;
+import { TrickleWatch } from './trickle-watch.js';
 
 interface Reception {
   readonly key: CacheKey;
@@ -28,15 +22,20 @@ interface Reception {
  * @returns what broke it off, if something did
  * @throws FilestoreError no-space, corrupt (more bytes than promised), interrupted
  */
-export async function receiveBody(body: Readable, partial: PartialFile, reception: Reception): Promise<unknown> {
+export async function receiveBody(
+  body: Readable,
+  partial: Pick<PartialFile, 'receivedBytes' | 'append'>,
+  reception: Reception,
+): Promise<unknown> {
   const { key, totalBytes, hash, onReceived, signal } = reception;
   let isOver = false;
   let writing: Promise<void> | undefined;
   let onAbort = (): void => undefined;
-  let trickle: NodeJS.Timeout | undefined;
+  let watch: TrickleWatch | undefined;
   try {
     signal.throwIfAborted();
     return await new Promise<unknown>((resolve, reject) => {
+      const trickle = (watch = new TrickleWatch(() => partial.receivedBytes, resolve));
       onAbort = () => reject(asError(signal.reason));
       signal.addEventListener('abort', onAbort);
       body.on('data', (chunk: Uint8Array) => {
@@ -51,18 +50,18 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
             return;
           }
           body.pause();
+          trickle.stop();
           writing = appended.then(onReceived);
-          writing.then(() => body.resume(), reject);
+          writing.then(() => {
+            if (isOver) return;
+            trickle.start();
+            body.resume();
+          }, reject);
         } catch (error) {
           reject(asError(error));
         }
       });
-      let seenBytes = partial.receivedBytes;
-      trickle = setInterval(() => {
-        // A body that waits for our own disk is not to blame.
-        if (!body.isPaused() && partial.receivedBytes - seenBytes < TRICKLE_BYTES) resolve(trickled(partial.receivedBytes - seenBytes));
-        seenBytes = partial.receivedBytes;
-      }, TRICKLE_MS).unref();
+      trickle.start();
       body.on('end', () => resolve(undefined));
       body.on('error', resolve);
       body.on('close', () => {
@@ -72,16 +71,12 @@ export async function receiveBody(body: Readable, partial: PartialFile, receptio
     });
   } finally {
     isOver = true;
-    clearInterval(trickle);
+    watch?.stop();
     signal.removeEventListener('abort', onAbort);
     discardBody(body);
     // Its descriptor must not be closed under it.
     await writing?.catch(() => undefined);
   }
-}
-
-export function trickled(bytes: number): FilestoreError {
-  return new FilestoreError('unavailable', `the body brought ${bytes} bytes in ${TRICKLE_MS} ms`);
 }
 
 /** Also one that nobody has read. */

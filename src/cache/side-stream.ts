@@ -7,7 +7,8 @@ import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FillSource } from './cache.js';
-import { discardBody, TRICKLE_BYTES, TRICKLE_MS, trickled } from './receive-body.js';
+import { discardBody } from './receive-body.js';
+import { TrickleWatch } from './trickle-watch.js';
 
 /** Bytes kept behind the newest, and the gap ahead that is read through rather than asked for anew. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -26,8 +27,8 @@ class SideStream {
   #last: Promise<unknown> = Promise.resolve();
   #reads = 0;
   #idle: NodeJS.Timeout | undefined;
-  /** Runs while somebody waits for it. */
-  #trickle: NodeJS.Timeout | undefined;
+  /** Runs while somebody waits for it: a body that trickles would hold him, and all who try again, for as long as the download takes. */
+  readonly #trickle: TrickleWatch;
   readonly #onIdle: () => void;
 
   /** @param onIdle called when nobody has read from it for a while */
@@ -37,6 +38,10 @@ class SideStream {
     this.#chunks = body[Symbol.asyncIterator]();
     this.#start = start;
     this.#end = start;
+    this.#trickle = new TrickleWatch(
+      () => this.#end,
+      (error) => body.destroy(error),
+    );
   }
 
   covers(offset: number): boolean {
@@ -45,14 +50,14 @@ class SideStream {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     clearTimeout(this.#idle);
-    if (this.#reads++ === 0) this.#watch();
+    if (this.#reads++ === 0) this.#trickle.start();
     const read = this.#last.then(() => this.#read(offset, length));
     this.#last = read.catch(() => undefined);
     try {
       return await read;
     } finally {
       if (--this.#reads === 0) {
-        clearInterval(this.#trickle);
+        this.#trickle.stop();
         this.#idle = setTimeout(this.#onIdle, IDLE_MS).unref();
       }
     }
@@ -61,15 +66,6 @@ class SideStream {
   close(): void {
     clearTimeout(this.#idle);
     discardBody(this.#body);
-  }
-
-  /** A body that trickles would hold who waits for it, and all who try again, for as long as the download takes. */
-  #watch(): void {
-    let seen = this.#end;
-    this.#trickle = setInterval(() => {
-      if (this.#end - seen < TRICKLE_BYTES) this.#body.destroy(trickled(this.#end - seen));
-      seen = this.#end;
-    }, TRICKLE_MS).unref();
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
