@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { atExit } from '../../test/helpers/at-exit.js';
 import { eventually } from '../../test/helpers/processes.js';
 import type { Swift } from '../../test/helpers/with-swift.js';
 import { isMounted } from '../../test/helpers/with-mount.js';
@@ -70,7 +71,7 @@ async function start(
   child.once('error', () => (hasEnded = true));
   child.once('exit', () => (hasEnded = true));
   const cleanNow = (): void => endNow(child, mountPoint);
-  process.prependOnceListener('exit', cleanNow);
+  const takeBack = atExit(cleanNow);
   await eventually(
     `${command} mounts`,
     () => {
@@ -86,7 +87,7 @@ async function start(
       child.kill('SIGTERM');
       await eventually(`${command} ends`, () => hasEnded, END_LIMIT_MS).catch(() => undefined);
       cleanNow();
-      process.off('exit', cleanNow);
+      takeBack();
     },
   };
 }

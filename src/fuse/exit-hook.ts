@@ -21,11 +21,32 @@ interface ServedMount {
   readonly deviceNumber: string | undefined;
 }
 
+/** Of this process. */
+const served = new Set<() => ServedMount>();
+
+/**
+ * One listener for all of them: Node takes more than ten for a leak.
+ * @param mount asked when the process ends
+ * @returns to be called when the mount has ended before
+ */
+export function endMountAtExit(mount: () => ServedMount): () => void {
+  if (served.size === 0) process.on('exit', endAll);
+  served.add(mount);
+  return () => {
+    if (served.delete(mount) && served.size === 0) process.off('exit', endAll);
+  };
+}
+
+function endAll(): void {
+  // What fails for one leaves the others no less to be ended.
+  for (const mount of served) quietly(() => endMount(mount()));
+}
+
 /**
  * Aborts the connection first, so that nothing waits any more for a loop that has stopped, then detaches the mount. With the addon, closing
  * the device aborts. In pure Node the reading threads hold the device and Node waits for them at exit: only the abort frees them.
  */
-export function endMountAtExit(mount: ServedMount): void {
+function endMount(mount: ServedMount): void {
   const { device, hasRing, fd, path, deviceNumber } = mount;
   if (device !== undefined && fd !== undefined && !hasRing) quietly(() => closeSync(fd));
   else abortConnection(deviceNumber);

@@ -62,14 +62,13 @@ async function mountNative(Fuse: NativeFuseClass, fileSystem: FileSystem, option
   });
   const own = await mountAt(path);
   const loaded = loadDevice();
-  const onExit = (): void => endMountAtExit({ device: loaded.device, hasRing: false, fd: undefined, path, deviceNumber: own?.device });
-  process.on('exit', onExit);
+  const hasEnded = endMountAtExit(() => ({ device: loaded.device, hasRing: false, fd: undefined, path, deviceNumber: own?.device }));
 
   let finish: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => (finish = resolve));
   const end = (): void => {
     clearInterval(watch);
-    process.off('exit', onExit);
+    hasEnded();
     letLoopGo(Fuse, fuse, finish);
   };
   // libfuse does not tell the end of a mount that somebody else unmounted.

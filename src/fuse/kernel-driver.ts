@@ -84,21 +84,19 @@ async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, pa
   });
   const isOurMount = mounted.unmount !== undefined;
   const own = isOurMount ? await mountAt(path) : undefined;
-  const onExit = (): void =>
-    endMountAtExit({
-      device,
-      hasRing: session.hasRing,
-      fd: mounted.fd,
-      path: isOurMount ? path : undefined,
-      deviceNumber: own?.device,
-    });
-  process.on('exit', onExit);
+  const hasEnded = endMountAtExit(() => ({
+    device,
+    hasRing: session.hasRing,
+    fd: mounted.fd,
+    path: isOurMount ? path : undefined,
+    deviceNumber: own?.device,
+  }));
   const notifications = new Notifications(transport);
   let clearing: Promise<void> | undefined;
   // Once: a second time might find what lay below.
   const clearBelow = (): Promise<void> => (clearing ??= clearCoveredMount(path, mounted, options));
   const ended = session.ended.then(async () => {
-    process.off('exit', onExit);
+    hasEnded();
     notifications.close();
     await clearBelow();
   });

@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { atExit } from './at-exit.js';
 import { FaultProxy } from './fault-proxy.js';
 import { freePorts, run } from './processes.js';
 import { projectRoot } from './project.js';
@@ -48,7 +49,7 @@ export async function withKeystone(options: KeystoneOptions = {}): Promise<Keyst
     execFileSync(SWIFT_DOWN, ['--dir', dir, '--remove'], { stdio: 'ignore' });
     removeDir(dir);
   };
-  process.prependOnceListener('exit', downNow);
+  const takeBack = atExit(downNow);
 
   const regions: Region[] = [];
   const swiftPorts: number[] = [];
@@ -94,7 +95,7 @@ export async function withKeystone(options: KeystoneOptions = {}): Promise<Keyst
       OS_REGION_NAME: names[0] ?? 'RegionOne',
     },
     stop: async () => {
-      process.off('exit', downNow);
+      takeBack();
       await Promise.all([proxy.close(), ...proxies.map((front) => front.close()), ...regions.map(({ swift }) => swift.stop())]);
       await run(SWIFT_DOWN, ['--dir', dir, '--remove']);
       removeDir(dir);

@@ -12,6 +12,7 @@ import { controlDirectory, thisHost } from '../../src/config/host.js';
 import { requestStatus } from '../../src/control/control-client.js';
 import { socketPath } from '../../src/control/socket-path.js';
 import type { MountStatus } from '../../src/filestore/mount-status.js';
+import { atExit } from './at-exit.js';
 import { LogGuard } from './log-guard.js';
 import { eventually, run } from './processes.js';
 import type { Finished } from './processes.js';
@@ -170,9 +171,9 @@ export async function startMount(initial: MountSettings): Promise<Mount> {
     if (daemon.child.exitCode === null && daemon.child.signalCode === null) daemon.child.kill('SIGKILL');
     if (isMounted(mountPoint)) spawnSync('umount', ['-l', mountPoint], { stdio: 'ignore', timeout: 10_000 });
   };
-  process.prependOnceListener('exit', cleanNow);
+  const takeBack = atExit(cleanNow);
   const forget = (): void => {
-    process.off('exit', cleanNow);
+    takeBack();
     cleanNow();
     removeDir(dir);
   };

@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { atExit } from './at-exit.js';
 import { freePorts, runOk } from './processes.js';
 import { removeDir, tempDir } from './temp-dir.js';
 
@@ -68,7 +69,7 @@ export async function withPostgres(): Promise<Postgres> {
     const { env: _env, ...spawnOptions } = as;
     execFileSync(path.join(bin, 'pg_ctl'), downArguments, { stdio: 'ignore', ...spawnOptions });
   };
-  process.prependOnceListener('exit', downNow);
+  const takeBack = atExit(downNow);
   await up();
 
   const psql = ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', '127.0.0.1', '-p', String(port), '-U', user];
@@ -87,7 +88,7 @@ export async function withPostgres(): Promise<Postgres> {
     down,
     up,
     stop: async () => {
-      process.off('exit', downNow);
+      takeBack();
       await down();
       removeDir(dir);
     },

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { atExit } from './at-exit.js';
 import { freePorts, run } from './processes.js';
 import { projectRoot } from './project.js';
 import { SwiftClient } from './swift-client.js';
@@ -93,7 +94,7 @@ export async function withSwift(options: SwiftOptions = {}): Promise<Swift> {
     removeDir(dir);
   };
   // before the hook that removes temporary directories: the pid files are in ours
-  process.prependOnceListener('exit', downNow);
+  const takeBack = atExit(downNow);
 
   const pidOf = (server: SwiftServer): number => Number(fs.readFileSync(path.join(dir, 'run', `${server}.pid`), 'utf8'));
   const url = `http://127.0.0.1:${port}`;
@@ -139,7 +140,7 @@ export async function withSwift(options: SwiftOptions = {}): Promise<Swift> {
       if ((await swiftUp(dir, port, current)) === PORT_TAKEN) throw new Error(`port ${port} was taken while Swift was down`);
     },
     stop: async () => {
-      process.off('exit', downNow);
+      takeBack();
       await Promise.all(clients.map((client) => client.close()));
       await run(SWIFT_DOWN, ['--dir', dir, '--remove']);
       removeDir(dir);
