@@ -4,7 +4,7 @@
  */
 import { SingleFlight } from '../base/single-flight.js';
 import { steadyNowMs } from '../base/clock.js';
-import { asError, FilestoreError, StoreAnswered } from '../base/errors.js';
+import { asError, kindOf, StoreAnswered } from '../base/errors.js';
 import { fromUtf8 } from '../base/names.js';
 import type { ContainerInfo, ObjectStore, RequestOptions } from '../store/object-store.js';
 import { databaseOf, isBeingDropped } from './container-metadata.js';
@@ -78,47 +78,50 @@ export class Discovery {
     return byName ?? (prefix === '' ? undefined : fromUtf8(container.slice(prefix.length)));
   }
 
-  async #goThrough({ isKnown, found, isStrict, isOver }: Visitor, options: RequestOptions): Promise<void> {
+  async #goThrough(visitor: Visitor, options: RequestOptions): Promise<void> {
     const { store, containerPrefix, assertAccount } = this.#parts;
     const startedMs = steadyNowMs();
     await assertAccount(options);
     let failure: Error | undefined;
-    const noteFailure = (error: unknown): void => {
-      failure ??= asError(error);
-    };
     // What is not listed any more may come again as a database.
     const unlisted = new Set(this.#foreign);
     for await (const page of store.listContainers(containerNamesPrefix(containerPrefix), options)) {
       for (const container of page) {
-        if (isOver()) return;
+        if (visitor.isOver()) return;
         unlisted.delete(container);
-        if (container.endsWith('_segments') || this.#foreign.has(container) || isKnown(container)) continue;
-        let info: ContainerInfo | undefined;
-        try {
-          info = await store.headContainer(container, options);
-        } catch (error) {
-          // An outage is one for all of them.
-          if (!(error instanceof StoreAnswered) && error instanceof FilestoreError && error.kind === 'unavailable') throw error;
-          noteFailure(error);
-          continue;
-        }
-        if (info === undefined) continue;
-        const database = this.databaseIn(container, info);
-        if (database === undefined) {
-          if (!isBeingDropped(info)) this.#foreign.add(container);
-          continue;
-        }
-        try {
-          await found(database, container, info);
-        } catch (error) {
-          if (isStrict) throw error;
-          noteFailure(error);
-        }
+        const failed = await this.#visit(container, visitor, options);
+        failure ??= failed;
       }
     }
     for (const container of unlisted) this.#foreign.delete(container);
     if (failure !== undefined) throw failure;
     this.#doneAtMs = startedMs;
+  }
+
+  /** @returns what went wrong with this container alone. @throws what ends it for all of them */
+  async #visit(container: string, { isKnown, found, isStrict }: Visitor, options: RequestOptions): Promise<Error | undefined> {
+    if (container.endsWith('_segments') || this.#foreign.has(container) || isKnown(container)) return undefined;
+    let info: ContainerInfo | undefined;
+    try {
+      info = await this.#parts.store.headContainer(container, options);
+    } catch (error) {
+      // An outage is one for all of them.
+      if (!(error instanceof StoreAnswered) && kindOf(error) === 'unavailable') throw error;
+      return asError(error);
+    }
+    if (info === undefined) return undefined;
+    const database = this.databaseIn(container, info);
+    if (database === undefined) {
+      if (!isBeingDropped(info)) this.#foreign.add(container);
+      return undefined;
+    }
+    try {
+      await found(database, container, info);
+      return undefined;
+    } catch (error) {
+      if (isStrict) throw error;
+      return asError(error);
+    }
   }
 
   /** Metadata may have been copied along with a container. */
