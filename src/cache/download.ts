@@ -297,12 +297,13 @@ export class Download {
       await partial.finish();
       return this.#finish(this.#options.commit(partial, partial.receivedBytes));
     }
+    const remedy = await remedyOf(partial);
     this.#options.log.warn('cache.fill-wrong-hash', {
       key: this.key,
       source: source.description,
       found,
       bytes: partial.receivedBytes,
-      remedy: 'these bytes were not kept; the copy there is damaged: put the right one in its place, or remove it',
+      remedy,
     });
     this.#discardWrong();
     throw new FilestoreError('corrupt', `${source.description}: the bytes of ${this.key} hash to ${found}`);
@@ -341,4 +342,14 @@ async function readShared(file: HeldFile, offset: number, length: number): Promi
   } finally {
     file.close();
   }
+}
+
+/** What a gateway has packed must not be taken for damage: who removes the copy removes a good one. */
+async function remedyOf(wrong: PartialFile): Promise<string> {
+  const head = await wrong.read(0, 2).catch(() => undefined);
+  const isPacked = head?.[0] === 0x1f && head[1] === 0x8b;
+  const packed = isPacked
+    ? 'they begin as gzip does: where something before Swift packs its answers (Content-Encoding), end that there, and remove nothing; else '
+    : '';
+  return `these bytes were not kept; ${packed}the copy there is damaged: put the right one in its place, or remove it`;
 }

@@ -57,6 +57,9 @@ const LOST: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut short',
 };
 
+/** undici's words for "100 Continue" where nobody said "Expect", after which it has closed the connection. */
+const UNASKED_CONTINUE = 'bad response';
+
 export function wireFailureOf(error: unknown): WireFailure {
   if (error instanceof WireFailure) return error;
   const code = codeOf(error);
@@ -66,6 +69,8 @@ export function wireFailureOf(error: unknown): WireFailure {
   const tls = tlsFailureOf(code, messageOf(error));
   if (tls !== undefined) return new WireFailure(tls.reason, tls.told, error, tls.remedy);
   if (MALFORMED.has(code)) return new WireFailure('malformed', `the request cannot be sent: ${messageOf(error)} (${code})`, error);
+  if (code === 'UND_ERR_SOCKET' && messageOf(error) === UNASKED_CONTINUE)
+    return new WireFailure('lost', '100 Continue came, which was not asked for', error, 'have what stands before Swift send none');
   const lost = LOST[code];
   return new WireFailure('lost', lost === undefined ? `${messageOf(error)}${code === '' ? '' : ` (${code})`}` : `${lost} (${code})`, error);
 }

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { FilestoreError } from '../../../src/base/errors.js';
 import type { OpenedCache } from '../../../src/cache/blob-cache.js';
 import type { Fill, FillSource } from '../../../src/cache/cache.js';
@@ -64,6 +65,19 @@ test('A source with wrong bytes is named in the log and the next one is asked.',
   assert.ok(log.has(/fill-wrong-hash/));
   log.assertQuiet();
   await cache.close();
+});
+
+test('What a gateway has packed in spite of us is told as that, and not as damage alone.', async () => {
+  for (const sizeBytes of [1000, 2 * MIB]) {
+    const log = new LogGuard();
+    log.expect(/^WARN cache\.fill-wrong-hash .*they begin as gzip does: .*Content-Encoding.*remove nothing/);
+    const cache = await open(tempDir('cache'), { log: log.log() });
+    const blob = makeBlob(1, sizeBytes);
+    await assert.rejects(cache.fill(keyOf(blob), [new GoodSource(gzipSync(blob.content))], PATIENT).whole, { kind: 'corrupt' });
+    assert.ok(log.has(/fill-wrong-hash/));
+    log.assertQuiet();
+    await cache.close();
+  }
 });
 
 const AWAY: FillSource = { description: 'away', open: () => Promise.reject(new FilestoreError('unavailable', 'no answer')) };

@@ -35,6 +35,26 @@ void describe('an exchange', () => {
     }
   });
 
+  void test('that is answered by a 100 Continue, which nobody asked for, is lost, and named with what helps', async () => {
+    const agent = new Agent();
+    const server = net.createServer((socket) =>
+      socket
+        .on('error', () => undefined)
+        .on('data', () => socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      await assert.rejects(exchange(agent, { method: 'PUT', origin: `http://127.0.0.1:${port}`, path: '/o', headers: {}, body: 'x' }), {
+        reason: 'lost',
+        message: '100 Continue came, which was not asked for; have what stands before Swift send none',
+      });
+    } finally {
+      await agent.destroy();
+      server.close();
+    }
+  });
+
   void test('of a caller who has given up is not begun', async () => {
     const agent = new Agent({ connect: () => assert.fail('connected') });
     const stop = stopOf(AbortSignal.abort());
