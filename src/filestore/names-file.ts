@@ -13,7 +13,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../base/log.js';
-import { messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { fdatasyncFile, FILE_MODE, fsyncDirectory, writeAllSync } from '../spool/disk-calls.js';
 import { GroupSync } from '../spool/group-sync.js';
 import type { Catalog, KnownObject } from './catalog.js';
@@ -61,13 +61,22 @@ export class NamesFile {
     this.#syncFileOf = syncFile;
   }
 
-  /** Fills the catalog with what was known; everything is marked as unchecked. */
+  /**
+   * Fills the catalog with what was known; everything is marked as unchecked.
+   * @throws FilestoreError unavailable when the disk does not give it: with an empty list all of these files would be called absent in an outage
+   */
   load(catalog: Catalog): void {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
       catalog.loadedAtMs = statSync(this.#path).mtimeMs;
-    } catch {
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') {
+        const remedy = 'check its disk; if it is lost, move it away while Swift can be asked, which tells the names anew';
+        throw new FilestoreError('unavailable', `the list of known names ${this.#path} cannot be read: ${messageOf(error)}; ${remedy}`, {
+          cause: error,
+        });
+      }
       bytes = Buffer.alloc(0);
     }
     const { records, wholeBytes } = replayNames(bytes, catalog);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import fs, { existsSync, fstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, fstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,6 +122,15 @@ describe('the durable list of names', () => {
     file.load(catalog);
     return { file, catalog };
   };
+
+  it('A list of known names that its disk does not give refuses its database, rather than call the files absent.', async () => {
+    await inTemp(async (directory) => {
+      mkdirSync(join(directory, 'names-1'));
+      assert.throws(() => load(directory), { kind: 'unavailable', message: /names-1 cannot be read: EISDIR.*move it away/ });
+      assert.deepEqual(readdirSync(directory), ['names-1']);
+      await Promise.resolve();
+    });
+  });
 
   it('gives back what was added and not removed', async () => {
     await inTemp(async (directory) => {
