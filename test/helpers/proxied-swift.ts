@@ -2,8 +2,13 @@
 import { FaultProxy } from './fault-proxy.js';
 import { withSwift, type Swift } from './with-swift.js';
 
+export interface ProxiedSwift {
+  readonly swift: Swift;
+  readonly proxy: FaultProxy;
+}
+
 /** @returns the proxy, and the Swift, whose `stop` ends both */
-export async function withProxiedSwift(): Promise<{ swift: Swift; proxy: FaultProxy }> {
+export async function withProxiedSwift(): Promise<ProxiedSwift> {
   const swift = await withSwift();
   const proxy = await FaultProxy.start(swift.url);
   const stop = async (): Promise<void> => {
