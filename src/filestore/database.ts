@@ -47,6 +47,8 @@ export const BLOB_MTIME_MS = Date.UTC(2016, 0, 1);
 interface DatabaseParts {
   readonly name: string;
   readonly container: string;
+  /** This machine's, among those that mount the container. */
+  readonly nodeId: string;
   readonly settings: FilestoreSettings;
   readonly store: ObjectStore;
   readonly health: StoreHealth;
@@ -67,6 +69,7 @@ interface DatabaseParts {
 export class Database {
   readonly name: string;
   readonly container: string;
+  readonly nodeId: string;
   readonly settings: FilestoreSettings;
   readonly store: ObjectStore;
   readonly health: StoreHealth;
@@ -129,6 +132,7 @@ export class Database {
   constructor(parts: DatabaseParts) {
     this.name = parts.name;
     this.container = parts.container;
+    this.nodeId = parts.nodeId;
     this.settings = parts.settings;
     this.store = parts.store;
     this.health = parts.health;

@@ -195,6 +195,7 @@ export async function openDatabase(
   const db: Database = new Database({
     name: database,
     container,
+    nodeId: shared.node.id,
     settings,
     store: shared.store,
     health: shared.health,

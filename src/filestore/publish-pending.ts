@@ -11,9 +11,10 @@ import { isToCome, storeNowMs } from '../store/store-now.js';
 import { learnInfo, sized } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
 import type { Database } from './database.js';
+import { isClosedHere, metadataOf } from './object-metadata.js';
 import { owedWrites } from './owed.js';
 import { kindOfPath } from './path-kind.js';
-import { bodyOfFile, cacheKeyOf, learn, metadataOf, putObject } from './publish.js';
+import { bodyOfFile, cacheKeyOf, learn, putObject } from './publish.js';
 import { openSealed } from './sealed-file.js';
 
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
@@ -41,7 +42,7 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
     db.publishing.set(path, given);
     try {
       if (db.spool.pending.get(path) !== pending) return;
-      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(path, pending, mtimeMs), options));
+      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(db, path, pending, mtimeMs), options));
     } finally {
       db.publishing.delete(path);
       sealed.close();
@@ -64,6 +65,8 @@ async function isOvertaken(db: Database, request: Attempts['request'], pending: 
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
   const askedAtMs = steadyNowMs();
   const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), request));
+  // A PUT of ours that ended after this close, e.g. one that was tried again: what is pending is the last that this machine closed.
+  if (info !== undefined && isClosedHere(db, info)) return false;
   const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
   if (!changed || info.lastModifiedMs <= pending.sealedAtMs || isToCome(info.lastModifiedMs, storeNowMs(db.store))) return false;
   if (db.spool.pending.get(path) !== pending) return false;

@@ -21,6 +21,7 @@ import { readAllSync, sizeOfSpoolDisk } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
 import type { Database } from './database.js';
+import { metadataOf } from './object-metadata.js';
 import { owedWrites } from './owed.js';
 import { kindOfPath } from './path-kind.js';
 
@@ -73,12 +74,6 @@ function bodyOf(
       return bytes;
     },
   };
-}
-
-/** What we store beside the bytes: the SHA-1 (checks an SLO, whose ETag is no MD5), the MD5 for the same reason, and the mtime of other files. */
-export function metadataOf(path: string, digest: Pick<FileDigest, 'sha1' | 'md5'>, mtimeMs: number): Metadata {
-  const sums = { sha1: digest.sha1, md5: digest.md5 };
-  return contentSha1(path) === undefined ? { ...sums, mtime: String(Math.round(mtimeMs)) } : sums;
 }
 
 export function cacheKeyOf(path: string, md5: string): CacheKey {
@@ -166,7 +161,7 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
       db.locks.run(path, async () => {
         assertWanted(path, isWanted);
         if (given.signal.aborted) throw new FilestoreError('interrupted', 'there is no time left for the PUT');
-        await putObject(db, path, bodyOfStaging(staging, digest), metadataOf(path, digest, mtimeMs), {
+        await putObject(db, path, bodyOfStaging(staging, digest), metadataOf(db, path, digest, mtimeMs), {
           priority: 'write',
           signal: given.signal,
           timeoutMs: db.settings.writeTimeoutMs,

@@ -17,6 +17,7 @@ import { forgetBuried, unlink } from './delete-path.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
+import { closedHere } from './object-metadata.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { endAlias, seal } from './publish.js';
 import { fillWhole } from './read-path.js';
@@ -162,7 +163,8 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
   };
   const copy = async (): Promise<boolean> => {
     if (isGivenUp) return false;
-    const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs };
+    const addedMetadata = contentSha1(to) === undefined ? closedHere(db) : {};
+    const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs, addedMetadata };
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
     if (isOvertaken()) return false;

@@ -63,6 +63,8 @@ export interface PutOptions extends RequestOptions {
 export interface CopyOptions extends RequestOptions {
   /** The copy's metadata instead of the source's. A time at which the source is to be removed is then not carried along. */
   readonly metadata?: Metadata;
+  /** Keys that the copy has beside the source's, or instead of them. Not with `metadata`. */
+  readonly addedMetadata?: Metadata;
   /** The store removes the copy by itself after this many seconds; from then on it is absent for everybody. */
   readonly deleteAfterSeconds?: number;
 }

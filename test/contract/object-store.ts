@@ -140,6 +140,8 @@ export function objectStoreContract(what: string, make: () => Promise<StoreUnder
       const [source, target] = [await store.head(main, 'source é %'), await store.head(other, 'tärget %41+ ?#')];
       assert.equal(target?.md5, source?.md5);
       assert.equal(target?.metadata['sha1'], 'abc');
+      assert.equal(await store.copy(main, 'source é %', other, 'marked', { addedMetadata: { node: 'n' } }), true);
+      assert.deepEqual((await store.head(other, 'marked'))?.metadata, { sha1: 'abc', node: 'n' });
       await assert.rejects(store.copy(main, 'source é %', `${stem}-none`, 'x'), failsAs('not-found'));
     });
 

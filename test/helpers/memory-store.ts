@@ -222,7 +222,7 @@ export class MemoryStore implements ObjectStore {
       const { deleteAtMs, ...copied } = { ...stored, lastModifiedMs: this.#clock.nowMs() };
       const ownAtMs = options.deleteAfterSeconds === undefined ? undefined : this.#clock.nowMs() + options.deleteAfterSeconds * 1000;
       const expiry = ownAtMs ?? (options.metadata === undefined ? deleteAtMs : undefined);
-      const metadata = options.metadata ?? stored.metadata;
+      const metadata = options.metadata ?? { ...stored.metadata, ...options.addedMetadata };
       this.#mustHave(toContainer).objects.set(toName, { ...copied, metadata, ...(expiry === undefined ? {} : { deleteAtMs: expiry }) });
       return true;
     });

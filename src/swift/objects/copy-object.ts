@@ -42,8 +42,9 @@ export async function copyObject(
 }
 
 /** Without X-Fresh-Metadata a copy takes all of the source's metadata along, its X-Delete-At too (Swift's `copy` middleware). */
-function freshHeaders({ metadata }: CopyOptions): Record<string, string> {
-  return metadata === undefined ? {} : { 'x-fresh-metadata': 'true', ...metadataHeaders('object', metadata) };
+function freshHeaders({ metadata, addedMetadata = {} }: CopyOptions): Record<string, string> {
+  if (metadata === undefined) return metadataHeaders('object', addedMetadata);
+  return { 'x-fresh-metadata': 'true', ...metadataHeaders('object', metadata) };
 }
 
 export function expiryHeaders({ deleteAfterSeconds }: CopyOptions): Record<string, string> {

@@ -178,7 +178,7 @@ export class LargeObjects {
     const type = head.headers['content-type'];
     await this.#putManifest(toContainer, toName, copies, {
       ...options,
-      metadata: options.metadata ?? metadataOf('object', head.headers),
+      metadata: options.metadata ?? { ...metadataOf('object', head.headers), ...options.addedMetadata },
       headers: expiryHeaders(options),
       ...(typeof type === 'string' ? { contentType: type } : {}),
     });

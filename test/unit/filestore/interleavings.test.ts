@@ -1,8 +1,10 @@
 /** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
@@ -151,6 +153,35 @@ describe('what may interleave', () => {
     await drained();
     await assert.rejects(client.stat(blob.name), /no such file/);
     assert.deepEqual(store.names(CONTAINER), ['first.txt']);
+  });
+
+  it('What was closed last is stored when our own PUT of what was closed before it comes late.', async () => {
+    const client = await start({ nodes: 'many', writeMode: 'back' });
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    await drained();
+    const put = hold(({ method }) => method === 'put');
+    await client.writeFile('notes.txt', Buffer.from('one'));
+    await put.held;
+    await client.writeFile('notes.txt', Buffer.from('the last'));
+    put.go();
+    await drained();
+    assert.equal((await client.readFile('notes.txt')).toString(), 'the last');
+    assert.equal(store.peek(CONTAINER, 'notes.txt')?.toString(), 'the last');
+  });
+
+  it('what was closed last is stored when our own PUT of what was closed before it came late, and nobody heard of it before a restart', async () => {
+    const client = await start({ nodes: 'many', writeMode: 'back' });
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    await drained();
+    store.before = ({ method }) => (method === 'put' ? Promise.reject(new FilestoreError('unavailable', 'no')) : undefined);
+    await client.writeFile('notes.txt', Buffer.from('the last'));
+    await stop();
+    const node = (await readFile(path.join(directory, 'spool/node-id'), 'utf8')).trim();
+    store.plant(CONTAINER, 'notes.txt', Buffer.from('one'), { node });
+    store.before = undefined;
+    await start({ nodes: 'many', writeMode: 'back' });
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'notes.txt')?.toString(), 'the last');
   });
 
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
