@@ -8,6 +8,7 @@
 import { forEachAtOnce } from '../base/at-once.js';
 import { FilestoreError } from '../base/errors.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { isBeingDropped } from './container-metadata.js';
 import { isTrash, trashContainerOf } from './retention.js';
 
 /**
@@ -34,15 +35,17 @@ const AT_ONCE = 8;
 
 /**
  * Each name with what became of it, a page at a time.
- * @throws FilestoreError not-found when the container or its trash is not there; unavailable, forbidden, …
+ * @throws FilestoreError not-found when the container (which may be about to go with its database) or its trash is not there; unavailable, forbidden, …
  */
 export async function* undelete(store: ObjectStore, request: UndeleteRequest): AsyncGenerator<readonly Undeleted[]> {
   const { container, names } = request;
   const trash = trashContainerOf(container);
-  if ((await store.headContainer(container)) === undefined) {
+  const home = await store.headContainer(container);
+  if (home === undefined || isBeingDropped(home)) {
+    const told = home === undefined ? `there is no container ${container}` : `container ${container} is being removed`;
     throw new FilestoreError(
       'not-found',
-      `there is no container ${container}: its database was dropped or never was; make or restore the database first, then undelete`,
+      `${told}: its database was dropped or never was; make or restore the database first, then undelete`,
     );
   }
   const info = await store.headContainer(trash);

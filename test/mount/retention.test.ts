@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
+import { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually, type Finished } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { runCli, startMount } from '../helpers/with-mount.js';
@@ -120,6 +121,31 @@ describe('docs/DURABILITY.md: delete_retention', () => {
     assert.notEqual(code, 0);
     assert.match(stdout, new RegExp(`${lost.name}: too late: its time in odoo-short_trash`));
     assert.match(stdout, /ab\/never: not in odoo-short_trash/);
+    await mount.stop();
+  });
+
+  it('`undelete` waits for deletes that a mount of its machine still owes to Swift, and says how many are left when they stand still.', async () => {
+    const proxy = await FaultProxy.start(swift.url);
+    const through = { ...swift, authUrl: proxy.authUrl };
+    const mount = await startMount({ swift: through, database: 'fresh', args: ['--delete-retention', '1d'] });
+    const blobs = makeBlobs(20, 700, 445);
+    for (const blob of blobs) await writeBlob(mount.path, blob);
+    await mount.drained();
+    proxy.add({ do: 'delay', ms: 700, method: 'COPY', times: 4 });
+    for (const blob of blobs) await fs.unlink(mount.file(blob.name));
+    const all = await undelete('fresh');
+    assert.match(all.stdout, /^20 brought back, 0 there already/m);
+    assert.equal(all.stderr, '');
+    for (const blob of blobs) {
+      const read = (): Promise<Buffer | undefined> => fs.readFile(mount.file(blob.name)).catch(() => undefined);
+      await eventually('the mount has it', async () => (await read())?.equals(blob.content) === true);
+    }
+    proxy.add({ do: 'hang', method: 'COPY' });
+    for (const blob of blobs.slice(0, 2)) await fs.unlink(mount.file(blob.name));
+    const some = await undelete('fresh', '--dry-run');
+    assert.match(some.stderr, /2 deletes of odoo-fresh have still to reach Swift, .*run this again/);
+    await proxy.close();
+    await mount.kill9();
     await mount.stop();
   });
 

@@ -8,7 +8,8 @@ import { containerName } from '../../filestore/container-name.js';
 import { trashContainerOf } from '../../filestore/retention.js';
 import { undelete, type UndeleteOutcome } from '../../filestore/undelete.js';
 import { resolveInputOf, type ParsedFlags } from '../flags.js';
-import { print } from '../output.js';
+import { print, warn } from '../output.js';
+import { settledDeletes } from '../settled-deletes.js';
 import { withStore } from '../with-store.js';
 
 /** @throws FilestoreError not-found when a name that was asked for cannot be brought back (the others are) */
@@ -19,6 +20,7 @@ export async function undeleteCommand(parsed: ParsedFlags): Promise<void> {
   const dryRun = parsed['dry-run'] === true;
   const sinceMs = typeof parsed['since'] === 'string' ? timeOf(parsed['since'], Date.now()) : undefined;
   const counts: Record<UndeleteOutcome, number> = { restored: 0, there: 0, 'too-late': 0, unknown: 0 };
+  const owed = await settledDeletes(container);
   await withStore(settings, async (store) => {
     for await (const page of undelete(store, { container, names, sinceMs, dryRun })) {
       for (const { name, outcome } of page) {
@@ -28,6 +30,12 @@ export async function undeleteCommand(parsed: ParsedFlags): Promise<void> {
     }
   });
   print(summaryOf(counts, dryRun));
+  if (owed > 0) {
+    const which = owed === 1 ? `a delete of ${container} has` : `${owed} deletes of ${container} have`;
+    warn(
+      `${which} still to reach Swift, so that what they took is not in the trash yet: run this again when odoo-swiftfs status shows none`,
+    );
+  }
   if (names.length > 0 && counts['too-late'] + counts.unknown > 0) {
     throw new FilestoreError('not-found', `${counts['too-late'] + counts.unknown} of ${names.length} files could not be brought back`);
   }

@@ -94,6 +94,13 @@ describe('retention', () => {
     assert.ok(((await store.head('c', 'cd/3'))?.lastModifiedMs ?? 0) > before);
   });
 
+  it('nothing is brought back into a container that goes with its database: it would live on with just that', async () => {
+    await remove('ab/1');
+    await store.updateContainer('c', { 'osf-dropped': String(clock.nowMs()) });
+    await assert.rejects(bring(), /container c is being removed: .*make or restore the database first/);
+    assert.equal(await store.head('c', 'ab/1'), undefined);
+  });
+
   it('--since is a time or so long ago', () => {
     assert.equal(timeOf('2h', 10_000_000), 2_800_000);
     assert.equal(timeOf('2026-03-01T14:00Z', 0), Date.UTC(2026, 2, 1, 14));
