@@ -101,6 +101,7 @@ class DiskCache implements OpenedCache {
     });
     this.#downloads = new Downloads({
       openExisting: (key) => this.#open(key),
+      assertRoom: () => this.#assertRoom(),
       createPartial: (expectedBytes) => this.#createPartial(expectedBytes),
       commit: (key, partial, sizeBytes) => this.#commit(key, partial, sizeBytes),
       log: options.log,
@@ -229,7 +230,7 @@ class DiskCache implements OpenedCache {
     if (held === undefined && !this.#ledger.has(key) && this.#removedMeanwhile === undefined) return undefined;
     const known = this.#openKnown(key);
     if (known !== undefined) return known;
-    const fd = this.#openFile(key);
+    const fd = this.#openForReader(key);
     if (fd === undefined) return undefined;
     const now = fingerprintOf(fd);
     return this.#verifying.run(key, () => this.#verify(key, fd, now)).then(() => this.#openVerified(key));
@@ -239,7 +240,7 @@ class DiskCache implements OpenedCache {
   #openKnown(key: CacheKey): HeldFile | undefined {
     const verified = this.#verified.get(key);
     if (verified === undefined || this.#verifying.get(key) !== undefined) return undefined;
-    const fd = this.#openFile(key);
+    const fd = this.#openForReader(key);
     if (fd === undefined) return undefined;
     const now = fingerprintOf(fd);
     if (!isSameFile(verified, now)) {
@@ -254,6 +255,18 @@ class DiskCache implements OpenedCache {
   #openVerified(key: CacheKey): HeldFile | undefined {
     const file = this.#verified.has(key) ? this.#held.pin(key) : undefined;
     return file === 'changed' ? undefined : file;
+  }
+
+  #openForReader(key: CacheKey): number | undefined {
+    return this.#held.makeRoom() ? this.#openFile(key) : undefined;
+  }
+
+  #assertRoom(): void {
+    if (this.#held.makeRoom()) return;
+    throw new FilestoreError(
+      'no-space',
+      'as many files are open for reading as the limit of open files leaves room for; raise it (LimitNOFILE=65536), or close some',
+    );
   }
 
   /** What is gone is forgotten; what only cannot be opened now (too many open files) still takes its room. */

@@ -45,6 +45,8 @@ interface DownloadOptions {
   readonly isAhead: boolean;
   /** A copy that came in since the caller looked. */
   readonly openExisting: () => HeldFile | undefined | Promise<HeldFile | undefined>;
+  /** @throws FilestoreError no-space when no more files may be open for reading */
+  readonly assertRoom: () => void;
   readonly createPartial: (expectedBytes: number) => PartialFile;
   /** Takes the whole, verified file in. @returns it, pinned */
   readonly commit: (partial: PartialFile, sizeBytes: number) => HeldFile;
@@ -191,6 +193,7 @@ export class Download {
   async #fill(): Promise<void> {
     const existing = await this.#options.openExisting();
     if (existing !== undefined) return this.#finish(existing);
+    this.#options.assertRoom();
     const failures: unknown[] = [];
     for (const source of this.#options.sources) {
       try {

@@ -11,6 +11,8 @@ const UNREAD_MAX = 4;
 interface DownloadsParts {
   /** A copy that came in since the caller looked. */
   readonly openExisting: (key: CacheKey) => HeldFile | undefined | Promise<HeldFile | undefined>;
+  /** @throws FilestoreError no-space when no more files may be open for reading */
+  readonly assertRoom: () => void;
   readonly createPartial: (expectedBytes: number) => PartialFile;
   /** Takes the whole, verified file in. @returns it, pinned */
   readonly commit: (key: CacheKey, partial: PartialFile, sizeBytes: number) => HeldFile;
@@ -51,12 +53,13 @@ export class Downloads {
   }
 
   #start(key: CacheKey, sources: readonly FillSource[], isAhead: boolean): Download {
-    const { openExisting, createPartial, commit, log, clock } = this.#parts;
+    const { openExisting, assertRoom, createPartial, commit, log, clock } = this.#parts;
     const started = new Download({
       key,
       sources,
       isAhead,
       openExisting: () => openExisting(key),
+      assertRoom,
       createPartial,
       commit: (partial, sizeBytes) => commit(key, partial, sizeBytes),
       onUnread: () => this.#giveUpUnread(),

@@ -13,10 +13,18 @@ import { fingerprintOf, isSameFile } from './fingerprint.js';
 /** Descriptors that stay open although nobody uses them: a few thousand hot blobs, and most of the process's limit for its other work. */
 const IDLE_MAX = 4096;
 const SHARE_OF_LIMIT = 4;
+/** Kept from readers: a read that is refused is tried again by whoever reads, a document that is refused is lost (Odoo up to 18). */
+const KEPT_FOR_WRITERS_MAX = 4096;
+const KEPT_FOR_WRITERS_SHARE = 3 / 8;
 
 /** @param limit of the process's open files */
 export function mostIdleFiles(limit: number): number {
   return Math.min(IDLE_MAX, Math.floor(limit / SHARE_OF_LIMIT));
+}
+
+/** Distinct files that may be open for reading at one time; idle ones give way to them. @param limit of the process's open files */
+export function mostReadFiles(limit: number): number {
+  return limit - Math.min(KEPT_FOR_WRITERS_MAX, Math.ceil(limit * KEPT_FOR_WRITERS_SHARE));
 }
 
 interface Held {
@@ -40,15 +48,30 @@ export class HeldFiles {
   readonly #idle = new Map<CacheKey, Held>();
   readonly #onUnpinned: (key: CacheKey) => void;
   readonly #onRejected: (key: CacheKey) => void;
-  readonly #idleMax = mostIdleFiles(openFileLimit());
+  readonly #idleMax: number;
+  readonly #readMax: number;
+  /** Copies that somebody has pinned, also those that are handed out no more. */
+  #pinned = 0;
 
   /**
    * @param onUnpinned called when a copy was closed by its last user, for an eviction that waited for it
    * @param onRejected called when the disk did not give the bytes of a copy that is still under its name
+   * @param limit of the process's open files, for tests
    */
-  constructor(onUnpinned: (key: CacheKey) => void, onRejected: (key: CacheKey) => void) {
+  constructor(onUnpinned: (key: CacheKey) => void, onRejected: (key: CacheKey) => void, limit = openFileLimit()) {
     this.#onUnpinned = onUnpinned;
     this.#onRejected = onRejected;
+    this.#idleMax = mostIdleFiles(limit);
+    this.#readMax = mostReadFiles(limit);
+  }
+
+  /** Call before another file is opened for a reader: idle ones make room. @returns false when there is none */
+  makeRoom(): boolean {
+    for (const key of this.#idle.keys()) {
+      if (this.#pinned + this.#idle.size < this.#readMax) break;
+      this.drop(key);
+    }
+    return this.#pinned < this.#readMax;
   }
 
   isPinned(key: CacheKey): boolean {
@@ -106,13 +129,15 @@ export class HeldFiles {
   }
 
   #handOut(held: Held): HeldFile {
-    held.pins++;
+    if (held.pins++ === 0) this.#pinned++;
     return new Pin(held, this);
   }
 
   /** For {@link Pin}: its user is done. */
   unpin(held: Held): void {
-    if (--held.pins === 0) this.#rest(held);
+    if (--held.pins > 0) return;
+    this.#pinned--;
+    this.#rest(held);
   }
 
   /** For {@link Pin}: whether the file is what was verified; otherwise it is handed out no more. */
