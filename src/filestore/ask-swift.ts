@@ -48,7 +48,7 @@ export function headOf(
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
-        const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
+        const startedMs = steadyNowMs();
         const info = sized(path, await db.store.head(db.container, name, { tries }));
         if (db.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
@@ -56,7 +56,7 @@ export function headOf(
           learnInfo(db, path, info, startedMs);
         } else if (db.catalog.sizeOf(path) !== undefined) {
           await assertContainer(db, startedMs);
-          callAbsent(db, path, changesBefore);
+          callAbsent(db, path, startedMs);
         }
         return info;
       }),
@@ -81,16 +81,15 @@ export async function assertContainer(db: Database, askedAtMs: number): Promise<
 }
 
 /**
- * A known name that Swift does not have any more is forgotten, unless something was changed here while the question travelled: it may be what
- * was asked about.
- * @param changesBefore `db.changes` when the question set out
+ * A known name that Swift does not have any more is forgotten, unless it was stored here while the question travelled.
+ * @param askedAtMs when the question set out
  * @throws FilestoreError corrupt when the last that came of it was damaged: then Swift has set it aside, and "deleted" would be a lie
  */
-export function callAbsent(db: Database, path: string, changesBefore: number): void {
+export function callAbsent(db: Database, path: string, askedAtMs: number): void {
   const reason = db.damaged.get(path);
   if (reason !== undefined)
     throw new FilestoreError('corrupt', `${displayName(path)}: Swift has it no more after it sent it damaged (${reason})`);
-  if (db.changing !== 0 || db.changes !== changesBefore) return;
+  if (db.wasStoredSince(path, askedAtMs)) return;
   db.unlearn(path);
   db.changed(path);
 }

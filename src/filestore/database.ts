@@ -24,6 +24,7 @@ import { DIRECTORY_SIZE_BYTES, type Stat } from './filestore.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
+import { RecentPaths } from './recent-paths.js';
 import { Trash } from './retention.js';
 import type { StoreHealth } from './store-health.js';
 import { WalkAhead } from './walk-ahead.js';
@@ -35,9 +36,6 @@ const TRUST_ONE_MS = 3600_000;
 
 /** Damaged names that are kept in mind, and sizes. */
 const DAMAGED_MOST = 10_000;
-
-/** Longer than a listing of a large container takes. */
-const DELETE_MEMORY_MS = 600_000;
 
 /**
  * mtime of every content-named blob: the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
@@ -123,7 +121,9 @@ export class Database {
   changing = 0;
   changes = 0;
   /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
-  readonly #deletedAtMs = new Map<string, number>();
+  readonly #deletedAtMs = new RecentPaths();
+  /** The same of what stored it; Infinity while that is under way. */
+  readonly #storedAtMs = new RecentPaths();
   /** Its directory was removed: what it owes is still told to Swift, but its container is not made again. */
   dropped = false;
   /** Set by the publisher: there is work. */
@@ -273,29 +273,30 @@ export class Database {
     this.names.flush();
   }
 
-  /** Runs a request that changes the container. */
-  async change<T>(request: () => Promise<T>): Promise<T> {
+  /** Runs a request that changes the container. @param stores the object that it stores, if it does */
+  async change<T>(request: () => Promise<T>, stores?: string): Promise<T> {
     this.changing++;
+    if (stores !== undefined) this.#storedAtMs.note(stores, Infinity);
     try {
       return await request();
     } finally {
       this.changing--;
       this.changes++;
+      if (stores !== undefined) this.#storedAtMs.note(stores, steadyNowMs());
     }
   }
 
   noteDeleted(path: string): void {
-    const now = steadyNowMs();
-    for (const [old, at] of this.#deletedAtMs) {
-      if (now - at < DELETE_MEMORY_MS) break;
-      this.#deletedAtMs.delete(old);
-    }
-    this.#deletedAtMs.delete(path);
-    this.#deletedAtMs.set(path, now);
+    this.#deletedAtMs.note(path, steadyNowMs());
   }
 
   wasDeletedSince(path: string, sinceMs: number): boolean {
-    return (this.#deletedAtMs.get(path) ?? 0) >= sinceMs;
+    return this.#deletedAtMs.isSince(path, sinceMs);
+  }
+
+  /** Also while a request that stores it is under way. */
+  wasStoredSince(path: string, sinceMs: number): boolean {
+    return this.#storedAtMs.isSince(path, sinceMs);
   }
 
   /** The same for a lookup that found one: a full disk of the spool does not make the answer wrong. */

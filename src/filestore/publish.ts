@@ -212,8 +212,9 @@ export async function putObject(db: Database, path: string, body: ObjectBody, me
   const put = async (): Promise<void> => {
     const { signal, tries } = options;
     await db.binding.ensure({ ...(signal && { signal }), ...(tries && { tries }) });
-    await db.change(() =>
-      db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
+    await db.change(
+      () => db.store.put(db.container, objectNameOf(path), body, { ...options, metadata, contentType: 'application/octet-stream' }),
+      path,
     );
     db.putFailure = undefined;
   };

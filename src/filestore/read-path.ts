@@ -145,14 +145,14 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
-      const [startedMs, changesBefore] = [steadyNowMs(), db.changes];
+      const startedMs = steadyNowMs();
       let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
         // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
         read = await get();
         if (read === undefined) {
           await db.health.watch(assertContainer(db, startedMs));
-          callAbsent(db, path, changesBefore);
+          callAbsent(db, path, startedMs);
         }
       }
       if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {

@@ -165,7 +165,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     if (isGivenUp) return false;
     const addedMetadata = contentSha1(to) === undefined ? closedHere(db) : {};
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs, addedMetadata };
-    const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options));
+    const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options), to);
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
     if (isOvertaken()) return false;
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.

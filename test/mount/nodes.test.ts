@@ -160,6 +160,20 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await eventually('B lists it no more', async () => !(await fs.readdir(b.file(shard))).includes(blob.sha1), 10_000);
   });
 
+  it('A blob deleted on one node is plainly ENOENT to who opens it on the other, also while that one writes.', async () => {
+    const [blob, other] = [makeBlob(311), makeBlob(312)];
+    await writeBlob(b.path, blob);
+    assert.equal(await isThere(a, blob.name), true);
+    proxy.add({ do: 'delay', ms: 1_500, method: 'PUT' });
+    const writing = writeBlob(a.path, other);
+    await eventually('a PUT is under way', () => proxy.counts().PUT !== undefined && proxy.running > 0);
+    await fs.unlink(b.file(blob.name));
+    // ESTALE would be an error to tar, rsync and cp, where a file that vanished is none.
+    await assert.rejects(fs.readFile(a.file(blob.name)), { code: 'ENOENT' });
+    await writing;
+    assert.deepEqual(await fs.readFile(a.file(other.name)), other.content);
+  });
+
   it('A marker made for a blob makes a node ask again whether the blob is there, before Odoo looks whether it has to write.', async () => {
     const blob = makeBlob(315);
     await writeBlob(a.path, blob);
