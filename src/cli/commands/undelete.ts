@@ -21,6 +21,13 @@ export async function undeleteCommand(parsed: ParsedFlags): Promise<void> {
   const sinceMs = typeof parsed['since'] === 'string' ? timeOf(parsed['since'], Date.now()) : undefined;
   const counts: Record<UndeleteOutcome, number> = { restored: 0, there: 0, 'too-late': 0, unknown: 0 };
   const owed = await settledDeletes(container);
+  // Before all else: it may be why there is no trash yet.
+  if (owed > 0) {
+    const which = owed === 1 ? `a delete of ${container} has` : `${owed} deletes of ${container} have`;
+    warn(
+      `${which} still to reach Swift, so that what they took is not in the trash yet: run this again when odoo-swiftfs status shows none`,
+    );
+  }
   await withStore(settings, async (store) => {
     for await (const page of undelete(store, { container, names, sinceMs, dryRun })) {
       for (const { name, outcome } of page) {
@@ -30,12 +37,6 @@ export async function undeleteCommand(parsed: ParsedFlags): Promise<void> {
     }
   });
   print(summaryOf(counts, dryRun));
-  if (owed > 0) {
-    const which = owed === 1 ? `a delete of ${container} has` : `${owed} deletes of ${container} have`;
-    warn(
-      `${which} still to reach Swift, so that what they took is not in the trash yet: run this again when odoo-swiftfs status shows none`,
-    );
-  }
   if (names.length > 0 && counts['too-late'] + counts.unknown > 0) {
     throw new FilestoreError('not-found', `${counts['too-late'] + counts.unknown} of ${names.length} files could not be brought back`);
   }
