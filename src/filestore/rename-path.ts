@@ -149,9 +149,9 @@ async function takeForContentName(db: Database, from: string, to: string, reques
 /** @returns false when the copy was not worth it: its source is pending by now */
 async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
   const [known, sizeBytes] = [db.catalog.other(from), db.catalog.sizeOf(from)];
-  // Only an origin has it, or it would be a temporary name in Swift, or the spool would put what it owes of the target over the copy: mv copies
-  // through the mount.
-  if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || db.spool.pending.has(to)) throw crossDevice(from, to);
+  // Only an origin has it, or it would be a temporary name in Swift, or the target is owed under its own bytes: mv copies through the mount.
+  const isOwed = contentSha1(to) !== undefined && db.spool.pending.has(to);
+  if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || isOwed) throw crossDevice(from, to);
   let isGivenUp = false;
   // The rename was answered with an error meanwhile: whatever was done to the target since is newer. Or something was closed under the old name
   // and answered from the spool: that is newer than what was copied.
@@ -171,7 +171,10 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     // Still under the locks: a DELETE that is owed of the target waits for them, and must find its reason gone.
     db.spool.exhume(to);
     endAlias(db, to);
-    if (db.spool.mayRise(to)) await db.spool.sync();
+    // The spool would put over the copy what it owes of the target; the lock holds it back until then.
+    const replaced = db.spool.pending.get(to);
+    if (replaced !== undefined) await db.spool.markPublished(replaced, { keepFile: false });
+    if (replaced !== undefined || db.spool.mayRise(to)) await db.spool.sync();
     // From here to the burial of the old name nothing is waited for: nobody closes a file under it in between.
     if (isOvertaken()) return false;
     moveLive(db, from, to);

@@ -184,6 +184,23 @@ describe('what may interleave', () => {
     assert.equal(store.peek(CONTAINER, 'notes.txt')?.toString(), 'the last');
   });
 
+  it('a rename onto a name whose bytes are still owed takes their place, also after a restart', async () => {
+    const client = await start({ nodes: 'many', writeMode: 'back' });
+    await client.writeFile('a.1', Buffer.from('one'));
+    await drained();
+    store.before = ({ method }) => (method === 'put' ? Promise.reject(new FilestoreError('busy', 'no')) : undefined);
+    await client.writeFile('a.2', Buffer.from('two'));
+    await client.rename('a.1', 'a.2');
+    assert.equal((await client.readFile('a.2')).toString(), 'one');
+    store.before = undefined;
+    await stop();
+    const again = await start({ nodes: 'many', writeMode: 'back' });
+    await drained();
+    assert.deepEqual(store.names(CONTAINER), ['a.2']);
+    assert.equal(store.peek(CONTAINER, 'a.2')?.toString(), 'one');
+    assert.equal((await again.readFile('a.2')).toString(), 'one');
+  });
+
   it('a rename onto a name whose delete is still owed is not undone by that delete', async () => {
     const client = await start();
     await client.writeFile('a.1', Buffer.from('one'));
