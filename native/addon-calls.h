@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#define MAX_ARGS 7
+#define MAX_ARGS 8
 
 struct args {
   size_t count;

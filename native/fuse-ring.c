@@ -235,6 +235,7 @@ static void on_readable(void *owner) {
     if (!uring_is_pending(&r->uring)) break;
   }
   if (!is_ended(r) && entries_are_unsent(&r->entries)) submit(r);
+  note_requests(&r->listener, answered);
   note_sleep(&r->listener);
 }
 
@@ -266,12 +267,13 @@ static int refusal(const struct uring *u) {
 }
 
 /*
- * ringStart(ring, device, inbox, outbox, callback(bytesOrNegativeErrno): bytesOfReplies, batch, lookAgainUs): 0 or a negative errno.
- * Requests stand in the inbox behind one another, each at a multiple of eight; replies are left in the outbox in the same way.
+ * ringStart(ring, device, inbox, outbox, callback(bytesOrNegativeErrno): bytesOfReplies, batch, lookAgainUs, latency): 0 or a negative errno.
+ * Requests stand in the inbox behind one another, each at a multiple of eight; replies are left in the outbox in the same way. `latency` is a
+ * descriptor of /dev/cpu_dma_latency, which is the ring's own from then on, or -1.
  */
 napi_value ring_start(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
-  struct ring *r = to_ring(env, &a, 7);
+  struct ring *r = to_ring(env, &a, 8);
   if (r == NULL || r->state != PREPARED || napi_get_buffer_info(env, a.at[2], (void **)&r->in, &r->in_bytes) != napi_ok ||
       napi_get_buffer_info(env, a.at[3], (void **)&r->out, &r->out_bytes) != napi_ok)
     return number(env, -EINVAL);
@@ -282,8 +284,10 @@ napi_value ring_start(napi_env env, napi_callback_info info) {
   int failed = entries_submit(&r->entries);
   if (!failed) failed = refusal(&r->uring);
   if (!failed) failed = listener_start(&r->listener, env, r->uring.fd, &HOOKS, r, a.at[4], &a.at[2]);
-  if (!failed) r->state = STARTED;
-  return number(env, failed);
+  if (failed) return number(env, failed);
+  listener_keep_awake(&r->listener, to_int(env, a.at[7]));
+  r->state = STARTED;
+  return number(env, 0);
 }
 
 /* ringShare(ring, node, handle, openFlags): share_begin() */

@@ -35,6 +35,8 @@ void listener_end(struct listener *l) {
   uv_poll_stop(&l->poll);
   uv_close((uv_handle_t *)&l->poll, closed);
   uv_close((uv_handle_t *)&l->again, closed);
+  uv_close((uv_handle_t *)&l->tick, closed);
+  awake_end(&l->awake);
 }
 
 static void environment_ends(napi_async_cleanup_hook_handle handle, void *data) {
@@ -60,6 +62,19 @@ void listener_again(struct listener *l) {
   if (!l->is_stopped && !uv_is_active((uv_handle_t *)&l->again)) uv_timer_start(&l->again, is_due, AGAIN_MS, 0);
 }
 
+static void ticks(uv_timer_t *tick) {
+  struct listener *l = tick->data;
+  if (!awake_tick(&l->awake)) uv_timer_stop(tick);
+}
+
+void listener_tick(struct listener *l) {
+  if (!l->is_stopped) uv_timer_start(&l->tick, ticks, AWAKE_TICK_MS, AWAKE_TICK_MS);
+}
+
+void listener_keep_awake(struct listener *l, int fd) {
+  awake_begin(&l->awake, fd);
+}
+
 int listener_start(struct listener *l, napi_env env, int fd, const struct listener_hooks *hooks, void *owner, napi_value callback,
                    const napi_value buffers[LISTENER_BUFFERS]) {
   uv_loop_t *loop;
@@ -67,8 +82,11 @@ int listener_start(struct listener *l, napi_env env, int fd, const struct listen
   int failed = uv_poll_init(loop, &l->poll, fd);
   if (failed) return failed;
   uv_timer_init(loop, &l->again);
-  l->open_handles = 2;
-  l->poll.data = l->again.data = l;
+  uv_timer_init(loop, &l->tick);
+  uv_unref((uv_handle_t *)&l->tick);
+  awake_begin(&l->awake, -1);
+  l->open_handles = 3;
+  l->poll.data = l->again.data = l->tick.data = l;
   l->env = env;
   l->hooks = hooks;
   l->owner = owner;

@@ -8,6 +8,8 @@
 #ifndef LISTENER_H
 #define LISTENER_H
 
+#include "awake.h"
+
 #include <node_api.h>
 #include <uv.h>
 
@@ -25,7 +27,8 @@ struct listener_hooks {
 
 struct listener {
   uv_poll_t poll;
-  uv_timer_t again;
+  uv_timer_t again, tick;
+  struct awake awake;
   int open_handles;
   napi_env env;
   napi_ref callback, resource, buffers[LISTENER_BUFFERS];
@@ -55,6 +58,11 @@ int listener_start(struct listener *l, napi_env env, int fd, const struct listen
 /* on_readable() once more in a moment, whether something can be read then or not. */
 void listener_again(struct listener *l);
 
+/* While requests come, the processors are kept awake by this descriptor of /dev/cpu_dma_latency, which becomes the listener's own. -1 for none. */
+void listener_keep_awake(struct listener *l, int fd);
+/* For note_requests(). */
+void listener_tick(struct listener *l);
+
 /* Idempotent, once it was started. */
 void listener_end(struct listener *l);
 
@@ -73,6 +81,12 @@ static inline bool slept_briefly(const struct listener *l) {
 
 static inline void note_sleep(struct listener *l) {
   l->asleep_since_ns = uv_hrtime();
+}
+
+/* So many requests were taken. */
+static inline void note_requests(struct listener *l, int requests) {
+  l->awake.requests += requests;
+  if (l->awake.fd >= 0 && requests > 0 && !uv_is_active((uv_handle_t *)&l->tick)) listener_tick(l);
 }
 
 #endif

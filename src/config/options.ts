@@ -203,6 +203,14 @@ export const OPTIONS = {
     fallback: 'kernel',
     help: 'What speaks to the kernel. kernel: the native addon, by io_uring where Linux offers it (6.18; from 6.14 with fuse.enable_uring), or plain Node where the addon cannot be loaded; kernel-device: the addon without io_uring; kernel-pure: plain Node; fuse-native: the npm package of that name, installed by you.',
   }),
+  keepsAwake: option(flag, {
+    name: 'keep_awake',
+    group: 'mount',
+    takes: 'true|false',
+    boolean: true,
+    fallback: 'true',
+    help: 'While many requests come, keep the processors of this machine from sleeping between two of them (PM QoS, /dev/cpu_dma_latency), where the daemon may: it halves what a small read costs in a virtual machine, and costs power as long as it lasts. Only with io_uring.',
+  }),
   requestDeadlineMs: option(duration, {
     name: 'request_deadline',
     group: 'mount',

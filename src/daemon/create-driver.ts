@@ -1,13 +1,13 @@
-/** Which driver an option's word means. */
+/** Which driver the options mean. */
 import { unreachable } from '../base/errors.js';
 import type { Settings } from '../config/options.js';
 import type { FuseDriver } from '../fuse/driver.js';
 
-export async function createDriver(name: Settings['driver']): Promise<FuseDriver> {
-  switch (name) {
+export async function createDriver({ driver, keepsAwake }: Pick<Settings, 'driver' | 'keepsAwake'>): Promise<FuseDriver> {
+  switch (driver) {
     case 'kernel': {
       const { createKernelDriver } = await import('../fuse/kernel-driver.js');
-      return createKernelDriver();
+      return createKernelDriver({ keepsAwake });
     }
     case 'kernel-device': {
       const { createKernelDriver } = await import('../fuse/kernel-driver.js');
@@ -22,6 +22,6 @@ export async function createDriver(name: Settings['driver']): Promise<FuseDriver
       return createFuseNativeDriver();
     }
     default:
-      return unreachable(name);
+      return unreachable(driver);
   }
 }

@@ -36,5 +36,5 @@ export const partMakers: PartMakers = {
       },
       log,
     }),
-  createDriver: (settings) => createDriver(settings.driver),
+  createDriver: (settings) => createDriver(settings),
 };

@@ -45,6 +45,8 @@ export interface FuseDevice {
     onRequests: (bytesOrNegativeErrno: number) => number,
     batch: number,
     lookAgainUs: number,
+    /** Of /dev/cpu_dma_latency, the ring's own once it has started; -1 for none. */
+    latency: number,
   ): number;
   ringStop(ring: DeviceRing): number;
   /** That open takes others of its node from now on. @returns 0 or a negative errno */

@@ -26,6 +26,8 @@ import type { Transport } from './transport.js';
 interface KernelDriverOptions {
   /** Left out: the addon when it can be loaded, by io_uring where this system offers it. `device`: the addon, and no io_uring. */
   readonly transport?: 'device' | 'pure';
+  /** By io_uring: the processors are kept awake while many requests come. Default false. */
+  readonly keepsAwake?: boolean;
 }
 
 const INIT_MS = 15_000;
@@ -38,16 +40,17 @@ export function createKernelDriver(options: KernelDriverOptions = {}): FuseDrive
     mount: async (fileSystem, mountOptions) => {
       const device = chooseDevice(options.transport, mountOptions);
       const usesRing = device !== undefined && options.transport !== 'device';
+      const way: Way = { device, usesRing, keepsAwake: options.keepsAwake ?? false };
       const inherited = inheritedDescriptor(mountOptions.mountPoint);
       if (inherited !== undefined)
-        return serve(fileSystem, mountOptions, { device, usesRing }, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
+        return serve(fileSystem, mountOptions, way, mountOptions.mountPoint, { fd: inherited, unmount: undefined });
       const path = await canonicalMountPoint(mountOptions.mountPoint);
       const dead = await checkMountPoint(path, mountOptions.subtype);
       if (usesRing && switchRingOn()) mountOptions.log.info('io-uring-switched-on', { set: 'fuse.enable_uring=Y' });
       const mounted = await mountDevice(device, path, mountOptions);
       if (dead > 0)
         mountOptions.log.warn('dead-mount-cleared', { mountPoint: path, reason: 'a daemon that served it was killed; it is mounted anew' });
-      return serve(fileSystem, mountOptions, { device, usesRing }, path, mounted);
+      return serve(fileSystem, mountOptions, way, path, mounted);
     },
   };
 }
@@ -66,12 +69,13 @@ interface Way {
   readonly device: FuseDevice | undefined;
   /** By io_uring, if the kernel offers it at INIT. */
   readonly usesRing: boolean;
+  readonly keepsAwake: boolean;
 }
 
-function transportOf({ device, usesRing }: Way, fd: number): Transport {
+function transportOf({ device, usesRing, keepsAwake }: Way, fd: number): Transport {
   if (device === undefined) return new PureTransport(fd);
   const addon = new AddonTransport(device, fd);
-  return (usesRing ? RingTransport.create(device, fd, addon) : undefined) ?? addon;
+  return (usesRing ? RingTransport.create(device, fd, addon, keepsAwake) : undefined) ?? addon;
 }
 
 async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, path: string, mounted: MountedDevice): Promise<Mounted> {

@@ -2,7 +2,7 @@
  * Requests by io_uring (native/fuse-ring.c): many come in one call into the addon, and their replies leave together. The device beside it goes
  * on bringing what the kernel never sends by a ring: INIT, FORGET, INTERRUPT.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { FileSlice } from '../base/read-result.js';
 import type { AddonTransport } from './addon-transport.js';
 import type { DeviceRing, FuseDevice } from './device.js';
@@ -33,6 +33,7 @@ export class RingTransport implements Transport, Ring {
   readonly #fd: number;
   readonly #addon: AddonTransport;
   readonly #ring: DeviceRing;
+  readonly #keepsAwake: boolean;
   readonly #outbox = Buffer.alloc(OUTBOX_BYTES);
   readonly #outWords = new Uint32Array(this.#outbox.buffer, this.#outbox.byteOffset, OUTBOX_BYTES >>> 2);
   #onRequest: (request: RequestView) => void = () => undefined;
@@ -41,19 +42,23 @@ export class RingTransport implements Transport, Ring {
   #isAnswering = false;
   #isInUse = false;
 
-  /** @returns undefined where this system makes no ring (its kernel is older, or a sandbox forbids it) */
-  static create(device: FuseDevice, fd: number, addon: AddonTransport): RingTransport | undefined {
+  /**
+   * @param keepsAwake whether the processors are kept awake while many requests come, where this process may do so
+   * @returns undefined where this system makes no ring (its kernel is older, or a sandbox forbids it)
+   */
+  static create(device: FuseDevice, fd: number, addon: AddonTransport, keepsAwake: boolean): RingTransport | undefined {
     const queues = possibleProcessors();
     if (queues === undefined) return undefined;
     const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(ENTRIES / queues))));
-    return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring);
+    return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring, keepsAwake);
   }
 
-  private constructor(device: FuseDevice, fd: number, addon: AddonTransport, ring: DeviceRing) {
+  private constructor(device: FuseDevice, fd: number, addon: AddonTransport, ring: DeviceRing, keepsAwake: boolean) {
     this.#device = device;
     this.#fd = fd;
     this.#addon = addon;
     this.#ring = ring;
+    this.#keepsAwake = keepsAwake;
   }
 
   get name(): string {
@@ -73,7 +78,8 @@ export class RingTransport implements Transport, Ring {
   use(): number {
     this.#isInUse = true;
     const inbox = new RequestView(INBOX_BYTES);
-    return this.#device.ringStart(
+    const latency = this.#keepsAwake ? openLatency() : -1;
+    const failed = this.#device.ringStart(
       this.#ring,
       this.#fd,
       inbox.bytes,
@@ -85,7 +91,10 @@ export class RingTransport implements Transport, Ring {
       },
       BATCH,
       LOOK_AGAIN_US,
+      latency,
     );
+    if (failed !== 0 && latency >= 0) closeSync(latency);
+    return failed;
   }
 
   #answer(inbox: RequestView, bytes: number): number {
@@ -152,6 +161,15 @@ export class RingTransport implements Transport, Ring {
   close(): void {
     this.#device.ringStop(this.#ring);
     this.#addon.close();
+  }
+}
+
+/** Root may open it; -1 for who may not, or where there is none. */
+function openLatency(): number {
+  try {
+    return openSync('/dev/cpu_dma_latency', constants.O_WRONLY);
+  } catch {
+    return -1;
   }
 }
 
