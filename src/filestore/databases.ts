@@ -234,18 +234,19 @@ export class Databases {
     // Such a database cannot exist; making it says why.
     if (container === undefined) return undefined;
     if (this.#isGoneHere(open)) return undefined;
+    let isThere: boolean;
     try {
-      const found = await this.#shared.health.answerOrAway(
+      isThere = await this.#shared.health.answerOrAway(
         () => this.#asking.run(database, () => this.#hasContainer(database, container)),
         requester.signal,
       );
-      if (found) return await this.#reopen(database);
     } catch (error) {
       if (!isDontKnow(error)) throw error;
       // On no list, so it is not there as far as anybody knows, and Odoo must be able to make it.
       this.#shared.log.debug('database.unlisted', { database: displayName(database), reason: messageOf(error) });
       return undefined;
     }
+    if (isThere) return await this.#reopen(database);
     if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
     this.#absentUntilMs.set(database, steadyNowMs() + this.#shared.settings.negativeTtlMs);
     return undefined;

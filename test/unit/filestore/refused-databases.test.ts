@@ -94,6 +94,17 @@ describe('databases that cannot be opened', () => {
     await assert.rejects(start(), (error) => kindOf(error) !== 'internal' && /v1\/only/.test(messageOf(error)));
   });
 
+  it('a database that Swift has, and whose spool cannot be made, is not said to be absent', async () => {
+    const { client } = await start();
+    await store.createContainer('odoo-theirs', { 'osf-database': 'theirs' });
+    mkdirSync(inSpool('theirs', ''), { recursive: true });
+    writeFileSync(inSpool('theirs', 'sealed'), '');
+    for (const name of ['theirs', `theirs/${BLOB.name}`])
+      await assert.rejects(client.stat(name), (error) => kindOf(error) !== 'not-found' && /v1\/theirs/.test(messageOf(error)));
+    rmSync(inSpool('theirs', 'sealed'));
+    assert.equal(await client.exists('theirs'), true);
+  });
+
   it('a database whose spool cannot be made was not made, and the next start knows nothing of it', async () => {
     const { client } = await start();
     await make({ client, filestore: life?.filestore ?? assert.fail(), close: () => Promise.resolve() }, 'sound');
