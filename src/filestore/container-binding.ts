@@ -21,7 +21,7 @@ import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { ContainerClaim, type ClaimOptions } from './container-claim.js';
-import { ContainerLost, isElsewhere, whatHangsOn } from './container-lost.js';
+import { ContainerLost, isElsewhere, whatHangsOn, whatWouldGoAstray } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
 import { DROPPED_KEY, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
@@ -139,9 +139,23 @@ export class ContainerBinding {
    * @throws ContainerLost when the container was in another one
    */
   assertAccount(account: string): void {
-    if (!isElsewhere(this.#options.memory, account) || this.#acceptNew) return;
-    const hangs = whatHangsOn(this.#options.memory);
-    if (hangs !== undefined) throw this.#lose(account, hangs);
+    const { memory } = this.#options;
+    const hangs = isElsewhere(memory, account) ? whatWouldGoAstray(memory) : undefined;
+    if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
+    if (memory.account === account && this.#lost?.isElsewhere === true) this.#lost = undefined;
+  }
+
+  /**
+   * For what is asked of a container, or done to it, that is not bound: the login may lead to another account, where one of that name is somebody
+   * else's.
+   * @throws ContainerLost; what a login throws
+   */
+  async assertOurAccount(options: RequestOptions): Promise<void> {
+    const { memory, store } = this.#options;
+    const account = await store.account(options);
+    this.assertAccount(account);
+    // What follows is sent there, whatever the next login says.
+    if (memory.account === account) store.confirmAccount(account);
   }
 
   /**
@@ -341,7 +355,7 @@ export class ContainerBinding {
    */
   #replacedBy(account: string, info: ContainerInfo | undefined): string | undefined {
     const missing = info === undefined ? this.#whatHangsOnMissing() : undefined;
-    const hangs = isElsewhere(this.#options.memory, account) ? whatHangsOn(this.#options.memory) : missing;
+    const hangs = isElsewhere(this.#options.memory, account) ? whatWouldGoAstray(this.#options.memory) : missing;
     if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
     return hangs;
   }

@@ -31,6 +31,12 @@ export function whatHangsOn({ isConfirmed, names, writes }: ContainerMemory): st
   return isConfirmed && hangs !== '' ? hangs : undefined;
 }
 
+/** What would go astray in another account, in words: there also what is still to be removed. */
+export function whatWouldGoAstray(memory: ContainerMemory): string | undefined {
+  const hangs = [whatHangsOn(memory), memory.removals].filter((what) => what !== undefined).join(' and ');
+  return hangs === '' ? undefined : hangs;
+}
+
 /** Whether what is served from here lies in another account than the one we are in. */
 export function isElsewhere({ account: before }: ContainerMemory, account: string): boolean {
   return before !== undefined && before !== account;

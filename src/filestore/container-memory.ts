@@ -17,6 +17,8 @@ export interface ContainerMemory {
   readonly names: string | undefined;
   /** What would be sent to a container it was not written for, in words; undefined: nothing. */
   readonly writes: string | undefined;
+  /** What would be removed from a container that it was not meant for, in words; undefined: nothing. */
+  readonly removals: string | undefined;
   /** The container is ours to use. */
   confirmed(account: string): void;
   /** Another one takes its place: what was known of its names holds no more. */
@@ -46,6 +48,13 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
     get writes() {
       const { count } = sumOfWrites(spool);
       return count === 0 ? undefined : counted(count, 'write', 'waits', 'wait', 'for it');
+    },
+    get removals() {
+      const { exists, bound } = record.current;
+      if (!exists && bound) return 'it is still to be removed, since its database was dropped';
+      let count = 0;
+      for (const { owedToSwift } of spool.tombstones.values()) if (owedToSwift) count++;
+      return count === 0 ? undefined : counted(count, 'delete', 'waits', 'wait', 'for it');
     },
     confirmed: (account) => {
       const { exists, bound, account: before } = record.current;

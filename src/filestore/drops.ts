@@ -7,6 +7,7 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName, pathOfObject } from '../base/names.js';
 import { storeNowMs } from '../store/store-now.js';
 import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
+import { ContainerLost } from './container-lost.js';
 import { DROPPED_KEY } from './container-metadata.js';
 import { endGrace, rmdir } from './delete-path.js';
 import type { Requester } from './filestore.js';
@@ -78,7 +79,7 @@ export class Drops {
       try {
         if (await this.#tryToRemove(opened)) break;
       } catch (error) {
-        if (!opened.db.health.isAway) failures++;
+        if (!opened.db.health.isAway && !(error instanceof ContainerLost)) failures++;
         opened.db.log.debug('container.not-removed', { container: opened.db.container, reason: messageOf(error) });
       }
       await delay(pauseMs, undefined, { ref: false });
@@ -91,6 +92,7 @@ export class Drops {
   async #tryToRemove(opened: OpenDatabase): Promise<boolean> {
     const { db, publisher } = opened;
     const isShared = db.settings.nodes === 'many';
+    if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount({ priority: 'background' }));
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared && opened.record.dropMarked !== true) {
       await db.health.answerOrAway(() => db.binding.markDropped());

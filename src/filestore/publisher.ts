@@ -127,7 +127,7 @@ export class Publisher {
     if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
     const isOver = db.dropped || (db.binding.isEnded && this.#owesNothing());
-    if (!isOver && !db.binding.isBound && !(await attempts.run('bind', () => db.health.watch(db.binding.ensure(attempts.request))))) {
+    if (!db.binding.isBound && !(await this.#settle(isOver))) {
       db.problem = attempts.retries.problem;
       return;
     }
@@ -141,6 +141,13 @@ export class Publisher {
     await this.#renew();
     await this.#refresh();
     db.problem = attempts.retries.problem;
+  }
+
+  /** @returns whether the container is ours to use; without one, whether we are where it was */
+  #settle(isOver: boolean): Promise<boolean> {
+    const [{ binding, health }, attempts] = [this.#db, this.#attempts];
+    if (isOver) return attempts.run('account', () => health.watch(binding.assertOurAccount(attempts.request)));
+    return attempts.run('bind', () => health.watch(binding.ensure(attempts.request)));
   }
 
   async #renew(): Promise<void> {
@@ -176,6 +183,7 @@ export class Publisher {
         return owedTimes.has(path);
       case 'touch':
         return touched.has(path);
+      case 'account':
       case 'bind':
         return !binding.isBound;
       default:

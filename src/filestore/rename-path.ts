@@ -165,6 +165,8 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     if (isGivenUp) return false;
     const addedMetadata = contentSha1(to) === undefined ? closedHere(db) : {};
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs, addedMetadata };
+    if (!db.binding.isBound) await db.binding.assertOurAccount(options);
+    if (isGivenUp) return false;
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options), to);
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
     if (isOvertaken()) return false;

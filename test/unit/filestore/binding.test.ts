@@ -21,6 +21,7 @@ function memory(): ContainerMemory {
     },
     names: undefined,
     writes: undefined,
+    removals: undefined,
     confirmed: (by) => (account = by),
     replaced: () => undefined,
   };
