@@ -13,12 +13,13 @@ import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { ContainerLost } from './container-lost.js';
 import { assertNotBeside, containerName } from './container-name.js';
+import type { DatabaseRecord } from './database-record.js';
 import { Discovery } from './discovery.js';
 import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
-import { RefusedDatabases } from './refused-databases.js';
+import type { RefusedDatabases } from './refused-databases.js';
 
 /** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
 const LOOK_PAUSE_MS = 1_000;
@@ -50,7 +51,7 @@ export class Databases {
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
     this.#origin = origin;
-    this.#refused = new RefusedDatabases(shared.log);
+    this.#refused = shared.refused;
     this.#discovery = new Discovery({
       store: shared.store,
       containerPrefix: shared.settings.containerPrefix,
@@ -77,17 +78,18 @@ export class Databases {
         // A drop that was cut short goes on.
         if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
       } catch (error) {
-        if ('error' in recorded) this.#refuse(recorded.folder, databaseOfFolder(recorded.folder), true, error);
-        else this.#refuse(recorded.folder, recorded.record.database, recorded.record.exists, error);
+        const database = 'record' in recorded ? recorded.record.database : databaseOfFolder(recorded.folder);
+        this.#refuse(recorded.folder, database, error, 'record' in recorded ? recorded.record : undefined);
       }
     }
     const { firstError } = this.#refused;
     if (this.#open.size === 0 && firstError !== undefined) throw firstError;
   }
 
-  #refuse(folder: string, database: string | undefined, exists: boolean, error: unknown): void {
+  /** @param record what is known of it */
+  #refuse(folder: string, database: string | undefined, error: unknown, record?: Pick<DatabaseRecord, 'exists' | 'account'>): void {
     const container = database === undefined ? undefined : this.#containerOf(database);
-    this.#refused.add({ folder, database, container, exists }, error);
+    this.#refused.add({ folder, database, container, account: record?.account, exists: record?.exists ?? true }, error);
   }
 
   /** Undefined where its name can be no container's. */
@@ -105,7 +107,7 @@ export class Databases {
       return await this.#reopen(database);
     } catch (error) {
       if (this.#open.size === 0) throw error;
-      this.#refuse(databaseFolder(database), database, true, error);
+      this.#refuse(databaseFolder(database), database, error);
       return undefined;
     }
   }
@@ -142,6 +144,7 @@ export class Databases {
       }
     }
     if (lost !== undefined) throw lost;
+    this.#refused.assertAccount(account);
   }
 
   /** Who copies the whole filestore goes by the list of databases. */

@@ -27,6 +27,7 @@ import { NamesFile } from './names-file.js';
 import type { NodeIdentity } from './own-registration.js';
 import { sumOfWrites } from './owed.js';
 import { Publisher } from './publisher.js';
+import type { RefusedDatabases } from './refused-databases.js';
 import { spoolProblem } from './spool-problem.js';
 import type { StoreHealth } from './store-health.js';
 
@@ -44,6 +45,8 @@ export interface SharedParts {
   readonly changes: Changes;
   /** All that are open. */
   readonly served: Set<Database>;
+  /** Of a mount of many. */
+  readonly refused: RefusedDatabases;
   readonly log: Log;
 }
 
@@ -215,6 +218,7 @@ export async function openDatabase(
       acceptNew: settings.acceptNewContainer,
       assertAccountOfOthers: (account) => {
         for (const other of shared.served) if (other !== db) other.binding.assertAccount(account);
+        shared.refused.assertAccount(account);
       },
       beginLook: () => beginLook(db, endRecord),
     }),

@@ -13,6 +13,7 @@ import type { FilestoreParts, FilestoreSettings, RunningFilestore } from './file
 import { ManyFilestore } from './many-filestore.js';
 import { Changes, isRecorded, openDatabase, type OpenDatabase, type SharedParts } from './open-database.js';
 import { identify } from './own-registration.js';
+import { RefusedDatabases } from './refused-databases.js';
 import { SingleFilestore } from './single-filestore.js';
 import { StoreHealth } from './store-health.js';
 
@@ -31,7 +32,8 @@ export async function openFilestore(settings: FilestoreSettings, parts: Filestor
   // Twice lookup_wait: a LOOKUP that meets the silence as it begins still ends within a second by default.
   const health = new StoreHealth(store, 2 * settings.lookupWaitMs, log);
   const node = identify(settings.spoolDirectory);
-  const shared: SharedParts = { settings, store, health, cache, node, log, changes: new Changes(), served: new Set() };
+  const refused = new RefusedDatabases(store, log, settings.acceptNewContainer);
+  const shared: SharedParts = { settings, store, health, cache, node, log, changes: new Changes(), served: new Set(), refused };
   try {
     return settings.database === undefined ? await openMany(shared, parts) : await openOne(shared, parts, fromUtf8(settings.database));
   } catch (error) {

@@ -3,10 +3,11 @@
  * damaged. What waits there is not known, so each is EIO, is never said to be absent, and is not begun anew; the others are served. The next
  * start tries again.
  */
-import { asError, FilestoreError, messageOf } from '../base/errors.js';
+import { asError, FilestoreError, messageOf, StoreAnswered } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
 import { databaseFolder } from '../spool/spool-layout.js';
+import type { ObjectStore } from '../store/object-store.js';
 import type { DatabaseStatus } from './mount-status.js';
 
 export interface RefusedDatabase {
@@ -16,6 +17,8 @@ export interface RefusedDatabase {
   readonly database: string | undefined;
   /** Undefined where it is not known. */
   readonly container: string | undefined;
+  /** In which its container was; undefined where it is not known. */
+  readonly account: string | undefined;
   /** False: it was dropped, and deletes of it may be owed. */
   readonly exists: boolean;
 }
@@ -25,11 +28,16 @@ interface Refusal extends RefusedDatabase {
 }
 
 export class RefusedDatabases {
+  readonly #store: Pick<ObjectStore, 'doubtAccount'>;
   readonly #log: Log;
+  readonly #acceptNew: boolean;
   readonly #byFolder = new Map<string, Refusal>();
 
-  constructor(log: Log) {
+  /** @param acceptNew another account may take the place of the one in which they were (`accept_new_container`) */
+  constructor(store: Pick<ObjectStore, 'doubtAccount'>, log: Log, acceptNew: boolean) {
+    this.#store = store;
     this.#log = log;
+    this.#acceptNew = acceptNew;
   }
 
   add(refused: RefusedDatabase, error: unknown): void {
@@ -54,6 +62,21 @@ export class RefusedDatabases {
   /** @throws FilestoreError unavailable when one of them has that container */
   assertNoneHas(container: string): void {
     for (const refusal of this.#byFolder.values()) if (refusal.container === container) throw refusalOf(refusal);
+  }
+
+  /**
+   * What hangs on their containers is not known: the others are not begun, nor looked for, elsewhere.
+   * @throws StoreAnswered when one of them was in another account
+   */
+  assertAccount(account: string): void {
+    for (const refusal of this.#byFolder.values()) {
+      if (this.#acceptNew || refusal.account === undefined || refusal.account === account) continue;
+      this.#store.doubtAccount(account);
+      const where = `was in account ${refusal.account}, and these credentials are for account ${account}`;
+      throw new StoreAnswered(
+        `container ${refusal.container ?? shownName(refusal)} ${where}: check the credentials, the project and the region`,
+      );
+    }
   }
 
   /** What was thrown at the first of them. */

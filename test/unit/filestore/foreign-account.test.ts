@@ -3,6 +3,8 @@
  * changed or removed, over a store in memory.
  */
 import assert from 'node:assert/strict';
+import { renameSync, mkdirSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { FilestoreSettings } from '../../../src/filestore/filestore-options.js';
 import { makeBlob, type Blob } from '../../helpers/blobs.js';
@@ -131,5 +133,34 @@ describe('the account of a stranger', () => {
     comeBack();
     assert.deepEqual(await again.readFile('ours/notes'), Buffer.from('of ours'));
     assert.equal(await again.exists('ours/others'), false);
+  });
+
+  it('No database is looked for, or begun, in another account than that of one that cannot be opened.', async () => {
+    const client = await start();
+    await client.mkdir('ours');
+    await write(client, 'ours', KNOWN);
+    await client.mkdir('empty');
+    await drained();
+    await stop();
+    const [journal, kept] = ['journal', 'kept'].map((name) => path.join(spoolDirectory, 'v1', 'ours', name)) as [string, string];
+    renameSync(journal, kept);
+    mkdirSync(journal);
+    store.down = true;
+    const again = await start();
+    await again.mkdir('new');
+    await write(again, 'new', LATE);
+    const comeBack = goAstray({ 'odoo-ours': {} });
+    store.down = false;
+    await store.createContainer('odoo-theirs', { 'osf-database': 'theirs' });
+    await eventually('new is told why', () => /was in account/.test(reasonOf('new')), 20_000);
+    assert.equal(store.names('odoo-new'), undefined);
+    assert.deepEqual((await again.readdir('')).sort(), ['empty', 'new', 'ours']);
+    comeBack();
+    await drained();
+    assert.deepEqual(store.peek('odoo-new', LATE.name), LATE.content);
+    await stop();
+    rmdirSync(journal);
+    renameSync(kept, journal);
+    assert.deepEqual(await (await start()).readFile(`ours/${KNOWN.name}`), KNOWN.content);
   });
 });
