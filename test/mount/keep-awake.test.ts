@@ -34,14 +34,17 @@ describe('many requests', () => {
   };
 
   it('While many requests come, and no longer, the processors are kept awake, where the daemon may do so.', async () => {
-    const has = (await latencyUs()) !== undefined;
+    await fs.writeFile(mount.file('notes.txt'), 'read again and again');
+    const before = await latencyUs();
+    const has = before !== undefined;
     const seen = new Set<number | undefined>();
     await eventually('it is asked for', async () => {
-      for (let i = 0; i < 200; i++) await fs.stat(mount.file(`unknown-${i % 3}`)).catch(() => undefined);
+      for (let i = 0; i < 40; i++) await Promise.all(Array.from({ length: 16 }, () => fs.readFile(mount.file('notes.txt'))));
       seen.add(await latencyUs());
       return seen.has(has ? 0 : undefined);
     });
-    const whenIdle = async (): Promise<boolean> => (await latencyUs()) !== 0;
+    // Unless another program of the machine wants the same all the time.
+    const whenIdle = async (): Promise<boolean> => before === 0 || (await latencyUs()) !== 0;
     await eventually('it ends', whenIdle, 60_000);
     assert.equal((await mount.status()).state, 'serving');
   });
