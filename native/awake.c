@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <unistd.h>
 
-/* In a tick. Programs that wait for Swift bring fewer: where it runs on the same processors, it wants all of them. */
-#define MANY 40
+/* In a tick: one program that writes small files, or reads cold ones, brings more. */
+#define MANY 8
 /* PM_QOS_CPU_LATENCY_DEFAULT_VALUE: no request. */
 #define ANY_LATENCY_US 2000000000
 

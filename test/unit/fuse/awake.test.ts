@@ -15,7 +15,7 @@ test('The processors are kept awake from a tick with many requests to one with f
   const file = path.join(directory, 'latency');
   writeFileSync(file, '');
   execFileSync('cc', ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-o', program, path.join(projectRoot, 'test/unit/fuse/awake.c')]);
-  const ticks = execFileSync(program, [file, '1', '0', '100', '40', '39', '0'], { encoding: 'utf8' });
+  const ticks = execFileSync(program, [file, '1', '0', '100', '8', '7', '0'], { encoding: 'utf8' });
   assert.equal(ticks, 'ticks rests ticks ticks ticks rests ');
   const written = readFileSync(file);
   assert.deepEqual([written.length, written.readInt32LE(0), written.readInt32LE(4)], [8, 0, 2_000_000_000]);
