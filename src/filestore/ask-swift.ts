@@ -48,7 +48,7 @@ export function headOf(
   return db.health.answerOrAway(
     () =>
       db.heads.run(path, async () => {
-        if (!db.binding.isBound) await db.binding.assertOurAccount({ tries });
+        await db.binding.assertOurAccount({ tries });
         const startedMs = steadyNowMs();
         const info = sized(path, await db.store.head(db.container, name, { tries }));
         if (db.wasDeletedSince(path, startedMs)) return undefined;
@@ -97,7 +97,7 @@ export function callAbsent(db: Database, path: string, askedAtMs: number): void 
 
 /** Pages of the container's listing; none while it was never made. @throws StoreAnswered when it is missing, or not in this account */
 async function* pagesOf(db: Database, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
-  if (!db.binding.isBound) await db.binding.assertOurAccount(options);
+  await db.binding.assertOurAccount(options);
   try {
     yield* db.store.list(db.container, options);
   } catch (error) {

@@ -146,11 +146,12 @@ export class ContainerBinding {
   }
 
   /**
-   * For what is asked of a container, or done to it, that is not bound: the login may lead to another account, where one of that name is somebody
-   * else's.
+   * For what is asked of a container, or done to it, that may not be bound: the login may lead to another account, where one of that name is
+   * somebody else's. Once it is bound that is settled, and nothing is asked.
    * @throws ContainerLost; what a login throws
    */
   async assertOurAccount(options: RequestOptions): Promise<void> {
+    if (this.#bound) return;
     const { memory, store } = this.#options;
     const account = await store.account(options);
     this.assertAccount(account);

@@ -14,7 +14,7 @@ import { SingleFlight } from '../base/single-flight.js';
 import type { Fingerprint } from '../cache/fingerprint.js';
 import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
-import type { Spool } from '../spool/spool.js';
+import type { Pending, Spool } from '../spool/spool.js';
 import type { ObjectStore, SizedInfo } from '../store/object-store.js';
 import { Absence } from './absence.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
@@ -196,6 +196,12 @@ export class Database {
   /** Whether a blob is known to be in Swift, or pending, and not deleted. */
   has(path: string): boolean {
     return this.spool.pending.has(path) || (this.catalog.sizeOf(path) !== undefined && !this.isBuried(path));
+  }
+
+  /** Nothing is owed to Swift of what was sealed there: it is stored, or something else took its place. */
+  async release(pending: Pending, options: { keepFile: boolean }): Promise<void> {
+    await this.spool.markPublished(pending, options);
+    this.verifiedSeals.delete(pending.sequence);
   }
 
   /** What it has belongs to a database that was dropped. */

@@ -121,7 +121,7 @@ export class Databases {
       this.all().filter(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string, container: string, info: ContainerInfo): Promise<void> => {
       const known = isHere(container);
-      if (known.length === 0 && (this.#isGoneHere(this.#open.get(database)) || this.#refused.has(database))) return;
+      if (known.length === 0 && this.#isShut(database)) return;
       const opened = known.length > 0 ? known : [await this.#openFound(database)];
       for (const each of opened) if (each !== undefined) await this.#assertMayBind(each, info);
     };
@@ -153,7 +153,7 @@ export class Databases {
     if (!this.#discovery.isDue(settings.nodes === 'many' ? settings.deleteBoundMs : Infinity) || health.isAway || this.#isClosed) return;
     const isKnown = (container: string): boolean => this.all().some(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string): Promise<void> => {
-      if (!this.#isGoneHere(this.#open.get(database)) && !this.#refused.has(database)) await this.#reopen(database);
+      if (!this.#isShut(database)) await this.#reopen(database);
     };
     const visitor = { isKnown, found, isStrict: false, isOver: () => this.#isClosed };
     const goThrough = (): Promise<void> => this.#discovery.goThrough(visitor, {});
@@ -253,6 +253,11 @@ export class Databases {
     if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
     this.#absentUntilMs.set(database, steadyNowMs() + this.#shared.settings.negativeTtlMs);
     return undefined;
+  }
+
+  /** That Swift has its container is no reason to open it. */
+  #isShut(database: string): boolean {
+    return this.#isGoneHere(this.#open.get(database)) || this.#refused.has(database);
   }
 
   /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */

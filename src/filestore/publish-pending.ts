@@ -50,8 +50,7 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
     if (db.spool.pending.get(path) !== pending) return;
     learn(db, path, pending, mtimeMs);
     const isOnDisk = db.spool.lateBytes(pending) === undefined;
-    await db.spool.markPublished(pending, { keepFile: true });
-    db.verifiedSeals.delete(pending.sequence);
+    await db.release(pending, { keepFile: true });
     if (isOnDisk) await db.cache.adopt(cacheKeyOf(path, pending.md5), pending.file, pending.sizeBytes);
   });
 }
@@ -76,7 +75,7 @@ async function isOvertaken(db: Database, request: Attempts['request'], pending: 
     meaning: 'another node closed this file later: the last close wins',
   });
   db.owedTimes.delete(path);
-  await db.spool.markPublished(pending, { keepFile: false });
+  await db.release(pending, { keepFile: false });
   learnInfo(db, path, sized(path, info), askedAtMs);
   db.changed(path);
   return true;

@@ -145,7 +145,7 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
-      if (!db.binding.isBound) await db.binding.assertOurAccount(options);
+      await db.binding.assertOurAccount(options);
       const startedMs = steadyNowMs();
       let read = await get();
       if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
@@ -346,7 +346,7 @@ function ranged(db: Database, path: string, stat: Stat): RangedFile {
     const patience = new Patience(signal, db.settings.readTimeoutMs);
     try {
       const options = { range: { start, end }, signal: patience.signal };
-      if (!db.binding.isBound) await db.binding.assertOurAccount(options);
+      await db.binding.assertOurAccount(options);
       const read = await db.health.watch(db.store.get(db.container, objectNameOf(path), options));
       if (read === undefined) await db.health.watch(assertContainer(db, startedMs));
       if (read === undefined) throw new FilestoreError('stale', `${displayName(path)} was deleted while it was read`);

@@ -165,7 +165,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     if (isGivenUp) return false;
     const addedMetadata = contentSha1(to) === undefined ? closedHere(db) : {};
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs, addedMetadata };
-    if (!db.binding.isBound) await db.binding.assertOurAccount(options);
+    await db.binding.assertOurAccount(options);
     if (isGivenUp) return false;
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options), to);
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
@@ -175,7 +175,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     endAlias(db, to);
     // The spool would put over the copy what it owes of the target; the lock holds it back until then.
     const replaced = db.spool.pending.get(to);
-    if (replaced !== undefined) await db.spool.markPublished(replaced, { keepFile: false });
+    if (replaced !== undefined) await db.release(replaced, { keepFile: false });
     if (replaced !== undefined || db.spool.mayRise(to)) await db.spool.sync();
     // From here to the burial of the old name nothing is waited for: nobody closes a file under it in between.
     if (isOvertaken()) return false;

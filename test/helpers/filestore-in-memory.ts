@@ -17,16 +17,27 @@ export interface FilestoreInMemory {
 }
 
 export async function mountInMemory(store: MemoryStore, log: LogGuard, changed: Partial<FilestoreSettings>): Promise<FilestoreInMemory> {
-  const cache = await openCache({ directory: tempDir('memory-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
-  const settings = filestoreSettings(changed.spoolDirectory ?? tempDir('memory-spool'), changed);
-  const filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
-  const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
-  const mount = await createMemoryDriver().mount(vfs);
-  vfs.attach(mount);
-  const close = async (): Promise<void> => {
-    await mount.unmount('detach');
-    await filestore.close();
-    await cache.close();
-  };
-  return { filestore, client: mount.client, close };
+  // Until it is closed: the product's own timers keep no process alive.
+  const awake = setInterval(() => undefined, 1000);
+  try {
+    const cache = await openCache({ directory: tempDir('memory-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
+    const settings = filestoreSettings(changed.spoolDirectory ?? tempDir('memory-spool'), changed);
+    const filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
+    const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
+    const mount = await createMemoryDriver().mount(vfs);
+    vfs.attach(mount);
+    const close = async (): Promise<void> => {
+      try {
+        await mount.unmount('detach');
+        await filestore.close();
+        await cache.close();
+      } finally {
+        clearInterval(awake);
+      }
+    };
+    return { filestore, client: mount.client, close };
+  } catch (error) {
+    clearInterval(awake);
+    throw error;
+  }
 }

@@ -23,15 +23,11 @@ describe('the account of a stranger', () => {
   let spoolDirectory: string;
   let log: LogGuard;
   let life: FilestoreInMemory | undefined;
-  let awake: NodeJS.Timeout;
   beforeEach(() => {
-    // The product's own timers keep no process alive.
-    awake = setInterval(() => undefined, 1000);
     store = new MemoryStore();
     spoolDirectory = tempDir('foreign');
   });
   afterEach(async () => {
-    clearInterval(awake);
     await stop();
     removeDir(spoolDirectory);
   });

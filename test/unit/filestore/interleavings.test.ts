@@ -84,6 +84,13 @@ describe('what may interleave', () => {
     return { held, go };
   };
   const drained = async (): Promise<void> => assert.equal(await filestore.drain(20_000), true);
+  /** Nothing that follows waits for the container to be made. */
+  const startInContainer = async (): Promise<MemoryMount['client']> => {
+    const client = await start({ nodes: 'many', writeMode: 'back' });
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    await drained();
+    return client;
+  };
 
   it('what was written long ago is there, also in a container that holds only what this mount put there', async () => {
     const client = await start({ nodes: 'one', negativeTtlMs: 1_000 });
@@ -140,11 +147,9 @@ describe('what may interleave', () => {
   });
 
   it('what is deleted while it is being published is not stored after its delete, which would look like the work of another node', async () => {
-    const client = await start({ nodes: 'many', writeMode: 'back' });
+    const client = await startInContainer();
     const blob = makeBlob(12, 1000);
     await client.mkdir(blob.sha1.slice(0, 2));
-    await client.writeFile('first.txt', Buffer.from('the container is there'));
-    await drained();
     const put = hold(({ method }) => method === 'put');
     await client.writeFile(blob.name, blob.content);
     await put.held;
@@ -156,9 +161,7 @@ describe('what may interleave', () => {
   });
 
   it('What was closed last is stored when our own PUT of what was closed before it comes late.', async () => {
-    const client = await start({ nodes: 'many', writeMode: 'back' });
-    await client.writeFile('first.txt', Buffer.from('the container is there'));
-    await drained();
+    const client = await startInContainer();
     const put = hold(({ method }) => method === 'put');
     await client.writeFile('notes.txt', Buffer.from('one'));
     await put.held;
@@ -170,9 +173,7 @@ describe('what may interleave', () => {
   });
 
   it('what was closed last is stored when our own PUT of what was closed before it came late, and nobody heard of it before a restart', async () => {
-    const client = await start({ nodes: 'many', writeMode: 'back' });
-    await client.writeFile('first.txt', Buffer.from('the container is there'));
-    await drained();
+    const client = await startInContainer();
     store.before = ({ method }) => (method === 'put' ? Promise.reject(new FilestoreError('unavailable', 'no')) : undefined);
     await client.writeFile('notes.txt', Buffer.from('the last'));
     await stop();

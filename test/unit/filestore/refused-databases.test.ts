@@ -17,15 +17,11 @@ describe('databases that cannot be opened', () => {
   let spoolDirectory: string;
   let log: LogGuard;
   let life: FilestoreInMemory | undefined;
-  let awake: NodeJS.Timeout;
   beforeEach(() => {
-    // The product's own timers keep no process alive.
-    awake = setInterval(() => undefined, 1000);
     store = new MemoryStore();
     spoolDirectory = tempDir('refused');
   });
   afterEach(async () => {
-    clearInterval(awake);
     await life?.close();
     life = undefined;
     removeDir(spoolDirectory);
