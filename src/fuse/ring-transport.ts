@@ -16,10 +16,16 @@ import { UNREADABLE } from './transport.js';
 const BATCH = 64;
 /** As the device's, but longer: to look at a flag in memory costs the processor nothing else, and in a virtual machine to be woken costs most. */
 const LOOK_AGAIN_US = 200;
-/** Entries the kernel has at first, over all processors; each queue gets more when half of its own are taken. */
-const ENTRIES = 1024;
+/**
+ * Entries the kernel has at first, over all processors; each queue gets more when half of its own are taken. What comes in one burst beyond them is not looked
+ * for when entries are added (fuse_uring_do_register()), and waits for others of its processor to be answered: so there are many. An idle one costs some
+ * 500 bytes, and 1 MiB of addresses.
+ */
+const ENTRIES = 4096;
 const MIN_DEPTH = 16;
-const MAX_DEPTH = 256;
+const MAX_DEPTH = 1024;
+/** In all, where addresses count as memory that is used (vm.overcommit_memory 2). */
+const ENTRIES_WITHOUT_OVERCOMMIT = 256;
 /** Several requests, one of which may be a WRITE of the largest size. */
 const INBOX_BYTES = REQUEST_BUFFER_BYTES + (128 << 10);
 const OUTBOX_BYTES = 64 << 10;
@@ -49,7 +55,8 @@ export class RingTransport implements Transport, Ring {
   static create(device: FuseDevice, fd: number, addon: AddonTransport, keepsAwake: boolean): RingTransport | undefined {
     const queues = possibleProcessors();
     if (queues === undefined) return undefined;
-    const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(ENTRIES / queues))));
+    const entries = readSetting('/proc/sys/vm/overcommit_memory') === '2' ? ENTRIES_WITHOUT_OVERCOMMIT : ENTRIES;
+    const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(entries / queues))));
     return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring, keepsAwake);
   }
 
@@ -175,16 +182,21 @@ function openLatency(): number {
 
 /** A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst). @returns undefined without /sys */
 function possibleProcessors(): number | undefined {
-  let text: string;
-  try {
-    text = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
-  } catch {
-    return undefined;
-  }
+  const ranges = readSetting('/sys/devices/system/cpu/possible');
+  if (ranges === undefined) return undefined;
   let count = 0;
-  for (const range of text.trim().split(',')) {
+  for (const range of ranges.split(',')) {
     const [first = 0, last = first] = range.split('-').map(Number);
     count += last - first + 1;
   }
   return count;
+}
+
+/** @returns undefined where the kernel shows none */
+function readSetting(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }

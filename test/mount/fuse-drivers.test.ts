@@ -192,6 +192,34 @@ os._exit(0)
   });
 }
 
+for (const transport of ['ring', 'device'] as const) {
+  test(`${transport}: nor do they where all came at once on one processor, before the daemon saw the first`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const outcome = await python(
+      server.path,
+      `
+import signal, threading, time
+daemon = ${String(server.child.pid)}
+one_processor = {min(os.sched_getaffinity(0))}
+os.sched_setaffinity(0, one_processor)
+def ask(i):
+    try: os.stat('stalls-%d' % i)
+    except OSError: pass
+waiting = [threading.Thread(target=ask, args=(i,), daemon=True) for i in range(900)]
+os.kill(daemon, signal.SIGSTOP)
+for one in waiting: one.start()
+time.sleep(1)
+os.kill(daemon, signal.SIGCONT)
+began = time.time()
+open('hello').read()
+print(sum(one.is_alive() for one in waiting), time.time() - began < 2, flush=True)
+os._exit(0)
+`,
+    );
+    assert.equal(outcome.out, '900 True\n');
+  });
+}
+
 test('ring: a file that is opened again and again is one open file to the file system, until nobody opens it', async (t) => {
   const server = await TreeServer.start(t, 'ring');
   const isRing = /io_uring/.test(await server.line(/^mounted /));
