@@ -18,6 +18,7 @@ import type { HeldFile, CacheKey, Fill, FillSource } from './cache.js';
 import { Deferred } from './deferred.js';
 import { DownloadReader } from './download-reader.js';
 import { readPartOf } from './fingerprint.js';
+import type { Intermissions } from './intermissions.js';
 import type { PartialFile } from './partial-file.js';
 import { ProgressWaiters } from './progress-waiters.js';
 import { discardBody, receiveBody } from './receive-body.js';
@@ -33,8 +34,6 @@ const HASTY_MS = 5_000;
 const RETRY_DELAY_MS = 100;
 /** An object up to this size is given to its readers before its file is written. */
 const AT_ONCE_MAX_BYTES = 256 * 1024;
-/** They open, read and close in less; to write the file in between would make them wait for this thread. */
-const BEHIND_MS = 5;
 /** A reader this far ahead of the download gets a request of its own. */
 const FAR_AHEAD_BYTES = 8 * 1024 * 1024;
 
@@ -52,6 +51,8 @@ interface DownloadOptions {
   readonly commit: (partial: PartialFile, sizeBytes: number) => HeldFile;
   /** Called when its last reader leaves before its end. */
   readonly onUnread: () => void;
+  /** For the file of what was given to its readers already. */
+  readonly intermissions: Intermissions;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -248,11 +249,11 @@ export class Download {
 
   /** Asks, and makes the file ready meanwhile: that takes a disk a good part of the time that an answer takes. */
   async #open(source: FillSource, start: number): ReturnType<FillSource['open']> {
-    const { expectedBytes } = source;
-    if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined)
-      return source.open(start, this.#abort.signal, this.#wanted?.signal);
     const opening = source.open(start, this.#abort.signal, this.#wanted?.signal);
-    const endPreparing = afterRequest(() => this.#prepare(expectedBytes));
+    const endPreparing = afterRequest(() => {
+      this.#prepare(source.expectedBytes);
+      this.#options.intermissions.begin();
+    });
     try {
       return await opening;
     } finally {
@@ -260,7 +261,8 @@ export class Download {
     }
   }
 
-  #prepare(expectedBytes: number): void {
+  #prepare(expectedBytes: number | undefined): void {
+    if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined) return;
     try {
       this.#prepared = this.#options.createPartial(expectedBytes);
     } catch (error) {
@@ -316,7 +318,7 @@ export class Download {
   async #giveBytes(bytes: Uint8Array | undefined): Promise<void> {
     if (bytes === undefined || bytes.length > AT_ONCE_MAX_BYTES || !this.#areBytesWanted) return;
     this.#verifiedBytes.resolve(bytes);
-    await this.#options.clock.sleep(BEHIND_MS, this.#abort.signal).catch(() => undefined);
+    await this.#options.intermissions.next(this.#abort.signal);
   }
 
   #discardWrong(): void {

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { CacheKey, Fill, FillSource, HeldFile } from './cache.js';
 import { Download } from './download.js';
+import { Intermissions } from './intermissions.js';
 import type { PartialFile } from './partial-file.js';
 
 /** Those that go on although nobody reads them: more would keep those from coming that somebody waits for. */
@@ -24,9 +25,11 @@ export class Downloads {
   readonly #parts: DownloadsParts;
   readonly #running = new Map<CacheKey, Download>();
   readonly #unwanted = new Set<CacheKey>();
+  readonly #intermissions: Intermissions;
 
   constructor(parts: DownloadsParts) {
     this.#parts = parts;
+    this.#intermissions = new Intermissions(parts.clock);
   }
 
   /** As {@link BlobCache.fill}. */
@@ -63,6 +66,7 @@ export class Downloads {
       createPartial,
       commit: (partial, sizeBytes) => commit(key, partial, sizeBytes),
       onUnread: () => this.#giveUpUnread(),
+      intermissions: this.#intermissions,
       log,
       clock,
     });

@@ -359,6 +359,36 @@ test('A small object is given to its readers before its file is written, a wrong
   await cache.close();
 });
 
+test('The files of small blobs that their readers have are written one by one, each while the answer to a later question is awaited.', async () => {
+  const clock = { nowMs: () => Date.now(), sleep: () => new Promise<void>(() => undefined) };
+  const cache = await open(tempDir('cache'), { clock });
+  const read = [makeBlob(1, 1000), makeBlob(2, 1000)];
+  for (const blob of read) {
+    // Answered at once: there is no time for anything else.
+    const fill = cache.fill(keyOf(blob), [new GoodSource(blob.content)], PATIENT);
+    assert.deepEqual(Buffer.from((await fill.verifiedBytes) ?? assert.fail()), blob.content);
+    fill.leave();
+  }
+  assert.deepEqual(
+    read.map((blob) => cache.has(keyOf(blob))),
+    [false, false],
+  );
+  const answers: (() => void)[] = [];
+  for (const at of [1, 2]) {
+    const later = makeBlob(2 + at, 1000);
+    const answered = new Promise<void>((resolve) => answers.push(resolve));
+    const source: FillSource = {
+      description: 'slow',
+      open: async (start) => answered.then(() => new GoodSource(later.content).open(start)),
+    };
+    cache.fill(keyOf(later), [source], PATIENT);
+    await until(() => cache.statistics.files === at);
+    assert.ok(cache.has(keyOf(read[at - 1] ?? assert.fail())));
+  }
+  for (const answer of answers) answer();
+  await cache.close();
+});
+
 test('However many small blobs have been read and wait for their file, each is asked for once.', async () => {
   let goOn = (): void => undefined;
   const held = new Promise<void>((resolve) => (goOn = resolve));
