@@ -2,7 +2,7 @@
  * fuse-ring: FUSE over io_uring (Linux 6.14, Documentation/filesystems/fuse-io-uring.rst). Requests come as completions and replies leave as
  * submissions, many of each in one system call; a device that is read and written takes four calls for what costs one here under load.
  *
- *   ringPrepare(queues, depth)     the ring and its memory, before INIT promises it: an external, or a negative errno
+ *   ringPrepare(...)               the ring and its memory, before INIT promises it: an external, or a negative errno
  *   ringStart(...)                 registers the entries, after INIT was answered; requests arrive on the main loop from then on
  *   ringReply() ringReplyFromFile()  one reply, at once, or with the others when requests are being answered
  *   ringTake()                     answers what has arrived, now
@@ -241,14 +241,14 @@ static void on_readable(void *owner) {
 
 static const struct listener_hooks HOOKS = {.name = "fuse-ring", .on_readable = on_readable, .on_closed = on_closed};
 
-/* ringPrepare(queues, depth): an external, or a negative errno. Nothing of the device is touched. */
+/* ringPrepare(queues, deepQueues, depth): an external, or a negative errno. Nothing of the device is touched. */
 napi_value ring_prepare(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
-  if (a.count < 2) return number(env, -EINVAL);
+  if (a.count < 3) return number(env, -EINVAL);
   struct ring *r = calloc(1, sizeof *r);
   if (r == NULL) return number(env, -ENOMEM);
   int failed = uring_make(&r->uring);
-  if (!failed) failed = entries_make(&r->entries, &r->uring, to_int(env, a.at[0]), to_int(env, a.at[1]));
+  if (!failed) failed = entries_make(&r->entries, &r->uring, to_int(env, a.at[0]), to_int(env, a.at[1]), to_int(env, a.at[2]));
   if (failed) {
     r->is_orphan = true;
     end(r);

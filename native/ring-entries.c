@@ -10,6 +10,8 @@
 
 /* The memory of a header; a multiple of a cache line. */
 #define HEADER_STRIDE 320
+/* Of a queue whose processor is not there. */
+#define FEW_ENTRIES 4
 /* Payloads beyond which an entry's memory is given back at its next request, but for some; see give_back(). */
 #define LARGE_BYTES (64 << 10)
 #define LARGE_KEPT 16
@@ -105,12 +107,12 @@ static void register_chunk(struct entries *all, const struct chunk *chunk) {
   for (size_t i = 0; i < chunk->count; i++) push(all, &chunk->entries[i], CMD_REGISTER);
 }
 
-int entries_make(struct entries *all, struct uring *uring, int queues, int depth) {
-  if (queues < 1 || queues > MAX_QUEUES || depth < 1 || depth > MAX_ENTRIES_A_QUEUE) return -EINVAL;
+int entries_make(struct entries *all, struct uring *uring, int queues, int deep, int depth) {
+  if (queues < 1 || queues > MAX_QUEUES || deep < 0 || depth < 1 || depth > MAX_ENTRIES_A_QUEUE) return -EINVAL;
   all->uring = uring;
   all->depth = (uint32_t)depth;
   int failed = 0;
-  for (int queue = 0; queue < queues && !failed; queue++) failed = make_chunk(all, (uint16_t)queue, all->depth);
+  for (int queue = 0; queue < queues && !failed; queue++) failed = make_chunk(all, (uint16_t)queue, queue < deep || all->depth < FEW_ENTRIES ? all->depth : FEW_ENTRIES);
   return failed;
 }
 

@@ -45,8 +45,11 @@ struct entries {
   struct entry *held, *last_held; /* their commands wait for room in the ring, in the order in which they came */
 };
 
-/* `depth` entries for each queue, which the kernel does not know of yet. 0 or a negative errno; entries_release() follows in both cases. */
-int entries_make(struct entries *all, struct uring *uring, int queues, int depth);
+/*
+ * `depth` entries for each of the first `deep` queues and a few for the others, whose processors are not there yet; the kernel does not know of them. Every
+ * queue that is used gets `depth` more when it is short. 0 or a negative errno; entries_release() follows in both cases.
+ */
+int entries_make(struct entries *all, struct uring *uring, int queues, int deep, int depth);
 /* Tells the kernel of all that were made, with the next entries_submit(). */
 void entries_register(struct entries *all);
 /* Submits all that there is, and makes the completions that are due. 0 or a negative errno; -EAGAIN: the kernel would not take all of it now. */

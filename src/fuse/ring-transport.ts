@@ -17,9 +17,9 @@ const BATCH = 64;
 /** As the device's, but longer: to look at a flag in memory costs the processor nothing else, and in a virtual machine to be woken costs most. */
 const LOOK_AGAIN_US = 200;
 /**
- * Entries the kernel has at first, over all processors; each queue gets more when half of its own are taken. What comes in one burst beyond them is not looked
- * for when entries are added (fuse_uring_do_register()), and waits for others of its processor to be answered: so there are many. An idle one costs some
- * 500 bytes, and 1 MiB of addresses.
+ * Entries the kernel has at first, over all processors that are there; each queue gets more when half of its own are taken. What comes in one burst beyond
+ * them is not looked for when entries are added (fuse_uring_do_register()), and waits for others of its processor to be answered: so there are many. An idle
+ * one costs some 500 bytes, and 1 MiB of addresses.
  */
 const ENTRIES = 4096;
 const MIN_DEPTH = 16;
@@ -53,10 +53,13 @@ export class RingTransport implements Transport, Ring {
    * @returns undefined where this system makes no ring (its kernel is older, or a sandbox forbids it)
    */
   static create(device: FuseDevice, fd: number, addon: AddonTransport, keepsAwake: boolean): RingTransport | undefined {
-    const queues = possibleProcessors();
+    // A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst): in some virtual machines that is many more than are.
+    const queues = processors('possible');
     if (queues === undefined) return undefined;
+    const present = Math.min(queues, processors('present') ?? queues);
     const entries = readSetting('/proc/sys/vm/overcommit_memory') === '2' ? ENTRIES_WITHOUT_OVERCOMMIT : ENTRIES;
-    const ring = device.ringPrepare(queues, Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(entries / queues))));
+    const depth = Math.max(MIN_DEPTH, Math.min(MAX_DEPTH, Math.floor(entries / present)));
+    const ring = device.ringPrepare(queues, present, depth);
     return typeof ring === 'number' ? undefined : new RingTransport(device, fd, addon, ring, keepsAwake);
   }
 
@@ -180,9 +183,9 @@ function openLatency(): number {
   }
 }
 
-/** A queue for each processor that may ever be there (Documentation/filesystems/fuse-io-uring.rst). @returns undefined without /sys */
-function possibleProcessors(): number | undefined {
-  const ranges = readSetting('/sys/devices/system/cpu/possible');
+/** @returns how many there are; undefined without /sys */
+function processors(which: 'possible' | 'present'): number | undefined {
+  const ranges = readSetting(`/sys/devices/system/cpu/${which}`);
   if (ranges === undefined) return undefined;
   let count = 0;
   for (const range of ranges.split(',')) {

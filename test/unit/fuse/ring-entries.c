@@ -35,7 +35,7 @@ int main(void) {
                     .submission_flags = &flags, .completion_head = &none, .completion_tail = &none, .submissions = slots,
                     .submission_array = array, .submission_mask = SLOTS - 1, .submission_count = SLOTS};
   static struct entries all;
-  if (entries_make(&all, &u, 1, ENTRIES) != 0) return 1;
+  if (entries_make(&all, &u, 1, 1, ENTRIES) != 0) return 1;
   takes = SLOTS;
   entries_register(&all);
   if (entries_submit(&all) != 0 || entries_are_unsent(&all)) return 2;
