@@ -11,6 +11,7 @@ import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
+import type { ShardTable } from './shard-table.js';
 
 const PAGE = 10_000;
 /** How long Swift's listing may lack what was stored (object-updater and container-updater run every few minutes). */
@@ -194,7 +195,7 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
       merge(db, page, startedMs);
       for (const object of page) names?.add(pathOfObject(object.name));
     }
-    if (names !== undefined) await askForUnshown(db, directory, names);
+    const unshownAtMs = names === undefined ? Infinity : await askForUnshown(db, directory, names);
     if (shown === 0 && directory === '') await assertEmpty(db, options);
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
@@ -203,11 +204,11 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
       if (sweepBeforeMs <= db.catalog.loadedAtMs) await askForEach(db, firstOf(db.catalog.unchecked(), MOST_ASKED));
       db.catalog.sweep(sweepBeforeMs);
       db.catalog.completeAtMs = startedMs;
-      for (const shard of db.catalog.shards()) shard.listedAtMs = startedMs;
+      for (const shard of db.catalog.shards()) shard.listedAtMs = Math.min(startedMs, unshownIn(db, shard, startedMs));
       db.names.compact(db.catalog);
     } else {
       db.catalog.sweepShard(directory, sweepBeforeMs);
-      db.catalog.shard(directory).listedAtMs = startedMs;
+      db.catalog.shard(directory).listedAtMs = Math.min(startedMs, unshownAtMs);
     }
   });
 }
@@ -227,10 +228,10 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
         else files.add(pathOfObject(name));
       }
     }
-    await askForUnshown(db, '', files);
+    const unshownAtMs = await askForUnshown(db, '', files);
     const unknown = directories.filter((path) => isFileInSwift(path) && !db.catalog.hasBelow(path));
     await forEachAtOnce(unknown, ASKED_AT_ONCE, async (path) => void (await hasObjectBelow(db, path)));
-    db.catalog.topListedAtMs = startedMs;
+    db.catalog.topListedAtMs = Math.min(startedMs, unshownAtMs);
   });
 }
 
@@ -257,8 +258,9 @@ export async function lookForUnseen(db: Database): Promise<void> {
 /**
  * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past
  * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
+ * @returns when the others were checked, the oldest first: the listing is good until that one is to be asked for; Infinity when there are none
  */
-async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<void> {
+async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<number> {
   const sinceMs = steadyNowMs() - db.trustMs;
   const shard = isShardName(directory) ? directory : undefined;
   const unshown: string[] = [];
@@ -266,11 +268,21 @@ async function askForUnshown(db: Database, directory: string, shown: ReadonlySet
     const path = joinPath(directory, name);
     if (kind === 'file' && !shown.has(path)) unshown.push(path);
   });
-  const isTrusted = (path: string): boolean =>
-    shard !== undefined && shardOfBlobPath(path) === shard
-      ? db.catalog.blobSize(shard, path, sinceMs) >= 0
-      : (db.catalog.other(path)?.checkedAtMs ?? 0) > sinceMs;
+  const checkedAtMs = (path: string): number => {
+    if (shard === undefined || shardOfBlobPath(path) !== shard) return db.catalog.other(path)?.checkedAtMs ?? 0;
+    db.catalog.blobSize(shard, path, 0);
+    return db.catalog.foundCheckedAtMs;
+  };
+  const isTrusted = (path: string): boolean => checkedAtMs(path) > sinceMs;
   await askForEach(db, unshown.filter((path) => !isTrusted(path)).slice(0, MOST_ASKED));
+  return unshown.reduce((oldest, path) => (db.catalog.sizeOf(path) === undefined ? oldest : Math.min(oldest, checkedAtMs(path))), Infinity);
+}
+
+/** The same of a shard after a listing of everything, for which nothing was asked. With one node nobody else deletes. */
+function unshownIn({ settings }: Database, shard: ShardTable, startedMs: number): number {
+  const oldestMs = settings.nodes === 'one' ? Infinity : shard.oldestCheckedAtS * 1000;
+  // What was shown was checked in the second of the start.
+  return oldestMs < Math.floor(startedMs / 1000) * 1000 ? oldestMs : Infinity;
 }
 
 function firstOf<T>(items: Iterable<T>, most: number): T[] {

@@ -134,12 +134,15 @@ export class Catalog {
     return (this.#shards.get(directory)?.count ?? 0) > 0 || (this.#children.get(directory)?.size ?? 0) > 0;
   }
 
-  /** Calls `each` for every name directly in a directory. */
-  forEachIn(directory: string, each: (name: string, kind: 'file' | 'directory', blobSizeBytes: number | undefined) => void): void {
-    if (directory === '') for (const [shard, table] of this.#shards) if (table.count > 0) each(shard, 'directory', undefined);
+  /** Calls `each` for every name directly in a directory, with the size of a blob and when that was checked, in ms since the epoch. */
+  forEachIn(
+    directory: string,
+    each: (name: string, kind: 'file' | 'directory', blobSizeBytes: number | undefined, checkedAtMs: number) => void,
+  ): void {
+    if (directory === '') for (const [shard, table] of this.#shards) if (table.count > 0) each(shard, 'directory', undefined, 0);
     const table = this.#shards.get(directory);
-    if (table !== undefined) for (const entry of table.entries()) each(entry.sha1, 'file', entry.sizeBytes);
-    for (const [name, kind] of this.#children.get(directory) ?? []) each(name, kind, undefined);
+    if (table !== undefined) for (const entry of table.entries()) each(entry.sha1, 'file', entry.sizeBytes, entry.checkedAtS * 1000);
+    for (const [name, kind] of this.#children.get(directory) ?? []) each(name, kind, undefined, 0);
   }
 
   shards(): Iterable<ShardTable> {

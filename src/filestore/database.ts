@@ -162,7 +162,7 @@ export class Database {
     return this.blobStatFor(sizeBytes, checkedAtMs === undefined ? this.trustMs : this.validMs(checkedAtMs));
   }
 
-  /** As {@link blobStat}, for who has many: `validMs` is taken once for all of them. */
+  /** As {@link blobStat}, for who has many and knows for how long each may be believed. */
   blobStatFor(sizeBytes: number, validMs: number): Stat {
     return { kind: 'file', sizeBytes, mtimeMs: BLOB_MTIME_MS, mode: this.settings.fileMode, validMs };
   }

@@ -45,9 +45,11 @@ function taken(names: readonly ListedName[]): TakeNames {
 
 /** @param names what an origin has */
 function laidOver(db: Database, directory: string, names: Map<string, ListedName>): readonly ListedName[] {
-  const validMs = db.validMs(Math.max(db.catalog.completeAtMs, db.catalog.shard(directory).listedAtMs));
+  // Of each name by itself: the listing may not have shown one that we know, since another node has deleted it.
+  const trustedMs = db.trustMs - steadyNowMs();
   const inSwift: ListedName[] = [];
-  db.catalog.forEachIn(directory, (name, kind, sizeBytes) => {
+  db.catalog.forEachIn(directory, (name, kind, sizeBytes, checkedAtMs) => {
+    const validMs = Math.max(0, checkedAtMs + trustedMs);
     inSwift.push({ name, kind, stat: sizeBytes === undefined ? undefined : db.blobStatFor(sizeBytes, validMs) });
   });
   if (names.size === 0 && isPlainShard(db, directory)) return inSwift.sort(byName);
@@ -76,8 +78,10 @@ function isHidden(db: Database, path: string): boolean {
 /** Whether what is known of Swift's names is young enough. */
 function isFresh(db: Database, directory: string): boolean {
   if (kindOfPath(directory) === 'temporary' || directory === 'upload') return true;
-  const listedAtMs = directory === '' ? db.catalog.topListedAtMs : db.catalog.shard(directory).listedAtMs;
-  const isTrusted = steadyNowMs() - Math.max(db.catalog.completeAtMs, listedAtMs) < db.trustMs;
+  const { completeAtMs, topListedAtMs } = db.catalog;
+  // A listing of everything is noted at each shard that was known then.
+  const listedAtMs = directory === '' ? Math.max(completeAtMs, topListedAtMs) : db.catalog.shard(directory).listedAtMs || completeAtMs;
+  const isTrusted = steadyNowMs() - listedAtMs < db.trustMs;
   return isTrusted && (directory !== '' || isNamed(db));
 }
 

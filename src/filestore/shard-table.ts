@@ -29,7 +29,10 @@ export class ShardTable {
   readonly #key = new Uint8Array(KEY_BYTES);
   /** When the name that {@link sizeIfChecked} was last asked for was checked, in seconds since the epoch; 0: it is not there. */
   foundCheckedAtS = 0;
-  /** When a listing of this shard was last complete, ms since the epoch; 0 for never. */
+  /**
+   * When a listing of this shard was last complete, ms since the epoch; 0 for never. With several nodes earlier, where it did not show a name that is
+   * still believed: until that one is to be asked for.
+   */
   listedAtMs = 0;
 
   get count(): number {
@@ -99,6 +102,16 @@ export class ShardTable {
     }
     this.#count -= swept;
     return swept;
+  }
+
+  /** When the name was checked whose check is the oldest, in seconds since the epoch; Infinity when there is none. */
+  get oldestCheckedAtS(): number {
+    let oldest = Infinity;
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const checked = this.#checked[slot] ?? 0;
+      if (checked > REMOVED && checked < oldest) oldest = checked;
+    }
+    return oldest;
   }
 
   /** The table must not be changed while this runs. */
