@@ -7,6 +7,7 @@ import { forEachAtOnce } from '../base/at-once.js';
 import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending } from '../spool/spool.js';
+import type { RequestOptions } from '../store/object-store.js';
 import { isToCome, storeNowMs } from '../store/store-now.js';
 import { learnInfo, sized } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
@@ -29,7 +30,16 @@ export function publishPending(db: Database, attempts: Attempts): Promise<void> 
   });
 }
 
-function publish(db: Database, { request }: Attempts, pending: Pending): Promise<void> {
+/** Somebody waits for this one. Never rejects. */
+export async function publishNow(db: Database, attempts: Attempts, path: string): Promise<void> {
+  const pending = db.spool.pending.get(path);
+  if (pending === undefined || attempts.mustStop) return;
+  await attempts.run(`publish ${path}`, () => publish(db, { request: { ...attempts.request, priority: 'write' } }, pending));
+}
+
+type Sending = { readonly request: RequestOptions & { readonly signal: AbortSignal } };
+
+function publish(db: Database, { request }: Sending, pending: Pending): Promise<void> {
   const { path } = pending;
   return db.locks.run(path, async () => {
     if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending)) || db.spool.pending.get(path) !== pending)
@@ -59,7 +69,7 @@ function publish(db: Database, { request }: Attempts, pending: Pending): Promise
  * Whether another node closed a file of this name later than we did: then its bytes are the ones that count, and ours were overwritten.
  * Content-named files are the same wherever they come from.
  */
-async function isOvertaken(db: Database, request: Attempts['request'], pending: Pending): Promise<boolean> {
+async function isOvertaken(db: Database, request: RequestOptions, pending: Pending): Promise<boolean> {
   const { path } = pending;
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
   const askedAtMs = steadyNowMs();

@@ -10,7 +10,7 @@ import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
-import { publishPending } from './publish-pending.js';
+import { publishNow, publishPending } from './publish-pending.js';
 import { tellDeletes } from './tell-deletes.js';
 import { tellTimes, tellTouched } from './tell-times.js';
 
@@ -32,6 +32,8 @@ export class Publisher {
   readonly #db: Database;
   readonly #attempts: Attempts;
   readonly #loop: Promise<void>;
+  /** What somebody waits for, beside the loop. */
+  readonly #urgent = new Set<Promise<void>>();
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
@@ -47,6 +49,11 @@ export class Publisher {
     db.wake = () => {
       this.#woken = true;
       this.#wake();
+    };
+    db.publishNow = (path) => {
+      const sent = publishNow(db, this.#attempts, path).finally(() => this.#urgent.delete(sent));
+      this.#urgent.add(sent);
+      return sent;
     };
     db.health.onReturn(() => {
       this.#attempts.retries.clear();
@@ -84,7 +91,7 @@ export class Publisher {
   async close(): Promise<void> {
     this.#attempts.stop();
     this.#wake();
-    await this.#loop;
+    await Promise.all([this.#loop, ...this.#urgent]);
   }
 
   async #run(): Promise<void> {

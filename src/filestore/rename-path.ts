@@ -1,6 +1,7 @@
 /**
  * Renames within a database. A name that becomes a content name is published by the rename, nothing before it; what the spool has is renamed there and
- * is durable when this answers, its PUT follows (a rename holds two directory locks in the kernel, so it never waits for Swift's PUT).
+ * is durable when this answers, its PUT follows: a rename holds two directory locks in the kernel, so it waits for Swift's PUT only for a moment, and
+ * only where other nodes are to find the file.
  *
  *   marker → marker            rename on this disk
  *   xx/SHA ⇄ xx/SHA.__gc       a record (on this machine only)
@@ -10,6 +11,7 @@
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
 import { FilestoreError } from '../base/errors.js';
+import { untilAborted } from '../base/until-aborted.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Database } from './database.js';
@@ -21,6 +23,9 @@ import { closedHere } from './object-metadata.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { endAlias, seal } from './publish.js';
 import { fillWhole } from './read-path.js';
+
+/** With several nodes, what gets a content name is readable on the others when this is answered, if Swift takes it so soon. */
+const RENAME_WAIT_MS = 500;
 
 export async function rename(db: Database, from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
   const [fromKind, toKind] = [kindOfPath(from), kindOfPath(to)];
@@ -60,6 +65,15 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   } finally {
     for (const decide of decided) decide?.();
   }
+  if (contentSha1(to) !== undefined) await untilSent(db, to, requester);
+}
+
+async function untilSent(db: Database, path: string, requester: Requester): Promise<void> {
+  const { settings, health, putFailure } = db;
+  if (settings.nodes === 'one' || settings.writeMode === 'back' || health.isAway || putFailure !== undefined) return;
+  const signal = AbortSignal.any([requester.signal, AbortSignal.timeout(RENAME_WAIT_MS)]);
+  // It is durable here: how far its PUT has come is no error of the rename.
+  await untilAborted(db.publishNow(path), signal, () => new FilestoreError('interrupted', 'not waited for')).catch(() => undefined);
 }
 
 /** A time that was set and is not in Swift yet goes along; that of a content name is a function of the name. */
