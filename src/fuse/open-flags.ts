@@ -4,11 +4,13 @@ import { O } from './protocol.js';
 
 export function openFlagsOf(flags: number): OpenFlags {
   const access = flags & O.ACCMODE;
+  const truncate = (flags & O.TRUNC) !== 0;
   return {
     read: access !== O.WRONLY,
-    write: access === O.WRONLY || access === O.RDWR,
+    // Who empties a file changes it, also where he only reads it then.
+    write: access === O.WRONLY || access === O.RDWR || truncate,
     append: (flags & O.APPEND) !== 0,
-    truncate: (flags & O.TRUNC) !== 0,
+    truncate,
     exclusive: (flags & O.EXCL) !== 0,
   };
 }

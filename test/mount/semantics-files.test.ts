@@ -10,7 +10,7 @@ import type { SwiftClient } from '../helpers/swift-client.js';
 import { startMount, type Mount } from '../helpers/with-mount.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
 
-const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
+const { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
 describe('docs/SEMANTICS.md: files', () => {
   let swift: Swift;
@@ -207,6 +207,18 @@ describe('docs/SEMANTICS.md: files', () => {
     await fs.writeFile(file, '');
     assert.equal((await fs.stat(file)).size, 0);
     assert.deepEqual(await client.get(container, blob.name), Buffer.alloc(0));
+  });
+
+  it('A file that is opened with O_TRUNC is empty, also where it is only read then.', async () => {
+    const file = mount.file('emptied.txt');
+    await fs.writeFile(file, 'full');
+    const opened = await fs.open(file, O_RDONLY | O_TRUNC);
+    assert.equal((await opened.stat()).size, 0);
+    assert.equal((await opened.readFile()).length, 0);
+    await opened.close();
+    assert.equal((await fs.stat(file)).size, 0);
+    await settled();
+    assert.deepEqual(await client.get(container, 'emptied.txt'), Buffer.alloc(0));
   });
 
   it('A file that is not content-named is published whole at close; the last close wins.', async () => {
