@@ -7,13 +7,16 @@
  *   xx/SHA ⇄ xx/SHA.__gc       a record (on this machine only)
  *   pending → any              a record in the journal
  *   object → content name      into the spool, if its bytes hash to the name, then as pending
- *   object → any other         server-side COPY, then a tombstone
+ *   object → any other         server-side COPY, then a tombstone; as pending where Swift does not say that it has copied
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
-import { FilestoreError } from '../base/errors.js';
-import { untilAborted } from '../base/until-aborted.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
+import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import { untilAborted } from '../base/until-aborted.js';
+import type { HeldFile } from '../cache/cache.js';
 import type { StagingFile } from '../spool/spool.js';
+import type { KnownObject } from './catalog.js';
 import type { Database } from './database.js';
 import { forgetBuried, unlink } from './delete-path.js';
 import type { Requester } from './filestore.js';
@@ -60,7 +63,7 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   // A close meanwhile belongs to the name that the file has in the end, also when this rename fails.
   const decided = [db.live.get(from), db.live.get(to)].map((live) => live?.holdName());
   try {
-    while (!db.spool.pending.has(from)) if (await copyThenBury(db, from, to, requester)) return;
+    while (!db.spool.pending.has(from)) if (await copyOrSeal(db, from, to, requester)) return;
     await renamePending(db, from, to);
   } finally {
     for (const decide of decided) decide?.();
@@ -139,6 +142,25 @@ async function takeForContentName(db: Database, from: string, to: string, reques
   if (sha1 === undefined || contentSha1(from) === sha1) return;
   if (known?.md5 === undefined) throw crossDevice(from, to);
   const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
+  await sealCopy(db, from, known, file, (digest) => {
+    if (digest.sha1 !== sha1)
+      throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
+  });
+}
+
+/**
+ * What Swift has becomes pending under its own name.
+ * @param known what is known of it
+ * @param file a copy of the cache's; closed here
+ * @throws what `assertRight` does; stale when it was replaced meanwhile
+ */
+async function sealCopy(
+  db: Database,
+  path: string,
+  known: KnownObject,
+  file: HeldFile,
+  assertRight: (digest: FileDigest) => void,
+): Promise<void> {
   let staging: StagingFile;
   try {
     staging = await db.spool.createStagingFrom(`/proc/self/fd/${file.fd}`);
@@ -151,14 +173,35 @@ async function takeForContentName(db: Database, from: string, to: string, reques
   }
   try {
     const digest = await staging.digest();
-    if (digest.sha1 !== sha1)
-      throw new FilestoreError('corrupt', `${displayName(from)} does not hash to ${displayName(to)}: it keeps its name`);
-    const isWanted = (): boolean => db.catalog.other(from)?.md5 === known.md5;
-    await seal(db, { path: from, staging, digest, mtimeMs: known.mtimeMs, isWanted });
+    assertRight(digest);
+    const isWanted = (): boolean => db.catalog.other(path)?.md5 === known.md5;
+    await seal(db, { path, staging, digest, mtimeMs: db.owedTimes.get(path) ?? known.mtimeMs, isWanted });
   } finally {
     await staging.discard();
   }
 }
+
+/**
+ * As {@link copyThenBury}. A COPY that was not answered may have been done, and the target would lose its bytes to a rename that failed: where this
+ * machine has a copy the rename goes on by the spool instead.
+ */
+async function copyOrSeal(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
+  try {
+    return await copyThenBury(db, from, to, requester);
+  } catch (error) {
+    if (!NO_ANSWER.has(kindOf(error)) || requester.signal.aborted) throw error;
+    if (db.spool.pending.has(from)) return false;
+    const known = db.catalog.other(from);
+    const file = known?.md5 === undefined ? undefined : await db.cache.open(`md5-${known.md5}`);
+    if (known === undefined || file === undefined) throw error;
+    await sealCopy(db, from, known, file, (digest) => {
+      if (digest.md5 !== known.md5) throw error;
+    });
+    return false;
+  }
+}
+
+const NO_ANSWER = new Set(['unavailable', 'interrupted']);
 
 /** @returns false when the copy was not worth it: its source is pending by now */
 async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
