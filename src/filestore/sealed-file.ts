@@ -27,7 +27,11 @@ class SealedFile implements HeldFile {
   }
 
   isIntact(): boolean {
-    return this.#isOpen && !this.#isRejected && isSameFile(this.#verified, fingerprintOf(this.fd));
+    if (!this.#isOpen || this.#isRejected) return false;
+    const now = fingerprintOf(this.fd);
+    // A deleted blob is read on by who has it open. Losing its name is a change of the file, but none of its bytes.
+    const asBefore = now.isGone ? { ...now, ctimeMs: this.#verified.ctimeMs } : now;
+    return isSameFile(this.#verified, asBefore);
   }
 
   reject(): void {

@@ -596,6 +596,22 @@ describe('what may interleave', () => {
     assert.equal(store.peek(CONTAINER, 'd')?.toString(), 'c');
   });
 
+  it('a blob that is owed to Swift and deleted is read on by who has it open', async () => {
+    const client = await start();
+    const blob = makeBlob(61, 300_000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    store.down = true;
+    await client.writeFile(blob.name, blob.content);
+    const file = await client.open(blob.name, 'r');
+    const sealed = (): string[] => openFiles().filter((name) => name.startsWith(directory) && name.includes('/sealed/'));
+    assert.equal(sealed().length, 1);
+    await client.unlink(blob.name);
+    await eventually('the sealed file is gone', () => sealed().every((name) => name.endsWith(' (deleted)')));
+    assert.deepEqual(Buffer.from(await file.read(0, blob.content.length)), blob.content);
+    await file.close();
+    store.down = false;
+  });
+
   it('what Swift has is not renamed to a name that Swift never has', async () => {
     const client = await start();
     const blob = makeBlob(1, 2000);
