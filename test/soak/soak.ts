@@ -1,7 +1,7 @@
 /**
  * A long run on demand: `npm run soak -- MINUTES` (default 10). Writers, readers and deleters work over one mount while Swift fails in every
  * way by turns. At no time may an acknowledged name be absent or have other bytes, a deleted one come back, or the daemon grow. The seed is
- * printed; `OSF_SEED=n` repeats the order of the faults.
+ * printed; `OSF_SEED=n` repeats the order of the faults. `npm run soak -- differential [MINUTES]` is differential.ts.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -20,6 +20,7 @@ import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
+import { differential } from './differential.js';
 
 const MINUTES = Number(process.argv[2] ?? 10);
 const WRITERS = 8;
@@ -200,4 +201,5 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+if (process.argv[2] === 'differential') await differential(Number(process.argv[3] ?? 2));
+else await main();
