@@ -39,7 +39,7 @@ export class DatabaseFiles {
     if (kind === 'blob' || (kind === 'alias' && this.db.spool.aliases.has(path))) {
       return mode.write ? this.#openBlobForWriting(path, mode, requester) : openBlob(this.db, path, requester);
     }
-    return this.db.live.get(path)?.open(mode.truncate) ?? this.#openOther(path, mode, requester);
+    return this.db.live.get(path)?.open(mode) ?? this.#openOther(path, mode, requester);
   }
 
   async create(path: string, options: { exclusive: boolean }, requester: Requester): Promise<OpenFile> {
@@ -56,7 +56,7 @@ export class DatabaseFiles {
     if (options.exclusive && (await lookup(this.db, path, requester)) !== undefined)
       throw new FilestoreError('exists', `${displayName(path)} exists`);
     if (sha1 !== undefined) return new ContentWriter(this.db, path, sha1);
-    return this.db.live.get(path)?.open(true) ?? new LiveFile(this.db, path, undefined, Date.now()).open(false);
+    return this.#live(path, undefined, Date.now(), true);
   }
 
   mkdir(path: string, requester: Requester): Promise<void> {
@@ -128,10 +128,10 @@ export class DatabaseFiles {
     if (mode.write && mode.truncate) {
       const stat = await lookup(this.db, path, requester);
       if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
-      return this.#live(path, undefined, Date.now());
+      return this.#live(path, undefined, Date.now(), true);
     }
     const opened = await openOther(this.db, path, requester);
-    if ('file' in opened) return this.#live(path, opened.file, opened.stat.mtimeMs);
+    if ('file' in opened) return this.#live(path, opened.file, opened.stat.mtimeMs, mode.write);
     if (mode.write)
       throw new FilestoreError(
         'unsupported',
@@ -141,10 +141,10 @@ export class DatabaseFiles {
   }
 
   /** Somebody may have opened it while we fetched: theirs is then the one. */
-  #live(path: string, base: DraftBase | undefined, mtimeMs: number): Answer<OpenFile> {
+  #live(path: string, base: DraftBase | undefined, mtimeMs: number, write: boolean): Answer<OpenFile> {
     const live = this.db.live.get(path);
-    if (live === undefined) return new LiveFile(this.db, path, base, mtimeMs).open(false);
+    if (live === undefined) return new LiveFile(this.db, path, base, mtimeMs).open({ write, truncate: false });
     base?.close();
-    return live.open(base === undefined);
+    return live.open({ write, truncate: base === undefined });
   }
 }

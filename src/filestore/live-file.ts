@@ -1,6 +1,6 @@
 /**
  * A file that is not content-named, while somebody has it open: one for all its openers, so that they see each other's writes. Published whole
- * at every close() that follows a write; the last close wins.
+ * at every close() of who may write that follows a write; the last close wins. Who only reads publishes nothing of what a writer has half done.
  */
 import type { Answer } from '../base/maybe-promise.js';
 import { messageOf } from '../base/errors.js';
@@ -10,7 +10,7 @@ import type { ReadResult } from '../base/read-result.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Database } from './database.js';
 import { Draft, type DraftBase } from './draft.js';
-import type { OpenFile, Stat } from './filestore.js';
+import type { OpenFile, OpenMode, Stat } from './filestore.js';
 import { publish } from './publish.js';
 import { setAside } from './set-aside.js';
 
@@ -72,9 +72,9 @@ export class LiveFile {
     this.#timesChanged = true;
   }
 
-  /** @param truncate the opener empties it. @throws FilestoreError no-space, unavailable when it cannot be emptied */
-  open(truncate: boolean): Answer<OpenFile> {
-    const handle = new LiveHandle(this);
+  /** @param mode of the opener. @throws FilestoreError no-space, unavailable when it cannot be emptied */
+  open({ write, truncate }: Pick<OpenMode, 'write' | 'truncate'>): Answer<OpenFile> {
+    const handle = new LiveHandle(this, write);
     // At once, since a frozen or untouched draft gets a new staging file, but for one whose bytes are being copied.
     const emptied = truncate ? this.truncate(0) : undefined;
     // Nobody has opened it when that fails.
@@ -88,9 +88,11 @@ export class LiveFile {
     return this.#flushing;
   }
 
-  async release(): Promise<void> {
+  /** @param mayWrite of the opener that leaves */
+  async release(mayWrite: boolean): Promise<void> {
     try {
-      await this.flush();
+      // The last one finds what a writer could not store.
+      if (mayWrite || this.#openers === 1) await this.flush();
     } catch (error) {
       this.#db.log.error('write.not-stored', {
         database: displayName(this.#db.name),
@@ -143,7 +145,7 @@ export class LiveFile {
       await emptied;
       return handle;
     } catch (error) {
-      await this.release();
+      await this.release(true);
       throw error;
     }
   }
@@ -203,9 +205,12 @@ class LiveHandle implements OpenFile {
   readonly immutable = false;
   readonly streaming = false;
   readonly #file: LiveFile;
+  /** Or has set its times, which a reader may. */
+  #mayWrite: boolean;
 
-  constructor(file: LiveFile) {
+  constructor(file: LiveFile, mayWrite: boolean) {
     this.#file = file;
+    this.#mayWrite = mayWrite;
   }
 
   stat(): Stat {
@@ -225,11 +230,12 @@ class LiveHandle implements OpenFile {
   }
 
   setTimes(mtimeMs: number): void {
+    this.#mayWrite = true;
     this.#file.setTimes(mtimeMs);
   }
 
   flush(): Answer<void> {
-    return this.#file.flush();
+    return this.#mayWrite ? this.#file.flush() : undefined;
   }
 
   async fsync(): Promise<void> {
@@ -237,6 +243,6 @@ class LiveHandle implements OpenFile {
   }
 
   release(): Promise<void> {
-    return this.#file.release();
+    return this.#file.release(this.#mayWrite);
   }
 }

@@ -596,6 +596,24 @@ describe('what may interleave', () => {
     assert.equal(store.peek(CONTAINER, 'd')?.toString(), 'c');
   });
 
+  it('who reads a file and closes it publishes nothing of what another one has half written', async () => {
+    const client = await start();
+    await client.writeFile('a', Buffer.from('whole'));
+    const writer = await client.open('a', 'r+');
+    const reader = await client.open('a', 'r');
+    await writer.write(Buffer.from('HA'), 0);
+    assert.equal(Buffer.from(await reader.read(0, 5)).toString(), 'HAole');
+    await reader.close();
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'a')?.toString(), 'whole');
+    await writer.write(Buffer.from('LF!'), 2);
+    const last = await client.open('a', 'r');
+    await writer.close();
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'a')?.toString(), 'HALF!');
+    await last.close();
+  });
+
   it('a blob that is owed to Swift and deleted is read on by who has it open', async () => {
     const client = await start();
     const blob = makeBlob(61, 300_000);

@@ -12,9 +12,9 @@ test('who opens a file to empty it while its bytes are being copied, and the dis
   // As much of a database as a file needs that was never published anew.
   const db = { live: new Map(), owedTimes, spool: { createStagingFrom: () => copying }, wake: () => undefined } as unknown as Database;
   const file = new LiveFile(db, 'some/file', { fd: 0, sizeBytes: 3, close: () => undefined }, 0);
-  const first = await file.open(false);
+  const first = await file.open({ write: true, truncate: false });
   const writing = Promise.resolve(first.write(0, Buffer.from('x')));
-  const opening = Promise.resolve(file.open(true));
+  const opening = Promise.resolve(file.open({ write: true, truncate: true }));
   const strays: unknown[] = [];
   const note = (error: unknown): void => void strays.push(error);
   process.on('unhandledRejection', note);
