@@ -256,12 +256,13 @@ export async function lookForUnseen(db: Database): Promise<void> {
 }
 
 /**
- * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past
+ * Names of a directory that a listing did not show although we know them: the listing lags, or another node has deleted them. Past half of
  * `delete_bound` each is asked for, so that what is gone ends here too, and not only once somebody asks for it by name.
  * @returns when the others were checked, the oldest first: the listing is good until that one is to be asked for; Infinity when there are none
  */
 async function askForUnshown(db: Database, directory: string, shown: ReadonlySet<string>): Promise<number> {
-  const sinceMs = steadyNowMs() - db.trustMs;
+  // Of those past half of it already, so that a listing is good for the other half.
+  const sinceMs = steadyNowMs() - db.trustMs / 2;
   const shard = isShardName(directory) ? directory : undefined;
   const unshown: string[] = [];
   db.catalog.forEachIn(directory, (name, kind) => {

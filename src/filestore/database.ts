@@ -128,6 +128,8 @@ export class Database {
   dropped = false;
   /** Set by the publisher: there is work. */
   wake: () => void = () => undefined;
+  /** Until then no rename waits for its PUT, on the clock of `steadyNowMs`. */
+  renameWaitsFromMs = 0;
   /** Set by the publisher: sends what is pending under this path before all else. Resolves when that was tried, and never rejects. */
   publishNow: (path: string) => Promise<void> = () => Promise.resolve();
 

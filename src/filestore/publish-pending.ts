@@ -20,74 +20,26 @@ import { openSealed } from './sealed-file.js';
 
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
 const PUBLISHED_AT_ONCE = 12;
-/** What came meanwhile, and deletes, do not wait for what has not moved for so long: one PUT that is not answered, a file of gigabytes. */
-const LONG_MS = 2_000;
-/** Together with those that take long. */
-const RUNNING_MOST = 16;
 
-/** One that Swift refuses does not stop the others; an outage stops all. */
-export class PendingPublisher {
-  readonly #db: Database;
-  readonly #attempts: Attempts;
-  /** By path. */
-  readonly #running = new Map<string, Promise<void>>();
-  /** Rounds that go on behind their turn. */
-  readonly #rounds = new Set<Promise<void>>();
-
-  constructor(db: Database, attempts: Attempts) {
-    this.#db = db;
-    this.#attempts = attempts;
-  }
-
-  /** What is pending now, oldest first. Resolves when each has been tried, or when none has come to its end for a while. Never rejects. */
-  async turn(): Promise<void> {
-    // As it stands now: what comes meanwhile is for the next turn, so that deletes have theirs.
-    const owed = [...owedWrites(this.#db.spool)];
-    const atOnce = Math.min(PUBLISHED_AT_ONCE, Math.max(0, RUNNING_MOST - this.#running.size));
-    let endedMs = steadyNowMs();
-    const round = forEachAtOnce(this.#attempts.begun(owed), atOnce, async (pending) => {
-      if (!this.#running.has(pending.path)) await this.#run(pending.path, this.#attempts.request);
-      endedMs = steadyNowMs();
-    });
-    let watch: NodeJS.Timeout | undefined;
-    const isLong = new Promise<void>((resolve) => {
-      watch = setInterval(() => {
-        if (steadyNowMs() - endedMs >= LONG_MS) resolve();
-      }, LONG_MS / 4).unref();
-    });
-    this.#rounds.add(round);
-    void round.then(() => this.#rounds.delete(round));
-    await Promise.race([round, isLong]);
-    clearInterval(watch);
-    // When it is to be tried again is known then.
-    if (this.#rounds.has(round)) void round.then(() => this.#db.wake());
-  }
-
-  /** Somebody waits for this one. Never rejects. */
-  async now(path: string): Promise<void> {
-    await this.#running.get(path);
-    if (this.#db.spool.pending.has(path) && !this.#attempts.mustStop && !this.#running.has(path))
-      await this.#run(path, { ...this.#attempts.request, priority: 'write' });
-  }
-
-  /** After the stop of its attempts. */
-  async ended(): Promise<void> {
-    await Promise.all([...this.#rounds, ...this.#running.values()]);
-  }
-
-  async #run(path: string, request: PublishRequest): Promise<void> {
-    const pending = this.#db.spool.pending.get(path);
-    if (pending === undefined) return;
-    const running = this.#attempts.run(`publish ${path}`, () => publish(this.#db, request, pending)).then(() => undefined);
-    this.#running.set(path, running);
-    await running;
-    this.#running.delete(path);
-  }
+/** One that Swift refuses does not stop the others; an outage stops all. Never rejects. */
+export function publishPending(db: Database, attempts: Attempts): Promise<void> {
+  // As it stands now: what comes meanwhile is for the next turn, so that deletes have theirs.
+  const owed = [...owedWrites(db.spool)];
+  return forEachAtOnce(attempts.begun(owed), PUBLISHED_AT_ONCE, async (pending) => {
+    await attempts.run(`publish ${pending.path}`, () => publish(db, attempts, pending));
+  });
 }
 
-type PublishRequest = RequestOptions & { readonly signal: AbortSignal };
+/** Somebody waits for this one. Never rejects. */
+export async function publishNow(db: Database, attempts: Attempts, path: string): Promise<void> {
+  const pending = db.spool.pending.get(path);
+  if (pending === undefined || attempts.mustStop) return;
+  await attempts.run(`publish ${path}`, () => publish(db, { request: { ...attempts.request, priority: 'write' } }, pending));
+}
 
-function publish(db: Database, request: PublishRequest, pending: Pending): Promise<void> {
+type Sending = { readonly request: RequestOptions & { readonly signal: AbortSignal } };
+
+function publish(db: Database, { request }: Sending, pending: Pending): Promise<void> {
   const { path } = pending;
   return db.locks.run(path, async () => {
     if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending)) || db.spool.pending.get(path) !== pending)

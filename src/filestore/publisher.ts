@@ -10,7 +10,7 @@ import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
-import { PendingPublisher } from './publish-pending.js';
+import { publishNow, publishPending } from './publish-pending.js';
 import { tellDeletes } from './tell-deletes.js';
 import { tellTimes, tellTouched } from './tell-times.js';
 
@@ -32,7 +32,8 @@ export class Publisher {
   readonly #db: Database;
   readonly #attempts: Attempts;
   readonly #loop: Promise<void>;
-  readonly #pending: PendingPublisher;
+  /** What somebody waits for, beside the loop. */
+  readonly #urgent = new Set<Promise<void>>();
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
@@ -49,8 +50,11 @@ export class Publisher {
       this.#woken = true;
       this.#wake();
     };
-    this.#pending = new PendingPublisher(db, this.#attempts);
-    db.publishNow = (path) => this.#pending.now(path);
+    db.publishNow = (path) => {
+      const sent = publishNow(db, this.#attempts, path).finally(() => this.#urgent.delete(sent));
+      this.#urgent.add(sent);
+      return sent;
+    };
     db.health.onReturn(() => {
       this.#attempts.retries.clear();
       this.#refreshAtMs = Math.min(this.#refreshAtMs, steadyNowMs() + REFRESH_AFTER_RETURN_MS);
@@ -87,8 +91,7 @@ export class Publisher {
   async close(): Promise<void> {
     this.#attempts.stop();
     this.#wake();
-    await this.#loop;
-    await this.#pending.ended();
+    await Promise.all([this.#loop, ...this.#urgent]);
   }
 
   async #run(): Promise<void> {
@@ -135,7 +138,7 @@ export class Publisher {
       db.problem = attempts.retries.problem;
       return;
     }
-    if (!this.#mustHold()) await this.#pending.turn();
+    if (!this.#mustHold()) await publishPending(db, attempts);
     await tellDeletes(db, attempts);
     await tellTimes(db, attempts);
     await tellTouched(db, attempts);

@@ -10,6 +10,7 @@
  *   object → any other         server-side COPY, then a tombstone; as pending where Swift does not say that it has copied
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
@@ -29,6 +30,10 @@ import { fillWhole } from './read-path.js';
 
 /** With several nodes, what gets a content name is readable on the others when this is answered, if Swift takes it so soon. */
 const RENAME_WAIT_MS = 500;
+/** After one that was waited for in vain the next are not: each would hold its two directories for as long. */
+const RENAME_PAUSE_MS = 10_000;
+/** Larger ones take longer, and would take the connections of those who wait for little. */
+const RENAME_WAIT_BYTES = 1 << 20;
 
 export async function rename(db: Database, from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
   const [fromKind, toKind] = [kindOfPath(from), kindOfPath(to)];
@@ -74,9 +79,11 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
 async function untilSent(db: Database, path: string, requester: Requester): Promise<void> {
   const { settings, health, putFailure } = db;
   if (settings.nodes === 'one' || settings.writeMode === 'back' || health.isAway || putFailure !== undefined) return;
+  if ((db.spool.pending.get(path)?.sizeBytes ?? 0) > RENAME_WAIT_BYTES || steadyNowMs() < db.renameWaitsFromMs) return;
   const signal = AbortSignal.any([requester.signal, AbortSignal.timeout(RENAME_WAIT_MS)]);
   // It is durable here: how far its PUT has come is no error of the rename.
   await untilAborted(db.publishNow(path), signal, () => new FilestoreError('interrupted', 'not waited for')).catch(() => undefined);
+  if (db.spool.pending.has(path)) db.renameWaitsFromMs = steadyNowMs() + RENAME_PAUSE_MS;
 }
 
 /** A time that was set and is not in Swift yet goes along; that of a content name is a function of the name. */
@@ -183,13 +190,13 @@ async function sealCopy(
 
 /**
  * As {@link copyThenBury}. A COPY that was not answered may have been done, and the target would lose its bytes to a rename that failed: where this
- * machine has a copy the rename goes on by the spool instead.
+ * machine has a copy the rename goes on by the spool instead. Not with several nodes: another one may have closed the source meanwhile.
  */
 async function copyOrSeal(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
   try {
     return await copyThenBury(db, from, to, requester);
   } catch (error) {
-    if (!NO_ANSWER.has(kindOf(error)) || requester.signal.aborted) throw error;
+    if (db.settings.nodes === 'many' || !NO_ANSWER.has(kindOf(error)) || requester.signal.aborted) throw error;
     if (db.spool.pending.has(from)) return false;
     const known = db.catalog.other(from);
     const file = known?.md5 === undefined ? undefined : await db.cache.open(`md5-${known.md5}`);

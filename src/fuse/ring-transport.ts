@@ -24,7 +24,7 @@ const LOOK_AGAIN_US = 200;
 const ENTRIES = 4096;
 const MIN_DEPTH = 16;
 const MAX_DEPTH = 1024;
-/** In all, where addresses count as memory that is used (vm.overcommit_memory 2). */
+/** Instead, where addresses count as memory that is used (vm.overcommit_memory 2). */
 const ENTRIES_WITHOUT_OVERCOMMIT = 256;
 /** Several requests, one of which may be a WRITE of the largest size. */
 const INBOX_BYTES = REQUEST_BUFFER_BYTES + (128 << 10);

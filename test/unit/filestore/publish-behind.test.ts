@@ -13,7 +13,6 @@ import { createVfs } from '../../../src/vfs/vfs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { filestoreSettings } from '../../helpers/filestore-settings.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
-import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 import { open, sealBlob } from '../spool/spools.js';
 
@@ -77,7 +76,6 @@ describe('publishing behind writers', () => {
     removeDir(directory);
   });
 
-  const container = (): string => filestore.databases[0]?.container ?? assert.fail('none');
   const write = async (content: string): Promise<void> => {
     const blob = blobOf(content);
     await mount.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
@@ -86,30 +84,6 @@ describe('publishing behind writers', () => {
 
   it('a writer who never pauses does not keep what is pending from Swift', async () => {
     for (let n = 0; puts === 0; n++) await write(`blob ${n}`);
-  });
-
-  it('a PUT that is not answered does not keep later writes and deletes from Swift, and is not sent twice', async () => {
-    let answer = (): void => undefined;
-    const answered = new Promise<void>((resolve) => (answer = resolve));
-    store.before = (request) => {
-      if (request.method === 'put') puts += 1;
-      return request.method === 'put' && puts === 1 ? answered : Promise.resolve();
-    };
-    await write('first');
-    await eventually('it is sent', () => puts === 1);
-    const [later, deleted] = [blobOf('later'), blobOf('deleted')];
-    for (const { content } of [later, deleted]) await write(content.toString());
-    await eventually(
-      'they are sent beside it',
-      () => [later, deleted].every(({ name }) => store.peek(container(), name) !== undefined),
-      15_000,
-    );
-    await mount.client.unlink(deleted.name);
-    await eventually('it is removed', () => store.peek(container(), deleted.name) === undefined, 15_000);
-    assert.equal(filestore.databases[0]?.pendingWrites, 1);
-    answer();
-    await eventually('it is there', () => filestore.databases[0]?.pendingWrites === 0);
-    assert.equal(puts, 3);
   });
 
   it('a stop does not wait for a PUT that is not answered', async () => {
