@@ -111,8 +111,8 @@ int entries_make(struct entries *all, struct uring *uring, int queues, int deep,
   if (queues < 1 || queues > MAX_QUEUES || deep < 0 || depth < 1 || depth > MAX_ENTRIES_A_QUEUE) return -EINVAL;
   all->uring = uring;
   all->depth = (uint32_t)depth;
-  int failed = 0;
-  for (int queue = 0; queue < queues && !failed; queue++) failed = make_chunk(all, (uint16_t)queue, queue < deep || all->depth < FEW_ENTRIES ? all->depth : FEW_ENTRIES);
+  int failed = 0, few = depth < FEW_ENTRIES ? depth : FEW_ENTRIES;
+  for (int queue = 0; queue < queues && !failed; queue++) failed = make_chunk(all, (uint16_t)queue, (size_t)(queue < deep ? depth : few));
   return failed;
 }
 

@@ -14,6 +14,7 @@ import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
+import { Patience } from '../base/patience.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { HeldFile } from '../cache/cache.js';
 import type { StagingFile } from '../spool/spool.js';
@@ -34,6 +35,8 @@ const RENAME_WAIT_MS = 500;
 const RENAME_PAUSE_MS = 10_000;
 /** Larger ones take longer, and would take the connections of those who wait for little. */
 const RENAME_WAIT_BYTES = 1 << 20;
+/** A COPY that ended so may have been done. */
+const NO_ANSWER = new Set(['unavailable', 'interrupted']);
 
 export async function rename(db: Database, from: string, to: string, noReplace: boolean, requester: Requester): Promise<void> {
   const [fromKind, toKind] = [kindOfPath(from), kindOfPath(to)];
@@ -80,9 +83,11 @@ async function untilSent(db: Database, path: string, requester: Requester): Prom
   const { settings, health, putFailure } = db;
   if (settings.nodes === 'one' || settings.writeMode === 'back' || health.isAway || putFailure !== undefined) return;
   if ((db.spool.pending.get(path)?.sizeBytes ?? 0) > RENAME_WAIT_BYTES || steadyNowMs() < db.renameWaitsFromMs) return;
-  const signal = AbortSignal.any([requester.signal, AbortSignal.timeout(RENAME_WAIT_MS)]);
+  const patience = new Patience(requester.signal, RENAME_WAIT_MS);
+  const givenUp = (): FilestoreError => new FilestoreError('interrupted', 'not waited for');
   // It is durable here: how far its PUT has come is no error of the rename.
-  await untilAborted(db.publishNow(path), signal, () => new FilestoreError('interrupted', 'not waited for')).catch(() => undefined);
+  await untilAborted(db.publishNow(path), patience.signal, givenUp).catch(() => undefined);
+  patience.end();
   if (db.spool.pending.has(path)) db.renameWaitsFromMs = steadyNowMs() + RENAME_PAUSE_MS;
 }
 
@@ -207,8 +212,6 @@ async function copyOrSeal(db: Database, from: string, to: string, requester: Req
     return false;
   }
 }
-
-const NO_ANSWER = new Set(['unavailable', 'interrupted']);
 
 /** @returns false when the copy was not worth it: its source is pending by now */
 async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {

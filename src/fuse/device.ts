@@ -30,7 +30,11 @@ export interface FuseDevice {
     lookAgainUs: number,
   ): DeviceReader | number;
   stop(reader: DeviceReader): number;
-  /** Makes a ring and its memory; touches no device. @param deepQueues the first queues, which begin with `depth` entries; the others with few @returns it, or a negative errno */
+  /**
+   * Makes a ring and its memory; touches no device.
+   * @param deepQueues the first queues, which begin with `depth` entries; the others with few
+   * @returns it, or a negative errno
+   */
   ringPrepare(queues: number, deepQueues: number, depth: number): DeviceRing | number;
   /**
    * Once INIT has been answered. Requests lie in `inbox` behind one another, each at a multiple of eight, and replies are left in `outbox` in
