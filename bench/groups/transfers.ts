@@ -41,7 +41,7 @@ async function measure(bench: Bench): Promise<void> {
 function programsFor({ client, swift, directory }: Bench, tree: Tree): readonly Program[] {
   const list = writeList(path.join(directory, 'transfer.list'), tree.names);
   const threads = String(CONCURRENCY);
-  const worker = path.resolve(import.meta.dirname, '../transfer-worker.js');
+  const worker = path.resolve(import.meta.dirname, '../bundle/transfer-worker.js');
   const own = (what: string, container: string, at: string): Promise<Timed> =>
     client.command(process.execPath, [worker, what, container, at, list, threads], swift.env);
   const rclone = (from: string, to: string): Promise<Timed> =>

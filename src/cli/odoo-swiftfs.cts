@@ -4,7 +4,11 @@
  * uses it, so the size is set here, before any. Eight: reads of the FUSE device by the plain Node transport hold two threads for ever, and
  * the disk needs the others.
  */
-import v8 = require('node:v8'); // eslint-disable-line @typescript-eslint/no-require-imports -- this one file is CommonJS
+/* eslint-disable @typescript-eslint/no-require-imports -- this one file is CommonJS */
+import fs = require('node:fs');
+import path = require('node:path');
+import v8 = require('node:v8');
+/* eslint-enable @typescript-eslint/no-require-imports */
 
 if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOOL_SIZE'] = '8'; // eslint-disable-line no-restricted-syntax -- the same
 // These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
@@ -12,4 +16,6 @@ if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOO
 if (['swift', 'login'].includes(process.argv[2] ?? '')) v8.setFlagsFromString('--liftoff-only');
 // Optimizes a function after a fifth of the calls that V8 waits for by default: the first thousands of cold reads cost 7 % less CPU.
 v8.setFlagsFromString('--interrupt-budget=15000');
-void import('./main.js');
+// A few files instead of all modules, where the build has made them (scripts/bundle.mjs).
+const bundle: string = '../bundle/main.js';
+void import(fs.existsSync(path.join(__dirname, bundle)) ? bundle : './main.js');

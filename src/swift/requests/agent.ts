@@ -2,11 +2,11 @@
  * The connections: one undici dispatcher for everything a store sends, with its time-outs, certificates and proxies.
  * A Swift proxy closes an idle connection after 60 s; we drop ours earlier, so that a request rarely meets a closing one.
  */
-import type { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { SwiftSettings } from '../swift-settings.js';
 import { Proxies } from './proxies.js';
 import { tlsOptions } from './tls-options.js';
-import { loadAgent, loadConnector } from './undici-parts.js';
+import { Agent, buildConnector } from './undici-parts.js';
 import type { RequestDispatcher } from './wire.js';
 
 const IDLE_MS = 30_000;
@@ -33,10 +33,10 @@ export function createAgent(settings: SwiftSettings): Connections {
     connect: { timeout: settings.connectTimeoutMs, ...tls },
   };
   const proxies = Proxies.from(settings);
-  if (proxies === undefined) return connectionsOf(new (loadAgent())(options));
-  const direct = loadConnector()({ timeout: settings.connectTimeoutMs, ...tls });
+  if (proxies === undefined) return connectionsOf(new Agent(options));
+  const direct = buildConnector({ timeout: settings.connectTimeoutMs, ...tls });
   const connect = proxies.connector(direct, settings.connectTimeoutMs);
-  const agent = new (loadAgent())({ ...options, connect }).compose(proxies.forward);
+  const agent = new Agent({ ...options, connect }).compose(proxies.forward);
   return { ...connectionsOf(agent), proxyOf: (origin) => proxies.of(origin) };
 }
 
