@@ -1,6 +1,6 @@
 /**
  * The background work of a database in pieces. A piece that failed is tried again by itself, at its own growing intervals; what Swift refuses
- * is told once; at the end of the mount nothing is waited for. All pieces of a turn are waited for before the next, so each of their requests has
+ * is told once; at the end of the mount nothing is waited for. Deletes and times of a turn are waited for before the next, so each request has
  * few attempts: one object that Swift does not take for long must not hold up the others.
  */
 import { setMaxListeners } from 'node:events';

@@ -98,7 +98,7 @@ export class Database {
   /** Blobs that are hidden behind an alias (`xx/SHA.__gc`). */
   readonly aliased = new Set<string>();
   /** What the publisher is sending, by path. */
-  readonly publishing = new Map<string, AbortController>();
+  readonly publishing = new Map<string, { abort(): void; readonly ended: Promise<void> }>();
   /** Names that were deleted while the publisher sent them, until their DELETE is done. */
   readonly cutShort = new Set<string>();
   /** When a write was last answered from the spool, on the clock of `performance.now`. */

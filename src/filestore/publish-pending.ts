@@ -3,7 +3,6 @@
  *
  * What may interleave: each PUT re-checks, under the blob's lock, that its record is still the current one.
  */
-import { forEachAtOnce } from '../base/at-once.js';
 import { steadyNowMs } from '../base/clock.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import type { Pending } from '../spool/spool.js';
@@ -21,40 +20,110 @@ import { openSealed } from './sealed-file.js';
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
 const PUBLISHED_AT_ONCE = 12;
 
-/** One that Swift refuses does not stop the others; an outage stops all. Never rejects. */
-export function publishPending(db: Database, attempts: Attempts): Promise<void> {
-  // As it stands now: what comes meanwhile is for the next turn, so that deletes have theirs.
-  const owed = [...owedWrites(db.spool)];
-  return forEachAtOnce(attempts.begun(owed), PUBLISHED_AT_ONCE, async (pending) => {
-    await attempts.run(`publish ${pending.path}`, () => publish(db, attempts, pending));
-  });
+/** Deletes do not wait for what has not moved for so long: a PUT that is not answered, a file of gigabytes. */
+const LONG_MS = 2_000;
+const LONG_LOOK_MS = 250;
+
+/**
+ * Goes on beside the publisher's turns, so that a PUT that hangs holds up nothing but itself. One that Swift refuses does not stop the others; an
+ * outage stops all. Nothing here rejects.
+ */
+export class PendingPublisher {
+  readonly #db: Database;
+  readonly #attempts: Attempts;
+  readonly #workers = new Set<Promise<void>>();
+  /** What somebody waits for, beside the workers. */
+  readonly #urgent = new Set<Promise<void>>();
+  /** The oldest is the last. */
+  #left: Pending[] = [];
+  /** When a PUT ended last, on the clock of `steadyNowMs`. */
+  #endedMs = 0;
+
+  constructor(db: Database, attempts: Attempts) {
+    this.#db = db;
+    this.#attempts = attempts;
+  }
+
+  /** Begins to send what pends and is due, as it stands now. What comes later is for the next call: the database is woken when that is of use. */
+  begin(): void {
+    const { size } = this.#workers;
+    if (size >= PUBLISHED_AT_ONCE || this.#left.length > 0) return;
+    const { retries } = this.#attempts;
+    const isDue = ({ path }: Pending): boolean => !this.#db.publishing.has(path) && retries.isDue(`publish ${path}`);
+    this.#left = [...owedWrites(this.#db.spool)].filter(isDue).reverse();
+    if (size === 0) this.#endedMs = steadyNowMs();
+    for (let more = Math.min(PUBLISHED_AT_ONCE - size, this.#left.length); more > 0; more--) {
+      const worker = this.#work().finally(() => {
+        this.#workers.delete(worker);
+        // For what came meanwhile, and for the time at which what failed is tried again.
+        this.#db.wake();
+      });
+      this.#workers.add(worker);
+    }
+  }
+
+  /** Resolves when all have been tried, or when none has come to its end for a while. */
+  async tried(): Promise<void> {
+    while (this.#workers.size > 0 && steadyNowMs() - this.#endedMs < LONG_MS) {
+      let look: NodeJS.Timeout | undefined;
+      await Promise.race([Promise.all(this.#workers), new Promise((resolve) => (look = setTimeout(resolve, LONG_LOOK_MS)))]);
+      clearTimeout(look);
+    }
+  }
+
+  /** Somebody waits for this one. */
+  now(path: string): Promise<void> {
+    const urgent = this.#urgently(path).finally(() => this.#urgent.delete(urgent));
+    this.#urgent.add(urgent);
+    return urgent;
+  }
+
+  /** After the stop of the attempts. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#workers, ...this.#urgent]);
+  }
+
+  async #work(): Promise<void> {
+    for (let next = this.#left.pop(); next !== undefined; next = this.#left.pop()) {
+      if (this.#attempts.mustStop) this.#left = [];
+      else if (!this.#db.publishing.has(next.path)) await this.#send(next.path, 'background');
+      this.#endedMs = steadyNowMs();
+    }
+  }
+
+  async #urgently(path: string): Promise<void> {
+    // Perhaps of bytes that have been replaced since.
+    await this.#db.publishing.get(path)?.ended;
+    if (!this.#attempts.mustStop && !this.#db.publishing.has(path)) await this.#send(path, 'write');
+  }
+
+  async #send(path: string, priority: 'write' | 'background'): Promise<void> {
+    const { publishing, spool } = this.#db;
+    const pending = spool.pending.get(path);
+    if (pending === undefined) return;
+    const given = new AbortController();
+    const { request } = this.#attempts;
+    const options = { ...request, priority, signal: AbortSignal.any([request.signal, given.signal]) };
+    const ended = this.#attempts.run(`publish ${path}`, () => publish(this.#db, options, pending)).then(() => undefined);
+    publishing.set(path, { abort: () => given.abort(), ended });
+    await ended;
+    publishing.delete(path);
+    if (spool.tombstones.has(path)) this.#db.wake();
+  }
 }
 
-/** Somebody waits for this one. Never rejects. */
-export async function publishNow(db: Database, attempts: Attempts, path: string): Promise<void> {
-  const pending = db.spool.pending.get(path);
-  if (pending === undefined || attempts.mustStop) return;
-  await attempts.run(`publish ${path}`, () => publish(db, { request: { ...attempts.request, priority: 'write' } }, pending));
-}
-
-type Sending = { readonly request: RequestOptions & { readonly signal: AbortSignal } };
-
-function publish(db: Database, { request }: Sending, pending: Pending): Promise<void> {
+function publish(db: Database, request: RequestOptions, pending: Pending): Promise<void> {
   const { path } = pending;
   return db.locks.run(path, async () => {
     if (db.spool.pending.get(path) !== pending || (await isOvertaken(db, request, pending)) || db.spool.pending.get(path) !== pending)
       return;
     const mtimeMs = db.owedTimes.get(path) ?? pending.mtimeMs;
-    const given = new AbortController();
-    const options = { ...request, signal: AbortSignal.any([request.signal, given.signal]) };
     // After a restart its bytes are hashed once: what changed on this disk is not sent.
     const sealed = await openSealed(db, pending);
-    db.publishing.set(path, given);
     try {
       if (db.spool.pending.get(path) !== pending) return;
-      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(db, path, pending, mtimeMs), options));
+      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(db, path, pending, mtimeMs), request));
     } finally {
-      db.publishing.delete(path);
       sealed.close();
     }
     if (db.spool.pending.get(path) !== pending) return;

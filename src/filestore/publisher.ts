@@ -10,7 +10,7 @@ import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
-import { publishNow, publishPending } from './publish-pending.js';
+import { PendingPublisher } from './publish-pending.js';
 import { tellDeletes } from './tell-deletes.js';
 import { tellTimes, tellTouched } from './tell-times.js';
 
@@ -32,8 +32,7 @@ export class Publisher {
   readonly #db: Database;
   readonly #attempts: Attempts;
   readonly #loop: Promise<void>;
-  /** What somebody waits for, beside the loop. */
-  readonly #urgent = new Set<Promise<void>>();
+  readonly #pending: PendingPublisher;
   #wake: () => void = () => undefined;
   /** There is work that came while a turn was running. */
   #woken = false;
@@ -50,15 +49,12 @@ export class Publisher {
       this.#woken = true;
       this.#wake();
     };
-    db.publishNow = (path) => {
-      const sent = publishNow(db, this.#attempts, path).finally(() => this.#urgent.delete(sent));
-      this.#urgent.add(sent);
-      return sent;
-    };
+    this.#pending = new PendingPublisher(db, this.#attempts);
+    db.publishNow = (path) => this.#pending.now(path);
     db.health.onReturn(() => {
       this.#attempts.retries.clear();
       this.#refreshAtMs = Math.min(this.#refreshAtMs, steadyNowMs() + REFRESH_AFTER_RETURN_MS);
-      this.#wake();
+      db.wake();
     });
     this.#loop = this.#run();
   }
@@ -91,7 +87,8 @@ export class Publisher {
   async close(): Promise<void> {
     this.#attempts.stop();
     this.#wake();
-    await Promise.all([this.#loop, ...this.#urgent]);
+    await this.#loop;
+    await this.#pending.ended();
   }
 
   async #run(): Promise<void> {
@@ -124,7 +121,7 @@ export class Publisher {
     if (db.health.isAway || db.binding.refusal !== undefined) return Infinity;
     let next = Infinity;
     for (const tombstone of db.spool.tombstones.values())
-      if (retries.isDue(`delete ${tombstone.path}`)) next = Math.min(next, lateDueMs(db, tombstone));
+      if (!db.publishing.has(tombstone.path) && retries.isDue(`delete ${tombstone.path}`)) next = Math.min(next, lateDueMs(db, tombstone));
     return next;
   }
 
@@ -138,7 +135,8 @@ export class Publisher {
       db.problem = attempts.retries.problem;
       return;
     }
-    if (!this.#mustHold()) await publishPending(db, attempts);
+    if (!this.#mustHold()) this.#pending.begin();
+    await this.#pending.tried();
     await tellDeletes(db, attempts);
     await tellTimes(db, attempts);
     await tellTouched(db, attempts);

@@ -24,7 +24,10 @@ export async function tellDeletes(db: Database, attempts: Attempts): Promise<voi
   // Another node that says "one" has it: what we think is garbage may be what it lives on.
   if (db.binding.refusal !== undefined) return;
   const nowMs = steadyNowMs();
-  const owed = [...owedDeletes(db.spool)].filter((t) => lateDueMs(db, t) <= nowMs && attempts.retries.isDue(`delete ${t.path}`));
+  // A PUT of the name that is under way comes first, and the turn does not wait for it.
+  const isTold = (t: Tombstone): boolean =>
+    !db.publishing.has(t.path) && lateDueMs(db, t) <= nowMs && attempts.retries.isDue(`delete ${t.path}`);
+  const owed = [...owedDeletes(db.spool)].filter(isTold);
   while (owed.length > 0 && !attempts.mustStop) {
     const batch = owed.splice(0, DELETES_IN_BULK);
     if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one')

@@ -25,6 +25,7 @@ async function tellTime(db: Database, { request }: Attempts, path: string, mtime
 /** Blobs whose markers say that Odoo goes on using them (markers.ts): their time in Swift becomes now. Never rejects. */
 export async function tellTouched(db: Database, attempts: Attempts): Promise<void> {
   for (const path of [...db.touched]) {
+    if (db.publishing.has(path)) continue;
     if (attempts.mustStop) return;
     await attempts.run(`touch ${path}`, () => db.locks.run(path, () => touch(db, attempts, path)));
   }

@@ -6,11 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { makeBlob, type Blob, writeBlob } from '../helpers/blobs.js';
 import type { FaultProxy } from '../helpers/fault-proxy.js';
+import { eventually } from '../helpers/processes.js';
 import { withProxiedSwift } from '../helpers/proxied-swift.js';
 import { startMount, type Mount } from '../helpers/with-mount.js';
 import type { Swift } from '../helpers/with-swift.js';
 
-const MANY = ['--nodes', 'many', '--delete-bound', '3s', '--drain-timeout', '1s'];
+const MANY = ['--nodes', 'many', '--delete-bound', '3s', '--write-timeout', '2s', '--drain-timeout', '1s'];
 
 describe('docs/SEMANTICS.md: how soon another node sees it', () => {
   let swift: Swift;
@@ -48,6 +49,19 @@ describe('docs/SEMANTICS.md: how soon another node sees it', () => {
     assert.deepEqual(await fs.readFile(a.file(slow.name)), slow.content);
     await a.drained();
     assert.deepEqual(await fs.readFile(b.file(slow.name)), slow.content);
+  });
+
+  it('A PUT that is not answered holds up nothing but itself.', async () => {
+    const [hung, later] = [makeBlob(920), makeBlob(921)];
+    proxy.add({ do: 'hang', method: 'PUT', path: new RegExp(hung.sha1) });
+    await writeBlob(a.path, hung);
+    await writeBlob(a.path, later);
+    const readOnB = (): Promise<Buffer | undefined> => fs.readFile(b.file(later.name)).catch(() => undefined);
+    assert.deepEqual(await eventually('B has the later one', readOnB, 10_000), later.content);
+    assert.deepEqual(await fs.readFile(a.file(hung.name)), hung.content);
+    proxy.clear();
+    await a.drained();
+    assert.deepEqual(await fs.readFile(b.file(hung.name)), hung.content);
   });
 
   it('A listing does not make a blob that was deleted on another node be believed for longer.', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
@@ -13,6 +14,7 @@ import { createVfs } from '../../../src/vfs/vfs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { filestoreSettings } from '../../helpers/filestore-settings.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
+import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 import { open, sealBlob } from '../spool/spools.js';
 
@@ -76,6 +78,18 @@ describe('publishing behind writers', () => {
     removeDir(directory);
   });
 
+  const container = (): string => filestore.databases[0]?.container ?? assert.fail('none');
+  const isStored = (name: string): boolean => store.peek(container(), name) !== undefined;
+  /** The first PUT is not answered until the function that is returned is called. */
+  const holdFirstPut = (): (() => void) => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    store.before = (request) => {
+      if (request.method === 'put') puts += 1;
+      return request.method === 'put' && puts === 1 ? answered : Promise.resolve();
+    };
+    return answer;
+  };
   const write = async (content: string): Promise<void> => {
     const blob = blobOf(content);
     await mount.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
@@ -84,6 +98,48 @@ describe('publishing behind writers', () => {
 
   it('a writer who never pauses does not keep what is pending from Swift', async () => {
     for (let n = 0; puts === 0; n++) await write(`blob ${n}`);
+  });
+
+  it('a PUT that is not answered keeps neither later writes nor deletes from Swift, and is not sent twice', async () => {
+    const answer = holdFirstPut();
+    await write('first');
+    await eventually('it is sent', () => puts === 1);
+    const [later, deleted] = [blobOf('later'), blobOf('deleted')];
+    for (const { content } of [later, deleted]) await write(content.toString());
+    await eventually('they are sent beside it', () => [later, deleted].every(({ name }) => isStored(name)), 15_000);
+    await mount.client.unlink(deleted.name);
+    await eventually('it is removed', () => !isStored(deleted.name), 15_000);
+    assert.equal(filestore.databases[0]?.pendingWrites, 1);
+    answer();
+    await eventually('it is there', () => filestore.databases[0]?.pendingWrites === 0);
+    assert.equal(puts, 3);
+  });
+
+  it('the delete of a name whose PUT is not answered keeps nothing else waiting, and is told after it', async () => {
+    const answer = holdFirstPut();
+    const [first, later] = [blobOf('first'), blobOf('later')];
+    await write('first');
+    await eventually('it is sent', () => puts === 1);
+    await mount.client.unlink(first.name);
+    await write('later');
+    await eventually('what came later is sent', () => isStored(later.name), 15_000);
+    answer();
+    await eventually('the delete is told', () => filestore.databases[0]?.pendingDeletes === 0, 15_000);
+    assert.equal(isStored(first.name), false);
+  });
+
+  it('a PUT that fails beside one that is not answered is tried again', async () => {
+    const answer = holdFirstPut();
+    const hold = store.before;
+    store.before = (request) => {
+      const held = hold?.(request) ?? Promise.resolve();
+      return request.method === 'put' && puts === 2 ? Promise.reject(new FilestoreError('unavailable', 'busy for a moment')) : held;
+    };
+    await write('first');
+    await eventually('it is sent', () => puts === 1);
+    await write('later');
+    await eventually('it is sent again', () => isStored(blobOf('later').name), 15_000);
+    answer();
   });
 
   it('a stop does not wait for a PUT that is not answered', async () => {
