@@ -8,8 +8,9 @@
  *   find  ROOT                  walk all directories and lstat every entry, as find(1) -ls does
  *   walk  ROOT                  walk all directories and read every file, as a copy does
  *   seq   FILE BLOCK PASSES     read one file in blocks; the last pass is told
- *   put   ROOT LIST SOURCE HOW  write each name with the bytes of SOURCE/name. HOW: `ask` (mkdir and stat first, untimed), `sync` (the same,
- *                               and fsync of the file and of its directory, timed) or `odoo` (Odoo's calls)
+ *   put   ROOT LIST SOURCE HOW  write each name with the bytes of SOURCE/name. HOW: `ask` (mkdir and stat before each, untimed), `burst` (the
+ *                               same, all before the first), `sync` (a burst with fsync of the file and of its directory, timed) or
+ *                               `odoo` (Odoo's calls)
  *   run   COMMAND...            another program's time and CPU
  */
 #define _GNU_SOURCE
@@ -266,10 +267,22 @@ static void odoo_write(const char *root, const char *path, const char *bytes, si
   if (close(fd) != 0) fail(path);
 }
 
+static void shard_of(const char *path, char *shard, size_t size) {
+  snprintf(shard, size, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
+static void prepare(const char *path) {
+  char shard[2 * PATH_BYTES];
+  shard_of(path, shard, sizeof shard);
+  if (mkdir(shard, 0777) != 0 && errno != EEXIST) fail(shard);
+  expect_absent(path);
+}
+
 static void run_put(const char *root, struct names n, const char *source, const char *how) {
   double *samples = calloc(n.count, sizeof *samples), bytes = 0;
-  int as_odoo = strcmp(how, "odoo") == 0, durably = strcmp(how, "sync") == 0;
+  int as_odoo = strcmp(how, "odoo") == 0, durably = strcmp(how, "sync") == 0, in_burst = durably || strcmp(how, "burst") == 0;
   char from[2 * PATH_BYTES];
+  for (size_t i = 0; in_burst && i < n.count; i++) prepare(n.at[i]);
   for (size_t i = 0; i < n.count; i++) {
     snprintf(from, sizeof from, "%s%s", source, n.at[i] + strlen(root));
     int fd = open(from, O_RDONLY | O_CLOEXEC);
@@ -277,11 +290,8 @@ static void run_put(const char *root, struct names n, const char *source, const 
     ssize_t size = read(fd, buffer, BUFFER_BYTES);
     close(fd);
     if (size <= 0) fail(from);
-    if (!as_odoo) {
-      snprintf(from, sizeof from, "%.*s", (int)(strrchr(n.at[i], '/') - n.at[i]), n.at[i]);
-      if (mkdir(from, 0777) != 0 && errno != EEXIST) fail(from);
-      expect_absent(n.at[i]);
-    }
+    if (!as_odoo && !in_burst) prepare(n.at[i]);
+    shard_of(n.at[i], from, sizeof from);
     double start = now_ns();
     if (as_odoo) odoo_write(root, n.at[i], buffer, (size_t)size);
     else if (durably) write_durably(n.at[i], from, buffer, (size_t)size);
