@@ -11,7 +11,7 @@ const dist = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../dist
 
 /** What only one command needs, e.g. the mount, becomes a file of its own, loaded when it is called. */
 async function bundle(program, into) {
-  const outdir = path.join(dist, into);
+  const [done, outdir] = [path.join(dist, into), path.join(dist, `${into}.new`)];
   fs.rmSync(outdir, { recursive: true, force: true });
   await build({
     entryPoints: [path.join(dist, program)],
@@ -25,6 +25,8 @@ async function bundle(program, into) {
     banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
     logLevel: 'warning',
   });
+  fs.rmSync(done, { recursive: true, force: true });
+  fs.renameSync(outdir, done);
 }
 
 await bundle('src/cli/main.js', 'src/bundle');

@@ -88,6 +88,17 @@ function planJobs({ build, targets }) {
   return jobs;
 }
 
+/** The command runs the bundle: one that is older than the modules would have old code judged. */
+function refuseOldBundle({ build }) {
+  const bundle = path.join(build, 'src/bundle/main.js');
+  if (!fs.existsSync(bundle)) return;
+  const { mtimeMs } = fs.statSync(bundle);
+  const isNewer = (name) =>
+    name.endsWith('.js') && !name.startsWith('bundle/') && fs.statSync(path.join(build, 'src', name)).mtimeMs > mtimeMs;
+  if (fs.readdirSync(path.join(build, 'src'), { recursive: true }).some(isNewer))
+    fail(`${bundle} is older than the compiled modules: npm run compile`);
+}
+
 /** In the environment of every process of this run, with a further part for each file. */
 const runMark = randomUUID();
 /** The temporary directory of every process of this run; open to all, since servers and mounts of other users lie in it. */
@@ -172,6 +183,7 @@ const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 async function main() {
   const options = parseArguments(process.argv.slice(2));
+  refuseOldBundle(options);
   const jobs = planJobs(options);
   if (jobs.length === 0) fail('no test was found: npm run build first');
   const totals = { passed: 0, failed: 0, skipped: 0 };

@@ -131,6 +131,8 @@ async function compose(
   const held = new HeldBackLog(log, ['swift.away', 'swift.back']);
   const { store, counts } = makers.createStore(settings, held);
   undo.add(() => store.close());
+  // Its module is loaded before a start that may take a minute, in which the program's files may be replaced.
+  const driver = await makers.createDriver(settings);
   const cache = await makers.openCache(settings, () => cacheLock.isHeld(), log);
   undo.add(() => cache.close());
   const filestore = await makers.openFilestore(filestoreSettings(settings), { store, cache, origin, log: held }).catch((error: unknown) => {
@@ -139,7 +141,6 @@ async function compose(
   undo.add(() => filestore.close());
   held.release();
   const vfs = makers.createVfs(filestore, ground.owner, log);
-  const driver = await makers.createDriver(settings);
   const mounted = await driver.mount(vfs, {
     mountPoint: request.mountPoint,
     source: mountSource(settings),

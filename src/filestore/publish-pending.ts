@@ -32,12 +32,13 @@ export class PendingPublisher {
   readonly #db: Database;
   readonly #attempts: Attempts;
   readonly #workers = new Set<Promise<void>>();
+  /** When the PUT of a worker began, by path, on the clock of `steadyNowMs`. */
+  readonly #sinceMs = new Map<string, number>();
   /** What somebody waits for, beside the workers. */
   readonly #urgent = new Set<Promise<void>>();
-  /** The oldest is the last. */
-  #left: Pending[] = [];
-  /** When a PUT ended last, on the clock of `steadyNowMs`. */
-  #endedMs = 0;
+  /** Paths; the oldest is the last. */
+  #left: string[] = [];
+  #onEnd: () => void = () => undefined;
 
   constructor(db: Database, attempts: Attempts) {
     this.#db = db;
@@ -49,10 +50,11 @@ export class PendingPublisher {
     const { size } = this.#workers;
     if (size >= PUBLISHED_AT_ONCE || this.#left.length > 0) return;
     const { retries } = this.#attempts;
-    const isDue = ({ path }: Pending): boolean => !this.#db.publishing.has(path) && retries.isDue(`publish ${path}`);
-    this.#left = [...owedWrites(this.#db.spool)].filter(isDue).reverse();
-    if (size === 0) this.#endedMs = steadyNowMs();
-    for (let more = Math.min(PUBLISHED_AT_ONCE - size, this.#left.length); more > 0; more--) {
+    const due: string[] = [];
+    for (const { path } of owedWrites(this.#db.spool))
+      if (!this.#db.publishing.has(path) && retries.isDue(`publish ${path}`)) due.push(path);
+    this.#left = due.reverse();
+    for (let more = Math.min(PUBLISHED_AT_ONCE - size, due.length); more > 0; more--) {
       const worker = this.#work().finally(() => {
         this.#workers.delete(worker);
         // For what came meanwhile, and for the time at which what failed is tried again.
@@ -62,18 +64,31 @@ export class PendingPublisher {
     }
   }
 
-  /** Resolves when all have been tried, or when none has come to its end for a while. */
+  /** Resolves when all that was begun has been tried, or takes long. */
   async tried(): Promise<void> {
-    while (this.#workers.size > 0 && steadyNowMs() - this.#endedMs < LONG_MS) {
-      let look: NodeJS.Timeout | undefined;
-      await Promise.race([Promise.all(this.#workers), new Promise((resolve) => (look = setTimeout(resolve, LONG_LOOK_MS)))]);
-      clearTimeout(look);
+    const isShort = (sinceMs: number): boolean => steadyNowMs() - sinceMs < LONG_MS;
+    while ([...this.#sinceMs.values()].some(isShort)) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LONG_LOOK_MS);
+        this.#onEnd = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
+  }
+
+  /** Whether `begin` could send this one now: when it cannot, the database is woken as soon as it can. */
+  mayBegin(path: string): boolean {
+    return this.#workers.size < PUBLISHED_AT_ONCE && !this.#db.publishing.has(path);
   }
 
   /** Somebody waits for this one. */
   now(path: string): Promise<void> {
-    const urgent = this.#urgently(path).finally(() => this.#urgent.delete(urgent));
+    const urgent = this.#urgently(path).finally(() => {
+      this.#urgent.delete(urgent);
+      this.#db.wake();
+    });
     this.#urgent.add(urgent);
     return urgent;
   }
@@ -84,17 +99,22 @@ export class PendingPublisher {
   }
 
   async #work(): Promise<void> {
-    for (let next = this.#left.pop(); next !== undefined; next = this.#left.pop()) {
+    for (let path = this.#left.pop(); path !== undefined; path = this.#left.pop()) {
       if (this.#attempts.mustStop) this.#left = [];
-      else if (!this.#db.publishing.has(next.path)) await this.#send(next.path, 'background');
-      this.#endedMs = steadyNowMs();
+      else if (!this.#db.publishing.has(path)) {
+        this.#sinceMs.set(path, steadyNowMs());
+        await this.#send(path, 'background');
+        this.#sinceMs.delete(path);
+        this.#onEnd();
+      }
     }
   }
 
   async #urgently(path: string): Promise<void> {
+    const { publishing } = this.#db;
     // Perhaps of bytes that have been replaced since.
-    await this.#db.publishing.get(path)?.ended;
-    if (!this.#attempts.mustStop && !this.#db.publishing.has(path)) await this.#send(path, 'write');
+    for (let other = publishing.get(path); other !== undefined; other = publishing.get(path)) await other.ended;
+    if (!this.#attempts.mustStop) await this.#send(path, 'write');
   }
 
   async #send(path: string, priority: 'write' | 'background'): Promise<void> {

@@ -25,6 +25,8 @@ const SHORTEST_SLEEP_MS = 50;
 const REFRESH_MS = 600_000;
 /** After Swift is back its list is fetched this soon, behind what waited for it. */
 const REFRESH_AFTER_RETURN_MS = 1_000;
+/** What work of that kind is called (`Attempts.run`). */
+const PUBLISH = 'publish ';
 /** When to look again whether there is a container to be listed. */
 const UNBOUND_MS = 5_000;
 
@@ -105,8 +107,9 @@ export class Publisher {
 
   #sleep(): Promise<void> {
     return new Promise<void>((resolve) => {
-      const next = Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#attempts.retries.nextMs);
-      const longestMs = this.#heldSinceMs === undefined ? RENEW_MS : QUIET_MS;
+      const isIdle = this.#isIdle();
+      const next = isIdle ? Infinity : this.#nextMs();
+      const longestMs = isIdle || this.#heldSinceMs === undefined ? RENEW_MS : QUIET_MS;
       const timer = setTimeout(resolve, Math.min(Math.max(SHORTEST_SLEEP_MS, next - steadyNowMs()), longestMs)).unref();
       this.#wake = () => {
         clearTimeout(timer);
@@ -115,10 +118,20 @@ export class Publisher {
     });
   }
 
+  /** Until somebody wakes the loop there is nothing to do, whatever is due. */
+  #isIdle(): boolean {
+    return this.#db.health.isAway || (this.#db.dropped && this.#owesNothing());
+  }
+
+  #nextMs(): number {
+    const mayBegin = (work: string): boolean => !work.startsWith(PUBLISH) || this.#pending.mayBegin(work.slice(PUBLISH.length));
+    return Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#attempts.retries.nextMs(mayBegin));
+  }
+
   /** When the first of the deletes that wait may be told; those that failed have their own times. */
   #nextDueMs(): number {
     const [db, { retries }] = [this.#db, this.#attempts];
-    if (db.health.isAway || db.binding.refusal !== undefined) return Infinity;
+    if (db.binding.refusal !== undefined) return Infinity;
     let next = Infinity;
     for (const tombstone of db.spool.tombstones.values())
       if (!db.publishing.has(tombstone.path) && retries.isDue(`delete ${tombstone.path}`)) next = Math.min(next, lateDueMs(db, tombstone));
@@ -128,7 +141,7 @@ export class Publisher {
   /** Does what there is to do and is due. Never rejects. */
   async #turn(): Promise<void> {
     const [db, attempts] = [this.#db, this.#attempts];
-    if (db.health.isAway || (db.dropped && this.#owesNothing())) return;
+    if (this.#isIdle()) return;
     // The container of a dropped database is not made again: what is owed of it are deletes.
     const isOver = db.dropped || (db.binding.isEnded && this.#owesNothing());
     if (!db.binding.isBound && !(await this.#settle(isOver))) {

@@ -53,10 +53,13 @@ export class RetrySchedule {
     this.#failures.clear();
   }
 
-  /** When the first failed work is due, in ms since the epoch; Infinity when nothing failed. */
-  get nextMs(): number {
+  /**
+   * When the first failed work is due, in ms since the epoch; Infinity when nothing failed.
+   * @param mayBegin of a piece of work; one that is under way again, say, is not waited for
+   */
+  nextMs(mayBegin: (work: string) => boolean): number {
     let next = Infinity;
-    for (const { dueAtMs } of this.#failures.values()) next = Math.min(next, dueAtMs);
+    for (const [work, { dueAtMs }] of this.#failures) if (dueAtMs < next && mayBegin(work)) next = dueAtMs;
     return next;
   }
 

@@ -24,12 +24,10 @@ export async function tellDeletes(db: Database, attempts: Attempts): Promise<voi
   // Another node that says "one" has it: what we think is garbage may be what it lives on.
   if (db.binding.refusal !== undefined) return;
   const nowMs = steadyNowMs();
-  // A PUT of the name that is under way comes first, and the turn does not wait for it.
-  const isTold = (t: Tombstone): boolean =>
-    !db.publishing.has(t.path) && lateDueMs(db, t) <= nowMs && attempts.retries.isDue(`delete ${t.path}`);
-  const owed = [...owedDeletes(db.spool)].filter(isTold);
+  const owed = [...owedDeletes(db.spool)].filter((t) => lateDueMs(db, t) <= nowMs && attempts.retries.isDue(`delete ${t.path}`));
   while (owed.length > 0 && !attempts.mustStop) {
-    const batch = owed.splice(0, DELETES_IN_BULK);
+    // A PUT of the name that is under way comes first, and the turn does not wait for it.
+    const batch = owed.splice(0, DELETES_IN_BULK).filter(({ path }) => !db.publishing.has(path));
     if (batch.length >= FEWEST_FOR_BULK && db.settings.nodes === 'one')
       await attempts.run('deletes', () => deleteMany(db, attempts, batch));
     else await deleteEach(db, attempts, batch);
@@ -40,6 +38,7 @@ function deleteEach(db: Database, attempts: Attempts, batch: readonly Tombstone[
   const { signal } = attempts;
   const check = db.settings.nodes === 'many';
   return forEachAtOnce(attempts.begun(batch), DELETED_AT_ONCE, async ({ path }) => {
+    if (db.publishing.has(path)) return;
     await attempts.run(`delete ${path}`, () => db.locks.run(path, () => deleteOwed(db, path, { check, signal })));
   });
 }

@@ -1,13 +1,15 @@
 /** What the background sends, in which order, and when: writers first, but none of them for ever. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { FilestoreError } from '../../../src/base/errors.js';
+import { FilestoreError, StoreFaltered } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
 import type { BlobCache } from '../../../src/cache/cache.js';
 import { openFilestore } from '../../../src/filestore/open-filestore.js';
-import type { RunningFilestore } from '../../../src/filestore/filestore-options.js';
+import { RetrySchedule } from '../../../src/filestore/retry-schedule.js';
+import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
 import { owedDeletes, owedWrites, owesNothing, sumOfWrites } from '../../../src/filestore/owed.js';
 import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
@@ -44,114 +46,208 @@ describe('what is owed to Swift', () => {
   });
 });
 
-describe('publishing behind writers', () => {
-  let store: MemoryStore;
-  let directory: string;
-  let filestore: RunningFilestore;
-  let cache: BlobCache;
-  let mount: MemoryMount;
-  let awake: NodeJS.Timeout;
-  let puts: number;
-  beforeEach(async () => {
-    // The product's own timers keep no process alive.
-    awake = setInterval(() => undefined, 1000);
-    directory = tempDir('behind');
-    puts = 0;
-    store = new MemoryStore();
-    store.before = (request) => {
-      if (request.method === 'put') puts += 1;
-      return Promise.resolve();
-    };
-    const log = createLog('error', (line) => assert.fail(line));
-    cache = await openCache({ directory: path.join(directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
-    const settings = filestoreSettings(path.join(directory, 'spool'), { writeMode: 'back' });
-    filestore = await openFilestore(settings, { store, cache, origin: undefined, log });
-    const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
-    mount = await createMemoryDriver().mount(vfs);
-    vfs.attach(mount);
-  });
-  afterEach(async () => {
-    clearInterval(awake);
-    await mount.unmount('detach');
-    await filestore.close();
-    await cache.close();
-    removeDir(directory);
-  });
+/** A filestore over a store in memory, whose PUTs are counted and may be held up, mounted in this process. */
+class Behind {
+  readonly store = new MemoryStore();
+  readonly mount: MemoryMount;
+  readonly filestore: RunningFilestore;
+  puts = 0;
+  readonly #cache: BlobCache;
+  readonly #directory: string;
+  /** The product's own timers keep no process alive. */
+  readonly #awake = setInterval(() => undefined, 1000);
 
-  const container = (): string => filestore.databases[0]?.container ?? assert.fail('none');
-  const isStored = (name: string): boolean => store.peek(container(), name) !== undefined;
-  /** The first PUT is not answered until the function that is returned is called. */
-  const holdFirstPut = (): (() => void) => {
+  static async start(changed: Partial<FilestoreSettings>): Promise<Behind> {
+    const directory = tempDir('behind');
+    const store = new MemoryStore();
+    const log = createLog('error', (line) => assert.fail(line));
+    const cache = await openCache({ directory: path.join(directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
+    const filestore = await openFilestore(filestoreSettings(path.join(directory, 'spool'), changed), {
+      store,
+      cache,
+      origin: undefined,
+      log,
+    });
+    const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
+    const mount = await createMemoryDriver().mount(vfs);
+    vfs.attach(mount);
+    return new Behind(directory, store, cache, filestore, mount);
+  }
+
+  private constructor(directory: string, store: MemoryStore, cache: BlobCache, filestore: RunningFilestore, mount: MemoryMount) {
+    this.#directory = directory;
+    this.#cache = cache;
+    this.store = store;
+    this.filestore = filestore;
+    this.mount = mount;
+    this.onPut(() => Promise.resolve());
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#awake);
+    await this.mount.unmount('detach');
+    await this.filestore.close();
+    await this.#cache.close();
+    removeDir(this.#directory);
+  }
+
+  /** @param answer of the PUT with this number, from 1 on */
+  onPut(answer: (number: number) => Promise<void>): void {
+    this.store.before = ({ method }) => (method === 'put' ? answer(++this.puts) : Promise.resolve());
+  }
+
+  /** The PUT with this number is not answered until the function that is returned is called. */
+  holdPut(held: number): () => void {
     let answer = (): void => undefined;
     const answered = new Promise<void>((resolve) => (answer = resolve));
-    store.before = (request) => {
-      if (request.method === 'put') puts += 1;
-      return request.method === 'put' && puts === 1 ? answered : Promise.resolve();
-    };
+    this.onPut((number) => (number === held ? answered : Promise.resolve()));
     return answer;
-  };
-  const write = async (content: string): Promise<void> => {
+  }
+
+  isStored(name: string): boolean {
+    return this.store.peek(this.filestore.databases[0]?.container ?? assert.fail('none'), name) !== undefined;
+  }
+
+  get owed(): { readonly writes: number | undefined; readonly deletes: number | undefined } {
+    const database = this.filestore.databases[0];
+    return { writes: database?.pendingWrites, deletes: database?.pendingDeletes };
+  }
+
+  async write(content: string): Promise<void> {
     const blob = blobOf(content);
-    await mount.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
-    await mount.client.writeFile(blob.name, blob.content);
-  };
+    await this.mount.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
+    await this.mount.client.writeFile(blob.name, blob.content);
+  }
+
+  /** As the newest Odoo does. */
+  async writeByRename(content: string): Promise<void> {
+    const blob = blobOf(content);
+    for (const directory of ['upload', blob.name.slice(0, 2)]) await this.mount.client.mkdir(directory).catch(() => undefined);
+    await this.mount.client.writeFile('upload/x', blob.content);
+    await this.mount.client.rename('upload/x', blob.name);
+  }
+}
+
+describe('publishing behind writers', () => {
+  let behind: Behind;
+  beforeEach(async () => {
+    behind = await Behind.start({ writeMode: 'back' });
+  });
+  afterEach(() => behind.stop());
 
   it('a writer who never pauses does not keep what is pending from Swift', async () => {
-    for (let n = 0; puts === 0; n++) await write(`blob ${n}`);
+    for (let n = 0; behind.puts === 0; n++) await behind.write(`blob ${n}`);
   });
 
   it('a PUT that is not answered keeps neither later writes nor deletes from Swift, and is not sent twice', async () => {
-    const answer = holdFirstPut();
-    await write('first');
-    await eventually('it is sent', () => puts === 1);
+    const answer = behind.holdPut(1);
+    await behind.write('first');
+    await eventually('it is sent', () => behind.puts === 1);
     const [later, deleted] = [blobOf('later'), blobOf('deleted')];
-    for (const { content } of [later, deleted]) await write(content.toString());
-    await eventually('they are sent beside it', () => [later, deleted].every(({ name }) => isStored(name)), 15_000);
-    await mount.client.unlink(deleted.name);
-    await eventually('it is removed', () => !isStored(deleted.name), 15_000);
-    assert.equal(filestore.databases[0]?.pendingWrites, 1);
+    for (const { content } of [later, deleted]) await behind.write(content.toString());
+    await eventually('they are sent beside it', () => [later, deleted].every(({ name }) => behind.isStored(name)), 15_000);
+    await behind.mount.client.unlink(deleted.name);
+    await eventually('it is removed', () => !behind.isStored(deleted.name), 15_000);
+    assert.equal(behind.owed.writes, 1);
     answer();
-    await eventually('it is there', () => filestore.databases[0]?.pendingWrites === 0);
-    assert.equal(puts, 3);
+    await eventually('it is there', () => behind.owed.writes === 0);
+    assert.equal(behind.puts, 3);
+  });
+
+  it('beside a PUT that is known to hang each later one goes out at once', async () => {
+    const answer = behind.holdPut(1);
+    await behind.write('first');
+    await eventually('it is sent', () => behind.puts === 1);
+    await sleep(2_500);
+    const startedMs = performance.now();
+    for (let n = 0; n < 4; n++) {
+      await behind.write(`later ${n}`);
+      await eventually('it is stored', () => behind.isStored(blobOf(`later ${n}`).name), 15_000);
+    }
+    assert.ok(performance.now() - startedMs < 4_000, 'none waited for the one that hangs');
+    answer();
   });
 
   it('the delete of a name whose PUT is not answered keeps nothing else waiting, and is told after it', async () => {
-    const answer = holdFirstPut();
+    const answer = behind.holdPut(1);
     const [first, later] = [blobOf('first'), blobOf('later')];
-    await write('first');
-    await eventually('it is sent', () => puts === 1);
-    await mount.client.unlink(first.name);
-    await write('later');
-    await eventually('what came later is sent', () => isStored(later.name), 15_000);
+    await behind.write('first');
+    await eventually('it is sent', () => behind.puts === 1);
+    await behind.mount.client.unlink(first.name);
+    await behind.write('later');
+    await eventually('what came later is sent', () => behind.isStored(later.name), 15_000);
     answer();
-    await eventually('the delete is told', () => filestore.databases[0]?.pendingDeletes === 0, 15_000);
-    assert.equal(isStored(first.name), false);
+    await eventually('the delete is told', () => behind.owed.deletes === 0, 15_000);
+    assert.equal(behind.isStored(first.name), false);
   });
 
   it('a PUT that fails beside one that is not answered is tried again', async () => {
-    const answer = holdFirstPut();
-    const hold = store.before;
-    store.before = (request) => {
-      const held = hold?.(request) ?? Promise.resolve();
-      return request.method === 'put' && puts === 2 ? Promise.reject(new FilestoreError('unavailable', 'busy for a moment')) : held;
-    };
-    await write('first');
-    await eventually('it is sent', () => puts === 1);
-    await write('later');
-    await eventually('it is sent again', () => isStored(blobOf('later').name), 15_000);
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    behind.onPut(async (number) => {
+      if (number === 1) await answered;
+      if (number === 2) throw new FilestoreError('unavailable', 'busy for a moment');
+    });
+    await behind.write('first');
+    await eventually('it is sent', () => behind.puts === 1);
+    await behind.write('later');
+    await eventually('it is sent again', () => behind.isStored(blobOf('later').name), 15_000);
+    answer();
+  });
+
+  it('a retry that is not answered leaves the loop asleep', async (t) => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    behind.onPut(async (number) => {
+      if (number === 1) throw new StoreFaltered('busy for a moment');
+      await answered;
+    });
+    await behind.write('first');
+    await eventually('it is tried again', () => behind.puts === 2);
+    const turns = t.mock.method(RetrySchedule.prototype, 'keepOwed').mock;
+    await sleep(4_000);
+    assert.ok(turns.callCount() <= 4, `${turns.callCount()} turns in four seconds`);
     answer();
   });
 
   it('a stop does not wait for a PUT that is not answered', async () => {
-    store.before = ({ method }) => (method === 'put' ? new Promise(() => undefined) : Promise.resolve());
-    await write('first');
-    assert.equal(await filestore.drain(3_000), false);
+    behind.onPut(() => new Promise(() => undefined));
+    await behind.write('first');
+    assert.equal(await behind.filestore.drain(3_000), false);
   });
 
   it('a stop does not wait for writers to be quiet', async () => {
-    for (let n = 0; n < 20; n++) await write(`blob ${n}`);
-    assert.equal(await filestore.drain(60_000), true);
-    assert.equal(puts, 20);
-    assert.equal(filestore.databases[0]?.pendingWrites, 0);
+    for (let n = 0; n < 20; n++) await behind.write(`blob ${n}`);
+    assert.equal(await behind.filestore.drain(60_000), true);
+    assert.equal(behind.puts, 20);
+    assert.equal(behind.owed.writes, 0);
+  });
+});
+
+describe('publishing what a rename waits for', () => {
+  let behind: Behind;
+  beforeEach(async () => {
+    behind = await Behind.start({ nodes: 'many', writeMode: 'through', deleteBoundMs: 60_000 });
+  });
+  afterEach(() => behind.stop());
+
+  it('a PUT that fails is tried again', async () => {
+    behind.onPut(async (number) => {
+      if (number > 1) return;
+      await sleep(300);
+      throw new StoreFaltered('busy for a moment');
+    });
+    await behind.writeByRename('first');
+    await eventually('it is stored', () => behind.isStored(blobOf('first').name), 10_000);
+  });
+
+  it('what was replaced while its PUT was not answered is sent when that is over', async () => {
+    const answer = behind.holdPut(1);
+    await behind.writeByRename('first');
+    await behind.writeByRename('first');
+    await sleep(500);
+    answer();
+    await eventually('nothing is pending', () => behind.owed.writes === 0, 10_000);
+    assert.ok(behind.isStored(blobOf('first').name));
   });
 });

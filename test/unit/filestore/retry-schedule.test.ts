@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RetrySchedule } from '../../../src/filestore/retry-schedule.js';
 
+const all = (): boolean => true;
+
 test('What Swift refused is a problem at once; what could not be asked, when it has been tried for a while.', () => {
   const retries = new RetrySchedule();
   for (let tries = 0; tries < 4; tries++) retries.failed('publish a', '503', 'outage');
@@ -25,7 +27,8 @@ test('When one that failed in an outage succeeds, the others that did are due; w
   retries.succeeded('publish a');
   assert.ok(retries.isDue('publish b'));
   assert.ok(!retries.isDue('publish c'));
-  assert.notEqual(retries.nextMs, Infinity);
+  assert.notEqual(retries.nextMs(all), Infinity);
+  assert.equal(retries.nextMs((work) => !work.startsWith('publish ')), Infinity);
 });
 
 test('One object that Swift does not take is a problem when that lasts, and waits on when others are taken.', () => {
@@ -46,5 +49,5 @@ test('What need not be done any more is no problem any more.', () => {
   retries.keepOwed((work) => work === 'renew');
   retries.succeeded('renew');
   assert.equal(retries.problem, undefined);
-  assert.equal(retries.nextMs, Infinity);
+  assert.equal(retries.nextMs(all), Infinity);
 });
