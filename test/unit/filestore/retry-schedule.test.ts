@@ -28,7 +28,10 @@ test('When one that failed in an outage succeeds, the others that did are due; w
   assert.ok(retries.isDue('publish b'));
   assert.ok(!retries.isDue('publish c'));
   assert.notEqual(retries.nextMs(all), Infinity);
-  assert.equal(retries.nextMs((work) => !work.startsWith('publish ')), Infinity);
+  assert.equal(
+    retries.nextMs((work) => !work.startsWith('publish ')),
+    Infinity,
+  );
 });
 
 test('One object that Swift does not take is a problem when that lasts, and waits on when others are taken.', () => {
