@@ -11,7 +11,7 @@ import { isToCome, storeNowMs } from '../store/store-now.js';
 import { learnInfo, sized } from './ask-swift.js';
 import type { Attempts } from './attempts.js';
 import type { Database } from './database.js';
-import { isClosedHere, metadataOf } from './object-metadata.js';
+import { closedElsewhereMs, metadataOf } from './object-metadata.js';
 import { owedWrites } from './owed.js';
 import { kindOfPath } from './path-kind.js';
 import { bodyOfFile, cacheKeyOf, learn, putObject } from './publish.js';
@@ -142,7 +142,8 @@ function publish(db: Database, request: RequestOptions, pending: Pending): Promi
     const sealed = await openSealed(db, pending);
     try {
       if (db.spool.pending.get(path) !== pending) return;
-      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadataOf(db, path, pending, mtimeMs), request));
+      const metadata = metadataOf(db, path, pending, mtimeMs, pending.sealedAtMs);
+      await db.health.watch(putObject(db, path, bodyOfFile(sealed.fd, pending), metadata, request));
     } finally {
       sealed.close();
     }
@@ -163,10 +164,9 @@ async function isOvertaken(db: Database, request: RequestOptions, pending: Pendi
   if (db.settings.nodes === 'one' || kindOfPath(path) !== 'other') return false;
   const askedAtMs = steadyNowMs();
   const info = await db.health.watch(db.store.head(db.container, objectNameOf(path), request));
-  // A PUT of ours that ended after this close, e.g. one that was tried again: what is pending is the last that this machine closed.
-  if (info !== undefined && isClosedHere(db, info)) return false;
-  const changed = info !== undefined && info.md5 !== db.catalog.other(path)?.md5 && info.md5 !== pending.md5;
-  if (!changed || info.lastModifiedMs <= pending.sealedAtMs || isToCome(info.lastModifiedMs, storeNowMs(db.store))) return false;
+  const closedAtMs = info && closedElsewhereMs(db, info, db.catalog.other(path)?.md5);
+  if (info === undefined || closedAtMs === undefined) return false;
+  if (closedAtMs <= pending.sealedAtMs || isToCome(closedAtMs, storeNowMs(db.store))) return false;
   if (db.spool.pending.get(path) !== pending) return false;
   db.log.info('publisher.overtaken', {
     database: displayName(db.name),

@@ -56,7 +56,9 @@ export class RecordedState implements SpoolState {
           const { from: path, buriedAtMs: deletedAtMs, sequence } = record;
           this.tombstones.set(path, { path, deletedAtMs, owedToSwift: true, sequence });
         }
-        return this.#setPending({ ...moved, path: record.to, sequence: record.sequence });
+        // A rename is the last word on its target, as a close is.
+        const sealedAtMs = record.buriedAtMs ?? moved.sealedAtMs;
+        return this.#setPending({ ...moved, path: record.to, sealedAtMs, sequence: record.sequence });
       }
       case 'release':
         return this.pending.get(record.path)?.sequence === record.of ? this.#dropPending(record.path) : undefined;

@@ -300,6 +300,25 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.equal(String(await client.get(container, 'mine.txt')), 'only A');
     await eventually('A shows it too', async () => (await fs.readFile(a.file('plan.txt'), 'utf8')) === 'v3 of B', 10_000);
   });
+
+  it('What another node closed later stays also where its bytes are those of before, and a time that it sets is no close.', async () => {
+    for (const name of ['back.txt', 'timed.txt']) await fs.writeFile(a.file(name), 'v1');
+    await sleep(1_500);
+    await proxy.down();
+    for (const name of ['back.txt', 'timed.txt']) await fs.writeFile(a.file(name), 'v2 of A');
+    await sleep(1_500);
+    await fs.writeFile(b.file('back.txt'), 'v1');
+    await fs.utimes(b.file('timed.txt'), 1_500_000_000, 1_500_000_000);
+    await eventually(
+      'the time is in Swift',
+      async () => (await client.head(container, 'timed.txt'))?.['x-object-meta-mtime'] === '1500000000000',
+    );
+    await proxy.up();
+    await a.drained();
+    assert.equal(String(await client.get(container, 'back.txt')), 'v1');
+    assert.equal(await fs.readFile(a.file('back.txt'), 'utf8'), 'v1');
+    assert.equal(String(await client.get(container, 'timed.txt')), 'v2 of A');
+  });
 });
 
 describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () => {

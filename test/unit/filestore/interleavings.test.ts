@@ -5,6 +5,7 @@ import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
@@ -184,6 +185,43 @@ describe('what may interleave', () => {
     await start({ nodes: 'many', writeMode: 'back' });
     await drained();
     assert.equal(store.peek(CONTAINER, 'notes.txt')?.toString(), 'the last');
+  });
+
+  it('Of two closes that both waited for Swift the later one counts, whichever reaches Swift first.', async () => {
+    const client = await startInContainer();
+    for (const [other, wanted] of [
+      ['before ours', 'ours'],
+      ['after ours', 'theirs'],
+    ]) {
+      await client.writeFile('notes.txt', Buffer.from('first'));
+      await drained();
+      store.before = ({ method }) => (method === 'put' ? Promise.reject(new FilestoreError('unavailable', 'no')) : undefined);
+      const beforeMs = Date.now();
+      await delay(20);
+      await client.writeFile('notes.txt', Buffer.from('ours'));
+      await delay(20);
+      const closed = String(other === 'before ours' ? beforeMs : Date.now());
+      store.plant(CONTAINER, 'notes.txt', Buffer.from('theirs'), { node: 'another', closed });
+      store.before = undefined;
+      await drained();
+      assert.equal(store.peek(CONTAINER, 'notes.txt')?.toString(), wanted, `theirs was closed ${other}`);
+      assert.equal((await client.readFile('notes.txt')).toString(), wanted);
+    }
+  });
+
+  it('a rename of what waits for Swift counts as a close of its target at that moment', async () => {
+    const client = await startInContainer();
+    await client.writeFile('to.txt', Buffer.from('first'));
+    await drained();
+    store.before = ({ method }) => (method === 'put' ? Promise.reject(new FilestoreError('unavailable', 'no')) : undefined);
+    await client.writeFile('from.txt', Buffer.from('renamed'));
+    await delay(20);
+    store.plant(CONTAINER, 'to.txt', Buffer.from('theirs'), { node: 'another', closed: String(Date.now()) });
+    await delay(20);
+    await client.rename('from.txt', 'to.txt');
+    store.before = undefined;
+    await drained();
+    assert.equal(store.peek(CONTAINER, 'to.txt')?.toString(), 'renamed');
   });
 
   it('a rename onto a name whose bytes are still owed takes their place, also after a restart', async () => {
