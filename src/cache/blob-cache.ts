@@ -364,8 +364,9 @@ class DiskCache implements OpenedCache {
 
   #remove(key: CacheKey): void {
     this.#removedMeanwhile?.add(key);
-    this.#held.dropUnlinked(key);
+    const isOpen = this.#held.isPinned(key);
+    this.#held.drop(key);
     this.#verified.delete(key);
-    this.#folder.remove(key, this.#ledger.delete(key));
+    this.#folder.remove(key, this.#ledger.delete(key), isOpen);
   }
 }

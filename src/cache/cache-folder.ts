@@ -111,12 +111,15 @@ export class CacheFolder {
     await unlinkLater(file);
   }
 
-  /** The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later. */
-  remove(key: CacheKey, sizeBytes: number): void {
+  /**
+   * The name goes now, so that a fill right after is not taken away with it; the blocks of a large file go later.
+   * @param isOpen its blocks stay as long as somebody reads it
+   */
+  remove(key: CacheKey, sizeBytes: number, isOpen: boolean): void {
     if (!this.isWritable()) return;
     const path = this.#layout.pathOf(key);
     try {
-      if (sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
+      if (isOpen || sizeBytes < LARGE_FILE_BYTES) return unlinkSync(path);
       const doomed = this.temporaryPath();
       renameSync(path, doomed);
       unlink(doomed, () => undefined);

@@ -19,8 +19,10 @@ export interface CachedFile {
 
 /** A copy of the cache's, which lies where others can change it: before each read its user asks whether it is still what was verified. */
 export interface HeldFile extends CachedFile {
-  /** One fstat. After a `false` the copy is held no more: close this one, and `open` again. */
+  /** One fstat. After a `false` the copy is held no more: ask `isIntactByHash`, or close this one and `open` again. */
   isIntact(): boolean;
+  /** Whether it has only lost its name: then this one is as good as before. Never rejects. */
+  isIntactByHash(): Promise<boolean>;
   /** Its disk did not give the bytes: it is intact no more, for nobody, and is not handed out again unless it hashes to its key. */
   reject(): void;
 }

@@ -4,11 +4,10 @@
  *
  *   verified ──► pinned ◄──open/close──► idle ──(more than the pool holds, or forgotten)──► closed
  */
-import { closeSync } from 'node:fs';
 import { openFileLimit } from '../base/open-file-limit.js';
 import type { CacheKey, HeldFile } from './cache.js';
 import type { Fingerprint } from './fingerprint.js';
-import { fingerprintOf, isSameFile } from './fingerprint.js';
+import { VerifiedFile } from './verified-file.js';
 
 /** Descriptors that stay open although nobody uses them: a few thousand hot blobs, and most of the process's limit for its other work. */
 const IDLE_MAX = 4096;
@@ -29,15 +28,10 @@ export function mostReadFiles(limit: number): number {
 
 interface Held {
   readonly key: CacheKey;
-  readonly fd: number;
-  /** What the file looked like when its bytes were hashed. */
-  readonly verified: Fingerprint;
+  readonly file: VerifiedFile;
   /** On no path: ours alone, gone with its last close. */
   readonly isAnonymous: boolean;
   pins: number;
-  isClosed: boolean;
-  /** We have taken its name away, which changes what an fstat shows although not a byte. */
-  isUnlinked: boolean;
   /** Its disk did not give its bytes. */
   isRejected: boolean;
 }
@@ -103,7 +97,7 @@ export class HeldFiles {
   /** Takes over a descriptor whose bytes were verified just now, and pins it. */
   add(key: CacheKey, fd: number, verified: Fingerprint, isAnonymous = false): HeldFile {
     this.drop(key);
-    const held: Held = { key, fd, verified, isAnonymous, pins: 0, isClosed: false, isUnlinked: false, isRejected: false };
+    const held: Held = { key, file: new VerifiedFile(key, fd, verified), isAnonymous, pins: 0, isRejected: false };
     this.#held.set(key, held);
     return this.#handOut(held);
   }
@@ -114,14 +108,7 @@ export class HeldFiles {
     if (held === undefined) return;
     this.#held.delete(key);
     this.#idle.delete(key);
-    if (held.pins === 0) closeHeld(held);
-  }
-
-  /** Call right before the file's name is taken away: who has it open goes on reading it. */
-  dropUnlinked(key: CacheKey): void {
-    const held = this.#held.get(key);
-    if (held !== undefined && held.pins > 0) held.isUnlinked = isAsVerified(held);
-    this.drop(key);
+    if (held.pins === 0) held.file.close();
   }
 
   closeIdle(): void {
@@ -156,7 +143,7 @@ export class HeldFiles {
   }
 
   #rest(held: Held): void {
-    if (this.#held.get(held.key) !== held) closeHeld(held);
+    if (this.#held.get(held.key) !== held) held.file.close();
     else if (held.isAnonymous) this.drop(held.key);
     else {
       this.#idle.set(held.key, held);
@@ -176,14 +163,18 @@ class Pin implements HeldFile {
   #isOpen = true;
 
   constructor(held: Held, files: HeldFiles) {
-    this.fd = held.fd;
-    this.sizeBytes = held.verified.sizeBytes;
+    this.fd = held.file.fd;
+    this.sizeBytes = held.file.sizeBytes;
     this.#held = held;
     this.#files = files;
   }
 
   isIntact(): boolean {
     return this.#files.check(this.#held);
+  }
+
+  async isIntactByHash(): Promise<boolean> {
+    return !this.#held.isRejected && (await this.#held.file.isIntactByHash());
   }
 
   reject(): void {
@@ -197,16 +188,6 @@ class Pin implements HeldFile {
   }
 }
 
-function isAsVerified(held: Held): boolean {
-  if (held.isRejected) return false;
-  if (held.isAnonymous) return true;
-  const now = fingerprintOf(held.fd);
-  if (held.isUnlinked) return now.sizeBytes === held.verified.sizeBytes && now.mtimeMs === held.verified.mtimeMs;
-  return !now.isGone && isSameFile(now, held.verified);
-}
-
-function closeHeld(held: Held): void {
-  if (held.isClosed) return;
-  held.isClosed = true;
-  closeSync(held.fd);
+function isAsVerified({ file, isAnonymous, isRejected }: Held): boolean {
+  return !isRejected && (isAnonymous || file.isIntact());
 }

@@ -19,6 +19,7 @@ export class SharedFile {
       fd: this.#file.fd,
       sizeBytes: this.#file.sizeBytes,
       isIntact: () => this.#file.isIntact(),
+      isIntactByHash: () => this.#file.isIntactByHash(),
       reject: () => this.#file.reject(),
       close: () => {
         if (!isOpen) return;

@@ -77,14 +77,20 @@ export class HeldBlob extends ReadOnlyFile implements OpenFile, SliceHolder {
   async read(offset: number, length: number, signal: AbortSignal): Promise<ReadResult> {
     const now = this.readNow(offset, length);
     if (now !== undefined) return now;
-    const spoilt = this.#held;
+    const changed = this.#held;
+    const hashing = changed.isIntactByHash();
+    if (!(await untilAborted(hashing, signal, () => new FilestoreError('interrupted', 'given up while the copy was hashed'))))
+      await this.#replace(changed, signal);
+    return this.#isReleased ? NOTHING : sliceOf(this.#held, offset, length, this);
+  }
+
+  async #replace(spoilt: HeldFile, signal: AbortSignal): Promise<void> {
     const file = await this.#reopen(signal);
     if (this.#isReleased || this.#held !== spoilt) file.close();
     else {
       this.#held = file;
       spoilt.close();
     }
-    return this.#isReleased ? NOTHING : sliceOf(this.#held, offset, length, this);
   }
 
   /** A bad sector, or a file cut short in this moment. */

@@ -5,8 +5,8 @@ import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { openAnonymousFile } from '../cache/anonymous-file.js';
 import type { HeldFile } from '../cache/cache.js';
-import type { Fingerprint } from '../cache/fingerprint.js';
 import { fingerprintOf, isSameFile } from '../cache/fingerprint.js';
+import { VerifiedFile } from '../cache/verified-file.js';
 import { writeAllSync } from '../spool/disk-calls.js';
 import type { Pending } from '../spool/spool.js';
 import type { Database } from './database.js';
@@ -14,24 +14,23 @@ import type { Database } from './database.js';
 class SealedFile implements HeldFile {
   readonly fd: number;
   readonly sizeBytes: number;
-  readonly #verified: Fingerprint;
+  readonly #file: VerifiedFile;
   readonly #onReject: () => void;
-  #isOpen = true;
   #isRejected = false;
 
-  constructor(fd: number, verified: Fingerprint, onReject: () => void) {
-    this.fd = fd;
-    this.sizeBytes = verified.sizeBytes;
-    this.#verified = verified;
+  constructor(file: VerifiedFile, onReject: () => void) {
+    this.fd = file.fd;
+    this.sizeBytes = file.sizeBytes;
+    this.#file = file;
     this.#onReject = onReject;
   }
 
   isIntact(): boolean {
-    if (!this.#isOpen || this.#isRejected) return false;
-    const now = fingerprintOf(this.fd);
-    // A deleted blob is read on by who has it open. Losing its name is a change of the file, but none of its bytes.
-    const asBefore = now.isGone ? { ...now, ctimeMs: this.#verified.ctimeMs } : now;
-    return isSameFile(this.#verified, asBefore);
+    return !this.#isRejected && this.#file.isIntact();
+  }
+
+  async isIntactByHash(): Promise<boolean> {
+    return !this.#isRejected && (await this.#file.isIntactByHash());
   }
 
   reject(): void {
@@ -40,8 +39,7 @@ class SealedFile implements HeldFile {
   }
 
   close(): void {
-    if (this.#isOpen) closeSync(this.fd);
-    this.#isOpen = false;
+    this.#file.close();
   }
 }
 
@@ -58,7 +56,7 @@ export async function openSealed(db: Database, pending: Pending): Promise<HeldFi
       if (found.sha1 !== pending.sha1) throw damaged(db, pending, 'no longer hashes to what was written');
       db.verifiedSeals.set(pending.sequence, now);
     }
-    return new SealedFile(fd, now, () => db.verifiedSeals.delete(pending.sequence));
+    return new SealedFile(new VerifiedFile(`sha1-${pending.sha1}`, fd, now), () => db.verifiedSeals.delete(pending.sequence));
   } catch (error) {
     closeSync(fd);
     throw error;

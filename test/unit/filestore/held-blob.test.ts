@@ -11,6 +11,8 @@ import { LogGuard } from '../../helpers/log-guard.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 
 const signal = new AbortController().signal;
+/** The mtime of the copies: a whole second, which can be put back exactly. */
+const WRITTEN_S = 1_700_000_000;
 
 describe('a blob opened by its held copy', () => {
   const blob = makeBlob(1, 5000);
@@ -32,6 +34,7 @@ describe('a blob opened by its held copy', () => {
   const adopt = async (): Promise<void> => {
     const file = path.join(directory, `new-${(copies += 1)}`);
     fs.writeFileSync(file, blob.content);
+    fs.utimesSync(file, WRITTEN_S, WRITTEN_S);
     await cache.adopt(key, file, blob.content.length);
   };
   const open = (): HeldBlob => {
@@ -72,10 +75,13 @@ describe('a blob opened by its held copy', () => {
   it('is read on when its copy is deleted, and not when that was spoilt before', async () => {
     await adopt();
     (await cache.open(key))?.close();
-    const file = open();
+    const files = [open(), open()];
     cache.forget(key);
-    assert.deepEqual(bytesOf(file.readNow(0, 10_000) ?? assert.fail('not at once')), blob.content);
-    file.release();
+    const before = copies;
+    for (const file of files) assert.deepEqual(bytesOf(await file.read(0, 10_000, signal)), blob.content);
+    for (const file of files) assert.deepEqual(bytesOf(file.readNow(0, 10_000) ?? assert.fail('not at once')), blob.content);
+    assert.equal(copies, before, 'nobody has brought another copy');
+    for (const file of files) file.release();
     await adopt();
     (await cache.open(key))?.close();
     const spoilt = open();
@@ -84,6 +90,27 @@ describe('a blob opened by its held copy', () => {
     cache.forget(key);
     assert.equal(spoilt.readNow(0, 10_000), undefined);
     spoilt.release();
+  });
+
+  it('is not read from its deleted copy when that was rewritten as if it had not been, before or after', async () => {
+    for (const when of ['before', 'after']) {
+      await adopt();
+      (await cache.open(key))?.close();
+      const file = open();
+      const [cached = assert.fail('no copy')] = findCopies(directory);
+      const own = fs.openSync(cached, 'r+');
+      if (when === 'before') rewrite(own);
+      cache.forget(key);
+      if (when === 'after') {
+        assert.deepEqual(bytesOf(await file.read(0, 10_000, signal)), blob.content);
+        rewrite(own);
+      }
+      fs.closeSync(own);
+      const before = copies;
+      assert.deepEqual(bytesOf(await file.read(0, 10_000, signal)), blob.content, when);
+      assert.equal(copies, before + 1, when);
+      file.release();
+    }
   });
 
   it('is read from a new copy, by all who have it open, when its disk does not give its bytes', async () => {
@@ -100,6 +127,13 @@ describe('a blob opened by its held copy', () => {
     log.assertQuiet();
   });
 });
+
+/** Other bytes in place, and the mtime as it was. */
+function rewrite(fd: number): void {
+  const { size } = fs.fstatSync(fd);
+  fs.writeSync(fd, Buffer.alloc(size, 'x'), 0, size, 0);
+  fs.futimesSync(fd, WRITTEN_S, WRITTEN_S);
+}
 
 function findCopies(directory: string): string[] {
   const names = fs.readdirSync(path.join(directory, 'v1'), { recursive: true, encoding: 'utf8' });

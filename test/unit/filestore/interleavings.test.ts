@@ -1,7 +1,7 @@
 /** What may happen between two awaits, over a store in memory whose requests can be held: each test is a loss that was possible once. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, futimesSync, openSync, readdirSync, readlinkSync, rmSync, utimesSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
@@ -666,6 +666,31 @@ describe('what may interleave', () => {
     assert.deepEqual(Buffer.from(await file.read(0, blob.content.length)), blob.content);
     await file.close();
     store.down = false;
+  });
+
+  it('who has a deleted blob open reads nothing of what somebody wrote into its sealed file before', async () => {
+    const client = await start();
+    const blob = makeBlob(62, 300_000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    store.down = true;
+    await client.writeFile(blob.name, blob.content);
+    const sealed = (): string[] => openFiles().filter((name) => name.startsWith(directory) && name.includes('/sealed/'));
+    await eventually('it is on the disk', () => readdirSync(path.join(directory, 'spool/v1/db/sealed')).length === 1);
+    const [name = assert.fail('no sealed file')] = readdirSync(path.join(directory, 'spool/v1/db/sealed'));
+    const lying = path.join(directory, 'spool/v1/db/sealed', name);
+    // A whole second, which can be put back exactly.
+    utimesSync(lying, 1_700_000_000, 1_700_000_000);
+    const file = await client.open(blob.name, 'r');
+    assert.deepEqual(Buffer.from(await file.read(0, 1000)), blob.content.subarray(0, 1000));
+    const own = openSync(lying, 'r+');
+    writeSync(own, Buffer.alloc(300_000, 'x'), 0, 300_000, 0);
+    futimesSync(own, 1_700_000_000, 1_700_000_000);
+    closeSync(own);
+    await client.unlink(blob.name);
+    await eventually('the sealed file is gone', () => sealed().length > 0 && sealed().every((open) => open.endsWith(' (deleted)')));
+    store.down = false;
+    await assert.rejects(file.read(0, 1000));
+    await file.close();
   });
 
   it('what Swift has is not renamed to a name that Swift never has', async () => {
