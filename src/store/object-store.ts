@@ -109,7 +109,10 @@ export interface ObjectStore {
   head(container: string, name: string, options?: RequestOptions): Promise<ObjectInfo | undefined>;
   /** Replaces metadata keys given, keeps the others (Swift's POST would drop them: read first). @returns false when not there. */
   updateMetadata(container: string, name: string, metadata: Metadata, options?: RequestOptions): Promise<boolean>;
-  /** Server-side copy. @returns false when the source is not there. */
+  /**
+   * Server-side copy. Where its answer is lost, metadata that no other copy to that name was asked to have says that it was done.
+   * @returns false when the source is not there
+   */
   copy(container: string, name: string, toContainer: string, toName: string, options?: CopyOptions): Promise<boolean>;
   /** An SLO goes with its segments. @returns false when it was not there. */
   delete(container: string, name: string, options?: RequestOptions): Promise<boolean>;

@@ -160,6 +160,36 @@ void describe('faults on the way to Swift', () => {
     );
   });
 
+  void test('a COPY whose answer is lost is done, and one that was not done is sent again, also where the same bytes stood there', async () => {
+    const addedMetadata = { closed: '2' };
+    await store.put(CONTAINER, 'twin', bodyOf('seed'), { metadata: { closed: '1' } });
+    proxy.add({ do: 'reset', method: 'COPY', times: 1 }, { do: 'lost', method: 'COPY' });
+    assert.equal(await store.copy(CONTAINER, 'seed', CONTAINER, 'twin', { addedMetadata }), true);
+    assert.equal(proxy.counts()['COPY'], 2);
+    assert.equal((await store.head(CONTAINER, 'twin'))?.metadata['closed'], '2');
+  });
+
+  void test('a COPY whose answer never comes is done when its time is over, if Swift has done it', async () => {
+    const [metadata, timeoutMs] = [{ closed: '3' }, 1_000];
+    proxy.add({ do: 'hang', method: 'COPY' });
+    await failsAs(
+      store.copy(CONTAINER, 'seed', CONTAINER, 'slow', { addedMetadata: metadata, timeoutMs }),
+      'unavailable',
+      /no answer within/,
+    );
+    await store.put(CONTAINER, 'slow', bodyOf('seed'), { metadata });
+    assert.equal(await store.copy(CONTAINER, 'seed', CONTAINER, 'slow', { addedMetadata: metadata, timeoutMs }), true);
+  });
+
+  void test('a PUT that was not done is sent again, also where the same bytes stood there', async () => {
+    await store.put(CONTAINER, 'again', bodyOf('again'), { metadata: { mtime: '1' } });
+    proxy.resetCounts();
+    proxy.add({ do: 'reset', method: 'PUT', times: 1 });
+    await store.put(CONTAINER, 'again', bodyOf('again'), { metadata: { mtime: '2' } });
+    assert.equal(proxy.counts()['PUT'], 2);
+    assert.equal((await store.head(CONTAINER, 'again'))?.metadata['mtime'], '2');
+  });
+
   void test('the date of an error that is not Swift’s own says nothing of Swift’s clock', async () => {
     const before = store.clockAheadMs;
     const inAnHour = new Date(Date.now() + 3_600_000).toUTCString();

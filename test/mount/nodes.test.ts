@@ -319,6 +319,19 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.equal(await fs.readFile(a.file('back.txt'), 'utf8'), 'v1');
     assert.equal(String(await client.get(container, 'timed.txt')), 'v2 of A');
   });
+
+  it('A rename that Swift has done is done, also where its answer is lost.', async () => {
+    await fs.writeFile(a.file('from.txt'), 'renamed');
+    // The same bytes are no sign of it.
+    await fs.writeFile(a.file('to.txt'), 'renamed');
+    proxy.add({ do: 'lost', method: 'COPY' });
+    await fs.rename(a.file('from.txt'), a.file('to.txt'));
+    proxy.clear();
+    await eventually('the old name is gone', async () => (await client.head(container, 'from.txt')) === undefined);
+    assert.equal(String(await client.get(container, 'to.txt')), 'renamed');
+    assert.equal(await fs.readFile(a.file('to.txt'), 'utf8'), 'renamed');
+    assert.equal(await isThere(a, 'from.txt'), false);
+  });
 });
 
 describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () => {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { FilestoreError, StoreAnswered } from '../../base/errors.js';
 import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call, Requester } from '../requests/requester.js';
+import { settledBy } from './lost-answer.js';
 import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { answered, assertNoQuota, noContainer } from './refusals.js';
@@ -51,7 +52,8 @@ export async function putObject(
     body: { sizeBytes: body.sizeBytes, open: () => body.read(0, body.sizeBytes), onBytes: () => options.onProgress?.() },
     accept: [404, 409, 413],
     options,
-    settle: () => storedAlready(requester, path, body.md5, options),
+    // If the bytes are there, they need not go out again.
+    settle: () => settledBy(requester, path, options, options.metadata ?? {}, (headers) => md5Of(headers) === body.md5),
   };
   for (let attempt = 1; ; attempt++) {
     const answer = await requester.call(call);
@@ -114,16 +116,6 @@ export async function putUnhashed(
   const md5 = hash.digest('hex');
   await checkStored(requester, path, answer, md5, options);
   return md5;
-}
-
-/** A lost answer: if the bytes are there, they need not go out again. */
-async function storedAlready(requester: Requester, path: string, md5: string, options: PutOptions): Promise<Answer | undefined> {
-  try {
-    const head = await requester.call({ method: 'HEAD', path, accept: [404], options, once: true });
-    return head.status !== 404 && md5Of(head.headers) === md5 ? head : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /**
