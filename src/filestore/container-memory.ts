@@ -13,14 +13,16 @@ export interface ContainerMemory {
   readonly isConfirmed: boolean;
   /** In which account that was; undefined when it is not known. */
   readonly account: string | undefined;
+  /** When the database was made of which this machine knows files, as the container says (`madeAtOf`); 0 when it is not known. */
+  readonly madeAtMs: number;
   /** What would be called absent, in words; undefined: nothing. */
   readonly names: string | undefined;
   /** What would be sent to a container it was not written for, in words; undefined: nothing. */
   readonly writes: string | undefined;
   /** What would be removed from a container that it was not meant for, in words; undefined: nothing. */
   readonly removals: string | undefined;
-  /** The container is ours to use. */
-  confirmed(account: string): void;
+  /** The container is ours to use. @param madeAtMs as it says */
+  confirmed(account: string, madeAtMs: number): void;
   /** Another one takes its place: what was known of its names holds no more. */
   replaced(): void;
 }
@@ -42,6 +44,9 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
     get account() {
       return record.current.account;
     },
+    get madeAtMs() {
+      return record.current.containerMadeAtMs ?? 0;
+    },
     get names() {
       return catalog.count === 0 ? undefined : counted(catalog.count, 'file', 'is', 'are', 'known to be in it');
     },
@@ -56,9 +61,10 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
       for (const { owedToSwift } of spool.tombstones.values()) if (owedToSwift) count++;
       return count === 0 ? undefined : counted(count, 'delete', 'waits', 'wait', 'for it');
     },
-    confirmed: (account) => {
-      const { exists, bound, account: before } = record.current;
-      if (exists && (!bound || before !== account)) record.update({ bound: true, account });
+    confirmed: (account, madeAtMs) => {
+      const { exists, bound, account: before, containerMadeAtMs = 0 } = record.current;
+      const isNews = !bound || before !== account || containerMadeAtMs !== madeAtMs;
+      if (exists && isNews) record.update({ bound: true, account, containerMadeAtMs: madeAtMs });
     },
     replaced: () => {
       catalog.sweep(Infinity);
