@@ -2,7 +2,7 @@
  * A node: a file or directory that the kernel, or an open handle, knows by its inode number. Names that were only listed have none.
  *
  *   named ──── unlink, rmdir, replaced by a rename ──► deleted      (no path; lives on behind its handles, nlink 0)
- *     └─────── a second writer of an unfinished blob ─► displaced    (its path leads to another node; handles go on)
+ *     └─────── a second writer of an unfinished blob, or a writer of one that is read ─► displaced    (its path leads to another node; handles go on)
  *
  * INVARIANT: `parent` is in the table as long as a node points to it (`dependents`), so a node's path can always be told.
  */
@@ -23,6 +23,8 @@ export class Node {
   /** Open directory streams. */
   openStreams = 0;
   deleted = false;
+  /** Made for a writer beside who reads the blob of that name; he looks the name up and opens it next. */
+  isForWriter = false;
   /** It has been opened to read; a second time says that it is read often. */
   wasRead = false;
   /**

@@ -9,8 +9,9 @@
  *   big, whole    passthrough         cached                passthrough
  *   otherwise     cached              cached                direct
  *   streaming     direct              direct                direct
- *   writer of a blob, and who opens it to read meanwhile: always direct. The kernel keeps pages by inode, and a blob's readers share one with its
- *   writers: what is written before it hashes to the name must not be read from those pages. (A program may map them all the same.)
+ *   writer of a blob, and who opens it to read meanwhile: always direct. The kernel keeps pages by inode, and these share one: what is written before
+ *   it hashes to the name must not be read from those pages. (A program may map them all the same.) Who reads it already keeps his inode to himself:
+ *   its size would be the writer's, and so the end of what the kernel reads from its pages.
  */
 import { FilestoreError, kindOf } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
@@ -31,6 +32,8 @@ const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
  * and who comes by the name looks it up, for that was told to be valid for no time.
  */
 const CREATED_VALID_MS = 100;
+/** Within this a writer who was sent back has looked the name up, unless he was killed. */
+const SENT_BACK_MS = 1_000;
 
 export class OpenFiles {
   readonly #context: VfsContext;
@@ -42,7 +45,10 @@ export class OpenFiles {
   open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
     const node = this.#context.table.get(ino);
     if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory cannot be opened as a file');
-    if (flags.write) this.#context.mounted?.endSharing(ino);
+    if (flags.write) {
+      this.#context.mounted?.endSharing(ino);
+      this.#keepFromReaders(node);
+    }
     return andThen(this.#openFile(caller, node, flags), (file) => {
       if (flags.truncate) this.#changed(node);
       if (file.wholeBytes !== undefined) return this.#opened(node, file, flags, caller, file.wholeBytes);
@@ -74,6 +80,20 @@ export class OpenFiles {
     } catch (error) {
       return gone(error);
     }
+  }
+
+  /** @throws FilestoreError stale for a writer of a blob that is being read: the kernel looks the name up again, once, and finds another inode */
+  #keepFromReaders(node: Node): void {
+    const { parent, name, isForWriter } = node;
+    node.isForWriter = false;
+    // Who holds a displaced one opens it by its descriptor (/proc/self/fd), and would be told the same again.
+    if (isForWriter || parent?.child(name) !== node || !this.#isBlob(node)) return;
+    if (node.latestHandle((handle) => handle.reading !== 'direct') === undefined) return;
+    const { table } = this.#context;
+    const other = table.displacing(parent, name, 'file');
+    other.isForWriter = true;
+    setTimeout(() => table.peek(other.ino) === other && table.settle(other), SENT_BACK_MS).unref();
+    throw new FilestoreError('stale', `${displayName(name)} is being read; its writer gets an inode of his own`);
   }
 
   /** CREATE: a new file, or an existing one emptied when the kernel did not know of it. */

@@ -47,8 +47,17 @@ export class MemoryClient {
     }
   }
 
-  /** Opens as the kernel does: a LOOKUP first, then OPEN of what is there or CREATE of what is not. */
-  open(path: string, mode: OpenMode = 'r', permissions = 0o644): Promise<MemoryFile> {
+  /** Opens as the kernel does: a LOOKUP first, then OPEN of what is there or CREATE of what is not; once more when it is told that this is stale. */
+  async open(path: string, mode: OpenMode = 'r', permissions = 0o644): Promise<MemoryFile> {
+    try {
+      return await this.#open(path, mode, permissions);
+    } catch (error) {
+      if (!(error instanceof FilestoreError) || error.kind !== 'stale') throw error;
+      return this.#open(path, mode, permissions);
+    }
+  }
+
+  #open(path: string, mode: OpenMode, permissions: number): Promise<MemoryFile> {
     const flags = openFlags(mode);
     return this.#inParent(path, async (parent, name) => {
       const there = await this.#lookup(parent, name);

@@ -99,6 +99,46 @@ describe('docs/SEMANTICS.md: files', () => {
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
+  it('Who has a blob open reads all of it and no more, whatever is written under its name meanwhile.', async () => {
+    for (const [seed, sizeBytes] of [
+      [164, 5_000],
+      [165, 60_000],
+      [166, 3 << 20],
+    ] as const) {
+      const blob = makeBlob(seed, sizeBytes);
+      const file = await place(blob.name);
+      await fs.writeFile(file, blob.content);
+      for (const flags of ['r+', 'w', 'a']) {
+        const reader = await fs.open(file);
+        const right = async (when: string): Promise<void> => {
+          const { buffer, bytesRead } = await reader.read(Buffer.alloc(sizeBytes + 9_000), 0, sizeBytes + 9_000, 0);
+          assert.equal(bytesRead, sizeBytes, `${sizeBytes} bytes, ${flags}, ${when}`);
+          assert.ok(buffer.subarray(0, bytesRead).equals(blob.content), `${sizeBytes} bytes, ${flags}, ${when}`);
+          assert.equal((await reader.read(Buffer.alloc(100), 0, 100, sizeBytes)).bytesRead, 0, `its end, ${flags}, ${when}`);
+        };
+        await right('before');
+        mount.log.expect(/^WARN write\.torn/);
+        const writer = await fs.open(file, flags);
+        await right('once it is opened to write');
+        await writer.write(Buffer.alloc(4_000, 'x'), 0, 4_000, flags === 'a' ? null : 0);
+        await right('once something is written');
+        await writer.write(Buffer.alloc(sizeBytes, 'x'), 0, sizeBytes, flags === 'a' ? null : 7_000);
+        await right('once it is longer');
+        assert.equal((await reader.stat()).size, sizeBytes);
+        await writer.close();
+        await right('afterwards');
+        await reader.close();
+        assert.ok((await fs.readFile(file)).equals(blob.content), `${sizeBytes} bytes, ${flags}, in the end`);
+      }
+      // The same bytes once more: one file of that name, as before.
+      const reader = await fs.open(file);
+      await fs.writeFile(file, blob.content);
+      assert.ok((await reader.readFile()).equals(blob.content));
+      assert.ok((await fs.readFile(file)).equals(blob.content));
+      await reader.close();
+    }
+  });
+
   it('What is written under a content name reaches no reader before it hashes to it, also through the pages that the kernel keeps.', async () => {
     for (const [seed, sizeBytes] of [
       [160, 60_000],

@@ -238,10 +238,35 @@ async function popularBlob(): Promise<ReturnType<typeof harness> & { parent: num
 
 test('a whole blob may be shared from the second time on that it is opened to read', async () => {
   const { vfs, me, ino } = await popularBlob();
-  assert.equal((await vfs.open(me, ino, READ)).isShareable, undefined);
-  assert.equal((await vfs.open(me, ino, READ)).isShareable, true);
+  const readers = [await vfs.open(me, ino, READ), await vfs.open(me, ino, READ)];
+  assert.deepEqual(
+    readers.map(({ isShareable }) => isShareable),
+    [undefined, true],
+  );
+  for (const { handle } of readers) await vfs.release(ino, handle);
   assert.equal((await vfs.open(me, ino, READ_WRITE)).isShareable, undefined, 'a writer');
   assert.equal((await vfs.open(me, ino, READ)).isShareable, undefined, 'a reader beside a writer');
+});
+
+test('a writer of a blob that is read is sent back for an inode of his own, and not twice', async () => {
+  const { vfs, me, at, filestore, ino } = await popularBlob();
+  const reader = await vfs.open(me, ino, READ);
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
+  const other = (await at(`${SHARD}/${SHA1}`)).attributes.ino;
+  assert.notEqual(other, ino);
+  // Somebody opens it between the writer's LOOKUP and his OPEN, which the kernel does not repeat.
+  const between = await vfs.open(me, other, READ);
+  const writer = await vfs.open(me, other, WRITE);
+  assert.deepEqual([reader.directIo, between.directIo, writer.directIo], [false, false, true]);
+  await vfs.write(me, other, writer.handle, 0, Buffer.alloc(CONTENT.length + 100));
+  assert.equal((await vfs.getattr(me, ino, reader.handle)).attributes.sizeBytes, CONTENT.length);
+  await vfs.release(other, writer.handle);
+  assert.throws(() => vfs.open(me, other, WRITE), { kind: 'stale' });
+  // Who has the first one opens it by its descriptor.
+  const own = await vfs.open(me, ino, WRITE);
+  for (const { handle } of [reader, own]) await vfs.release(ino, handle);
+  await vfs.release(other, between.handle);
+  assert.equal(filestore.openFiles, 0);
 });
 
 test('sharing ends when a blob is opened to write, cut, replaced or deleted', async () => {
