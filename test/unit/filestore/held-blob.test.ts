@@ -113,6 +113,26 @@ describe('a blob opened by its held copy', () => {
     }
   });
 
+  it('is read on when another copy takes its place and is deleted, and not when it was spoilt before', async () => {
+    await adopt();
+    (await cache.open(key))?.close();
+    const file = open();
+    await adopt();
+    cache.forget(key);
+    const before = copies;
+    assert.deepEqual(bytesOf(await file.read(0, 10_000, signal)), blob.content);
+    assert.equal(copies, before);
+    file.release();
+    await adopt();
+    (await cache.open(key))?.close();
+    const spoilt = open();
+    const [cached = assert.fail('no copy')] = findCopies(directory);
+    fs.appendFileSync(cached, 'spoilt');
+    await adopt();
+    assert.equal(spoilt.readNow(0, 10_000), undefined);
+    spoilt.release();
+  });
+
   it('is read from a new copy, by all who have it open, when its disk does not give its bytes', async () => {
     await adopt();
     (await cache.open(key))?.close();

@@ -693,6 +693,19 @@ describe('what may interleave', () => {
     await file.close();
   });
 
+  it('a blob that is written once more and then deleted is read on by who has it open', async () => {
+    const client = await start();
+    const blob = makeBlob(62, 300_000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    const file = await client.open(blob.name, 'r');
+    await client.writeFile(blob.name, blob.content);
+    await client.unlink(blob.name);
+    await drained();
+    assert.deepEqual(Buffer.from(await file.read(0, blob.content.length)), blob.content);
+    await file.close();
+  });
+
   it('what Swift has is not renamed to a name that Swift never has', async () => {
     const client = await start();
     const blob = makeBlob(1, 2000);
