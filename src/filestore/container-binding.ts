@@ -114,6 +114,11 @@ export class ContainerBinding {
     });
   }
 
+  /** After a look that found it missing: in how many ms another one can say whether it was dropped; 0 when that is no question. */
+  get secondLookInMs(): number {
+    return this.#drops.secondLookInMs;
+  }
+
   /** Whether it is missing although nobody dropped it. */
   async #isGone(): Promise<boolean> {
     const [outcomeOf, askedAtMs] = [this.#beginLook(), steadyNowMs()];

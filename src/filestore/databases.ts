@@ -2,6 +2,7 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
@@ -209,11 +210,19 @@ export class Databases {
     return isDue && (this.#restsUntilMs.get(open) ?? 0) <= steadyNowMs();
   }
 
-  /** @throws what the store throws; unavailable when it took too long for a LOOKUP */
+  /**
+   * Where it may be another node's drop, the second look is waited for: who is told that the database is there copies nothing into it.
+   * @throws what the store throws; unavailable when it took too long for a LOOKUP
+   */
   async #look(open: OpenDatabase, signal?: AbortSignal): Promise<void> {
     const { db } = open;
+    const look = (): Promise<void> => db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
     try {
-      await db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
+      await look();
+      for (let waitMs = db.binding.secondLookInMs; waitMs > 0; waitMs = db.binding.secondLookInMs) {
+        await delay(waitMs, undefined, { ref: false, signal }).catch(() => undefined);
+        await look();
+      }
     } catch (error) {
       if (isDontKnow(error)) this.#restsUntilMs.set(open, steadyNowMs() + LOOK_PAUSE_MS);
       throw error;

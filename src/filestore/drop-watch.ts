@@ -45,6 +45,11 @@ export class DropWatch {
     return this.#wasBound || this.#sawMark;
   }
 
+  /** In how many ms a second look may say whether a container that is missing was dropped; 0 when none is due. */
+  get secondLookInMs(): number {
+    return this.#missingSinceMs === undefined ? 0 : Math.max(0, this.#missingSinceMs + SECOND_LOOK_MS - steadyNowMs());
+  }
+
   /** The mark of a drop was taken away. */
   remade(): void {
     this.#remadeAtMs = steadyNowMs();
