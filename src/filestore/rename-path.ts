@@ -7,7 +7,8 @@
  *   xx/SHA ⇄ xx/SHA.__gc       a record (on this machine only)
  *   pending → any              a record in the journal
  *   object → content name      into the spool, if its bytes hash to the name, then as pending
- *   object → any other         server-side COPY, then a tombstone; as pending where Swift does not say that it has copied
+ *   object → any other         server-side COPY, then a tombstone; as pending where Swift does not say that it has copied, and with several nodes
+ *                              where it takes another file's place
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
 import { steadyNowMs } from '../base/clock.js';
@@ -18,6 +19,7 @@ import { Patience } from '../base/patience.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { HeldFile } from '../cache/cache.js';
 import type { StagingFile } from '../spool/spool.js';
+import { headOf } from './ask-swift.js';
 import type { KnownObject } from './catalog.js';
 import type { Database } from './database.js';
 import { forgetBuried, unlink } from './delete-path.js';
@@ -68,6 +70,7 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
     throw new FilestoreError('not-permitted', `${displayName(to)}: a name ending in .__gc is made by renaming its blob`);
   await db.live.get(from)?.flush();
   if (!db.spool.pending.has(from)) await takeForContentName(db, from, to, requester);
+  if (target !== undefined && source.sizeBytes <= db.settings.streamAboveBytes) await takeToReplace(db, from, to, requester);
   // A close meanwhile belongs to the name that the file has in the end, also when this rename fails.
   const decided = [db.live.get(from), db.live.get(to)].map((live) => live?.holdName());
   try {
@@ -161,6 +164,22 @@ async function takeForContentName(db: Database, from: string, to: string, reques
 }
 
 /**
+ * With several nodes, what takes another file's place goes by the spool too: a COPY that was not answered may have been done, and the target would have
+ * lost its bytes to a rename that failed. (With one, the cache's copy makes good for that: {@link copyOrSeal}.) Swift is asked for the source anew.
+ */
+async function takeToReplace(db: Database, from: string, to: string, requester: Requester): Promise<void> {
+  if (db.settings.nodes === 'one' || db.spool.pending.has(from) || contentSha1(to) !== undefined || kindOfPath(to) !== 'other') return;
+  if (db.catalog.other(from) === undefined) return;
+  await headOf(db, from, requester.signal);
+  const known = db.catalog.other(from);
+  if (known?.md5 === undefined) return;
+  const file = await fillWhole(db, from, `md5-${known.md5}`, requester.signal);
+  await sealCopy(db, from, known, file, (digest) => {
+    if (digest.md5 !== known.md5) throw new FilestoreError('corrupt', `${displayName(from)}: its copy has other bytes`);
+  });
+}
+
+/**
  * What Swift has becomes pending under its own name.
  * @param known what is known of it
  * @param file a copy of the cache's; closed here
@@ -201,6 +220,7 @@ async function copyOrSeal(db: Database, from: string, to: string, requester: Req
   try {
     return await copyThenBury(db, from, to, requester);
   } catch (error) {
+    if (NO_ANSWER.has(kindOf(error))) doubt(db, to);
     if (db.settings.nodes === 'many' || !NO_ANSWER.has(kindOf(error)) || requester.signal.aborted) throw error;
     if (db.spool.pending.has(from)) return false;
     const known = db.catalog.other(from);
@@ -224,8 +244,7 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
   // and answered from the spool: that is newer than what was copied.
   const isOvertaken = (): boolean => {
     if (!isGivenUp && !db.spool.pending.has(from)) return false;
-    const target = db.catalog.other(to);
-    if (target !== undefined) db.learnOther(to, { ...target, checkedAtMs: 0 });
+    doubt(db, to);
     return true;
   };
   const copy = async (): Promise<boolean> => {
@@ -260,6 +279,13 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
   }
   await unlink(db, from, requester);
   return true;
+}
+
+/** Swift is asked what it has there before we are believed. */
+function doubt(db: Database, path: string): void {
+  const known = db.catalog.other(path);
+  if (known !== undefined) db.learnOther(path, { ...known, checkedAtMs: 0 });
+  db.absence.end(path);
 }
 
 function crossDevice(from: string, to: string): FilestoreError {

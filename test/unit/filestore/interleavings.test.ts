@@ -617,6 +617,31 @@ describe('what may interleave', () => {
     }
   });
 
+  it('with several nodes a rename that fails leaves its target as it was, also when Swift has carried out what it did not answer', async () => {
+    const client = await start({ nodes: 'many' });
+    for (const fault of ['none', 'lost', 'away'] as const) {
+      await client.writeFile('a', Buffer.from(`a ${fault}`));
+      await client.writeFile('b', Buffer.from(`b ${fault}`));
+      await drained();
+      if (fault === 'lost') store.loseNext('copy');
+      store.down = fault === 'away';
+      const isDone = await client.rename('a', 'b').then(
+        () => true,
+        () => false,
+      );
+      store.down = false;
+      await eventually('Swift is there', () => filestore.databases[0]?.state === 'serving');
+      await drained();
+      const wanted = isDone ? `a ${fault}` : `b ${fault}`;
+      assert.equal((await client.readFile('b')).toString(), wanted);
+      await eventually('Swift has the same', () => store.peek(CONTAINER, 'b')?.toString() === wanted);
+      assert.equal(await client.exists('a'), !isDone);
+      assert.equal(isDone, fault !== 'away');
+      if (!isDone) await client.unlink('a');
+      await client.unlink('b');
+    }
+  });
+
   it('a rename that went on by the spool is not undone by its COPY, which comes late, nor is what was deleted since', async () => {
     const client = await start({ lookupWaitMs: 100 });
     for (const name of ['a', 'b', 'c', 'd']) await client.writeFile(name, Buffer.from(name));
