@@ -1,17 +1,13 @@
 /**
- * `npm run soak -- differential [MINUTES]` (default 2): differential.py makes the same random calls on the mount and on a local directory and compares
+ * `npm run soak -- differential [MINUTES [WAY…]]` (default 2): differential.py makes the same random calls on the mount and on a local directory and compares
  * the answers, while Swift fails by turns and the daemon is ended and killed. In the end Swift's contents are the local directory's.
- * The seed is printed; `OSF_SEED=n` repeats the calls and the order of the troubles.
+ * Each way (ways.ts) is gone for so long, and without one all of them. The seed is printed; `OSF_SEED=n` repeats the calls and the order of the troubles.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultProxy } from '../helpers/fault-proxy.js';
-import type { Rule } from '../helpers/fault-proxy.js';
 import { eventually, run } from '../helpers/processes.js';
 import { projectRoot } from '../helpers/project.js';
 import { randomOf } from '../helpers/random.js';
@@ -19,72 +15,14 @@ import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
+import { Caller } from './caller.js';
+import { TROUBLES } from './troubles.js';
+import { type Way, waysOf } from './ways.js';
 
 const SCRIPT = path.join(projectRoot, 'test/soak/differential.py');
 const ARGS = '--write-timeout 2s --lookup-wait 200ms --read-timeout 10s --headers-timeout 3s --stall-timeout 3s'.split(' ');
-const WAYS: readonly (readonly string[])[] = [
-  [],
-  ['--write-mode', 'back'],
-  ['--nodes', 'many', '--gc-grace', '2s'],
-  ['--cache-size', '2MiB'],
-];
 const CALM_LIMIT_MS = 180_000;
 const LOG_TAIL = 400;
-
-const TROUBLES: readonly (Rule | 'down')[] = [
-  { do: 'reset' },
-  { do: 'hang' },
-  { do: 'delay', ms: 300 },
-  { do: 'lost' },
-  { do: 'lost', method: 'PUT' },
-  { do: 'half', bytes: 1_000, method: 'PUT' },
-  { do: 'truncate', bytes: 500, method: 'GET' },
-  { do: 'status', status: 401, times: 20 },
-  { do: 'status', status: 429, headers: { 'retry-after': '1' } },
-  { do: 'status', status: 503 },
-  { do: 'status', status: 503, method: 'PUT' },
-  { do: 'status', status: 503, method: 'DELETE' },
-  'down',
-];
-
-/** The process that makes the calls, and what it says. */
-class Caller {
-  readonly child: ChildProcess;
-  readonly #lines: string[] = [];
-  #said = '';
-
-  constructor(args: readonly string[]) {
-    this.child = spawn('python3', [SCRIPT, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-    const { stdout, stderr } = this.child;
-    assert.ok(stdout !== null && stderr !== null);
-    createInterface({ input: stdout }).on('line', (line) => this.#lines.push(line));
-    stderr.on('data', (chunk: Buffer) => {
-      this.#said += chunk.toString();
-    });
-    this.child.stdin?.on('error', () => undefined);
-  }
-
-  get isOver(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
-  }
-
-  get complaint(): string {
-    return this.#said;
-  }
-
-  tell(word: string): void {
-    this.child.stdin?.write(`${word}\n`);
-  }
-
-  /** The next line, where there is one. */
-  heard(): string | undefined {
-    return this.#lines.shift();
-  }
-
-  async next(limitMs = CALM_LIMIT_MS): Promise<string> {
-    return eventually('the caller says something', () => this.heard() ?? (this.isOver ? 'over' : undefined), limitMs);
-  }
-}
 
 class Run {
   readonly #random: () => number;
@@ -96,9 +34,12 @@ class Run {
   /** When the next trouble begins or ends, and when the daemon is ended next. */
   #troubleAtMs = Date.now() + 1_000;
   #isTroubled = false;
+  readonly #isCalm: boolean;
   #endAtMs = Date.now() + 6_000;
 
-  constructor(random: () => number, proxy: FaultProxy, mount: Mount, caller: Caller, troubleFile: string) {
+  constructor(random: () => number, proxy: FaultProxy, mount: Mount, caller: Caller, troubleFile: string, isCalm: boolean) {
+    if (isCalm) this.#troubleAtMs = Infinity;
+    this.#isCalm = isCalm;
     this.#random = random;
     this.#proxy = proxy;
     this.#mount = mount;
@@ -131,7 +72,7 @@ class Run {
     this.#proxy.resetCounts();
     if (this.#isTroubled) fs.writeFileSync(this.#troubleFile, '');
     this.#isTroubled = false;
-    this.#troubleAtMs = Date.now() + 500 + this.#random() * 3_000;
+    if (!this.#isCalm) this.#troubleAtMs = Date.now() + 500 + this.#random() * 3_000;
     await eventually('Swift is well', async () => (await this.#mount.status()).databases[0]?.state === 'serving', CALM_LIMIT_MS);
   }
 
@@ -145,7 +86,7 @@ class Run {
 
   /** Nothing is troubled while the caller looks what became of a call; the end of the run is such a time too. */
   async #settled(): Promise<void> {
-    const line = await this.#caller.next();
+    const line = await this.#caller.next(CALM_LIMIT_MS);
     if (line !== 'settled') throw new Error(line);
     this.#endAtMs = Math.max(this.#endAtMs, Date.now() + 500);
   }
@@ -178,23 +119,28 @@ class Run {
     } else {
       this.count.restarts += 1;
       // A "calm?" that crossed our word is answered by the restart, and by the "calm" that follows.
-      while ((await this.#said()) !== 'stopped');
+      while ((await this.#saidInTrouble()) !== 'stopped');
     }
     // It may start while Swift is troubled; what became of the calls is then looked at in calm.
     await this.#mount.restart();
     await this.calm();
     this.#caller.tell('up');
-    let line = await this.#caller.next();
+    let line = await this.#caller.next(CALM_LIMIT_MS);
     // What it said before it heard us.
-    while (line === 'dead' || line === 'calm?') line = await this.#caller.next();
+    while (line === 'dead' || line === 'calm?') line = await this.#caller.next(CALM_LIMIT_MS);
     if (line !== 'settled') throw new Error(line);
     this.#endAtMs = Date.now() + 1_000 + this.#random() * 12_000;
   }
 
-  async #said(): Promise<string> {
-    const line = await this.#caller.next();
-    if (line === 'over' || line.startsWith('wrong')) throw new Error(line);
-    return line;
+  /** What the caller says next. It may be in a call that waits for the end of a trouble. */
+  async #saidInTrouble(): Promise<string> {
+    for (;;) {
+      const line = this.#caller.heard() ?? (this.#caller.isOver ? 'over' : undefined);
+      if (line === 'over' || line?.startsWith('wrong') === true) throw new Error(line);
+      if (line !== undefined) return line;
+      if (Date.now() >= this.#troubleAtMs) await this.#turnTrouble();
+      else await sleep(20);
+    }
   }
 }
 
@@ -203,15 +149,19 @@ async function compare(mount: string, local: string, what: 'all' | 'swift'): Pro
   assert.equal(code, 0, `the mount (${what}) is not the local directory:\n${stdout}${stderr}`);
 }
 
-export async function differential(minutes: number): Promise<void> {
+/** @param names of ways; none: all of them */
+export async function differential(minutes: number, names: readonly string[]): Promise<void> {
+  for (const way of waysOf(names)) await goOneWay(minutes, way);
+}
+
+async function goOneWay(minutes: number, way: Way): Promise<void> {
   const seed = Number(process.env['OSF_SEED'] ?? Date.now() % 1_000_000);
   const random = randomOf(seed);
-  const way = WAYS[Math.floor(random() * WAYS.length)] ?? [];
-  console.log(`differential: ${minutes} minutes, seed ${seed}, ${way.join(' ')}`);
+  console.log(`differential: ${minutes} minutes, ${way.name}, seed ${seed}`);
   const swift = await withSwift();
   const proxy = await FaultProxy.start(swift.url);
   const login = { swift: { ...swift, authUrl: proxy.authUrl }, database: 'fuzz' };
-  const mount = await startMount({ ...login, args: [...ARGS, ...way] });
+  const mount = await startMount({ ...login, args: [...ARGS, ...way.flags] });
   mount.log.expect(/^WARN /);
   const dir = tempDir('differential');
   const local = path.join(dir, 'local');
@@ -219,9 +169,17 @@ export async function differential(minutes: number): Promise<void> {
   const troubleFile = path.join(dir, 'calm-since');
   fs.writeFileSync(troubleFile, '');
   fs.utimesSync(troubleFile, 0, 0);
-  const caller = new Caller(['fuzz', mount.path, local, String(seed), String(minutes * 60), troubleFile]);
+  const caller = new Caller(SCRIPT, [
+    'fuzz',
+    mount.path,
+    local,
+    String(seed),
+    String(minutes * 60),
+    troubleFile,
+    way.isStrict ? 'strict' : '',
+  ]);
   try {
-    const fuzz = new Run(random, proxy, mount, caller, troubleFile);
+    const fuzz = new Run(random, proxy, mount, caller, troubleFile, way.isCalm);
     const line = await fuzz.untilDone();
     if (!line.startsWith('done')) throw new Error(line);
     await fuzz.calm();
@@ -230,7 +188,7 @@ export async function differential(minutes: number): Promise<void> {
     await mount.restart();
     await compare(mount.path, local, 'all');
     assert.equal(await mount.terminate(), 0);
-    const fresh = await startMount({ ...login, args: [...ARGS, ...way] });
+    const fresh = await startMount({ ...login, args: [...ARGS, ...way.flags] });
     fresh.log.expect(/^WARN /);
     try {
       await compare(fresh.path, local, 'swift');
@@ -238,10 +196,14 @@ export async function differential(minutes: number): Promise<void> {
       await fresh.stop();
     }
     const { troubles, restarts, kills } = fuzz.count;
-    console.log(`differential: passed, seed ${seed}: ${line}; ${troubles} troubles, ${restarts} restarts, ${kills} kills`);
+    console.log(`differential: passed, ${way.name}, seed ${seed}: ${line}; ${troubles} troubles, ${restarts} restarts, ${kills} kills`);
   } catch (error) {
     // Before the servers are stopped, whose own failure would take its place.
-    console.error(`differential: failed, seed ${seed}:`, error, `\n${caller.complaint}\n${mount.log.lines.slice(-LOG_TAIL).join('\n')}`);
+    console.error(
+      `differential: failed, ${way.name}, seed ${seed}:`,
+      error,
+      `\n${caller.complaint}\n${mount.log.lines.slice(-LOG_TAIL).join('\n')}`,
+    );
     throw error;
   } finally {
     caller.child.kill('SIGKILL');

@@ -1,7 +1,8 @@
 /**
  * A long run on demand: `npm run soak -- MINUTES` (default 10). Writers, readers and deleters work over one mount while Swift fails in every
  * way by turns. At no time may an acknowledged name be absent or have other bytes, a deleted one come back, or the daemon grow. The seed is
- * printed; `OSF_SEED=n` repeats the order of the faults. `npm run soak -- differential [MINUTES]` is differential.ts.
+ * printed; `OSF_SEED=n` repeats the order of the faults. `npm run soak -- differential [MINUTES [WAY…]]` is differential.ts,
+ * and `databases` databases.ts.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -20,6 +21,7 @@ import { tempDir } from '../helpers/temp-dir.js';
 import { startMount } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
 import { withSwift } from '../helpers/with-swift.js';
+import { databases } from './databases.js';
 import { differential } from './differential.js';
 
 const MINUTES = Number(process.argv[2] ?? 10);
@@ -201,5 +203,6 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[2] === 'differential') await differential(Number(process.argv[3] ?? 2));
+if (process.argv[2] === 'differential') await differential(Number(process.argv[3] ?? 2), process.argv.slice(4));
+else if (process.argv[2] === 'databases') await databases(Number(process.argv[3] ?? 2), process.argv.slice(4));
 else await main();
