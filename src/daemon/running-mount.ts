@@ -65,7 +65,7 @@ export class RunningMount {
 
   /** No thread can be blocked for ever: no program reaches the mount any more, not even by a file it still had open, and the origin is asked nothing. */
   get mayExit(): boolean {
-    return this.#kernelLetGo && !this.#parts.isOriginAsked();
+    return this.#kernelLetGo && !this.#parts.mounted.isHeld && !this.#parts.isOriginAsked();
   }
 
   status(): MountStatus {

@@ -17,6 +17,7 @@ const LOOK_AGAIN_US = 50;
 
 export class AddonTransport implements Transport {
   readonly name = 'addon';
+  readonly isReading = false;
   readonly canPassThrough = true;
   readonly #device: FuseDevice;
   readonly #fd: number;

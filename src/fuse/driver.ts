@@ -52,6 +52,8 @@ export interface Mounted {
   endSharing(ino: number): void;
   /** Requests being served now. */
   readonly activeRequests: number;
+  /** Threads of this process wait for the kernel, which has not let go of the mount: process.exit() would wait for them. */
+  readonly isHeld: boolean;
   /** Settles when the mount has ended, whoever ended it. */
   readonly ended: Promise<void>;
   /**

@@ -88,6 +88,7 @@ async function mountNative(Fuse: NativeFuseClass, fileSystem: FileSystem, option
     get activeRequests() {
       return requests.active;
     },
+    isHeld: false,
     ended,
     unmount: async (how) => {
       const args = how === 'detach' ? ['-l', path] : [path];

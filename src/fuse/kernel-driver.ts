@@ -128,6 +128,9 @@ async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, pa
     get activeRequests() {
       return session.activeRequests;
     },
+    get isHeld() {
+      return transport.isReading;
+    },
     ended,
     unmount: async (how) => {
       await unmount(path, mounted, session, ended, how);

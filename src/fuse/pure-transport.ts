@@ -32,6 +32,10 @@ export class PureTransport implements Transport {
     this.#fd = fd;
   }
 
+  get isReading(): boolean {
+    return this.#reading > 0;
+  }
+
   start(onRequest: (request: RequestView) => void, onEnd: (errno: number) => void): void {
     let hasEnded = false;
     const end = (errno: number): void => {

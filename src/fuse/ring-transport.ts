@@ -34,6 +34,7 @@ const SMALL_REPLY_BYTES = 256;
 
 export class RingTransport implements Transport, Ring {
   readonly canPassThrough = true;
+  readonly isReading = false;
   readonly ring = this;
   readonly #device: FuseDevice;
   readonly #fd: number;

@@ -38,6 +38,8 @@ export interface Transport {
   /** Registers a local file for passthrough. @returns its backing id, or a negative errno */
   openBacking(fd: number): number;
   closeBacking(backingId: number): void;
+  /** Pool threads stand in a read of the device, for as long as anybody has a file of the mount open: process.exit() would wait for them. */
+  readonly isReading: boolean;
   /** Stops reading and closes the device; the kernel then fails what is still asked. */
   close(): void;
 }

@@ -57,6 +57,7 @@ function mountInMemory(fileSystem: FileSystem, options: MountOptions): MemoryMou
     get activeRequests() {
       return runner.active;
     },
+    isHeld: false,
     unmount: (how) => {
       if (how === 'clean' && runner.openHandles > 0) {
         return Promise.reject(new FilestoreError('busy', `${options.mountPoint} is busy: ${runner.openHandles} open files or directories`));

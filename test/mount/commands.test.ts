@@ -44,6 +44,24 @@ describe('commands', () => {
     assert.doesNotMatch(fs.readFileSync(path.join(base, 'spool', 'daemon.log'), 'utf8'), /unmount-busy/);
   });
 
+  it('a stop ends the daemon while a program has a file open, also where pure Node reads the device', async () => {
+    for (const driver of ['kernel', 'kernel-pure']) {
+      const mount = await startMount({ swift, database: `held-${driver}`, args: ['--driver', driver] });
+      mount.log.expect(/^WARN unmount-busy/);
+      await fs.promises.writeFile(mount.file('a'), 'a');
+      const program = spawn('sh', ['-c', 'exec sleep 60 < "$0"', mount.file('a')], { stdio: ['pipe', 'ignore', 'ignore'] });
+      try {
+        await eventually('it has the file open', () => fs.readlinkSync(`/proc/${String(program.pid)}/fd/0`) === mount.file('a'));
+        // By a signal where a thread could not be ended otherwise.
+        assert.ok([0, null].includes(await mount.terminate(20_000)));
+        assert.equal(isMounted(mount.path), false);
+      } finally {
+        program.kill('SIGKILL');
+        await mount.stop();
+      }
+    }
+  });
+
   it('a low limit of open files is told at the start, and the mount serves', async () => {
     const mountPoint = path.join(base, 'few');
     fs.mkdirSync(mountPoint);

@@ -69,6 +69,7 @@ interface Reply {
 export class FakeTransport implements Transport {
   readonly name = 'fake';
   readonly canPassThrough = true;
+  readonly isReading = false;
   readonly replies: Reply[] = [];
   readonly backings: number[] = [];
   readonly closedBackings: number[] = [];

@@ -228,6 +228,7 @@ async function popularBlob(): Promise<ReturnType<typeof harness> & { parent: num
     invalidateInode: ignore,
     endSharing: (ino) => void ended.push(ino),
     activeRequests: 0,
+    isHeld: false,
     ended: Promise.resolve(),
     unmount: () => Promise.resolve(),
   });
