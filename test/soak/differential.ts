@@ -34,12 +34,12 @@ class Run {
   /** When the next trouble begins or ends, and when the daemon is ended next. */
   #troubleAtMs = Date.now() + 1_000;
   #isTroubled = false;
-  readonly #isCalm: boolean;
+  readonly #way: Way;
   #endAtMs = Date.now() + 6_000;
 
-  constructor(random: () => number, proxy: FaultProxy, mount: Mount, caller: Caller, troubleFile: string, isCalm: boolean) {
-    if (isCalm) this.#troubleAtMs = Infinity;
-    this.#isCalm = isCalm;
+  constructor(random: () => number, proxy: FaultProxy, mount: Mount, caller: Caller, troubleFile: string, way: Way) {
+    if (way.isCalm) this.#troubleAtMs = Infinity;
+    this.#way = way;
     this.#random = random;
     this.#proxy = proxy;
     this.#mount = mount;
@@ -72,7 +72,7 @@ class Run {
     this.#proxy.resetCounts();
     if (this.#isTroubled) fs.writeFileSync(this.#troubleFile, '');
     this.#isTroubled = false;
-    if (!this.#isCalm) this.#troubleAtMs = Date.now() + 500 + this.#random() * 3_000;
+    if (!this.#way.isCalm) this.#troubleAtMs = Date.now() + 500 + this.#random() * 3_000;
     await eventually('Swift is well', async () => (await this.#mount.status()).databases[0]?.state === 'serving', CALM_LIMIT_MS);
   }
 
@@ -110,7 +110,7 @@ class Run {
   }
 
   async #end(): Promise<void> {
-    const isKill = this.#random() < 0.6;
+    const isKill = this.#way.endsBySignal || this.#random() < 0.6;
     this.#caller.tell(isKill ? 'kill' : 'stop');
     if (isKill) {
       this.count.kills += 1;
@@ -179,7 +179,7 @@ async function goOneWay(minutes: number, way: Way): Promise<void> {
     way.isStrict ? 'strict' : '',
   ]);
   try {
-    const fuzz = new Run(random, proxy, mount, caller, troubleFile, way.isCalm);
+    const fuzz = new Run(random, proxy, mount, caller, troubleFile, way);
     const line = await fuzz.untilDone();
     if (!line.startsWith('done')) throw new Error(line);
     await fuzz.calm();

@@ -32,6 +32,8 @@ export interface Way {
   readonly flags: readonly string[];
   /** Swift is never troubled. */
   readonly isCalm: boolean;
+  /** A daemon that is stopped while files are open ends by a signal. */
+  readonly endsBySignal: boolean;
   /** A close() may fail. */
   readonly isStrict: boolean;
   /** What was closed is not in Swift yet. */
@@ -48,7 +50,15 @@ function wayOf(name: string): Way {
     return those;
   });
   const has = (word: string): boolean => words.includes(word);
-  return { name, flags, isCalm: has('calm'), isStrict: has('strict'), isBehind: has('back'), isShared: has('many') };
+  return {
+    name,
+    flags,
+    isCalm: has('calm'),
+    endsBySignal: has('pure'),
+    isStrict: has('strict'),
+    isBehind: has('back'),
+    isShared: has('many'),
+  };
 }
 
 /** @param names none: all. @throws Error for a word that is none */
