@@ -210,7 +210,8 @@ export async function rmdir(db: Database, path: string, requester: Requester): P
   }
   db.spool.removeDirectory(path);
   db.absence.said(path);
-  if (await mayBeInOrigin(db, path)) db.spool.markDeleted(db.spool.bury(path, { owedToSwift: false }), { keep: true });
+  if ((await mayBeInOrigin(db, path)) && !db.isBuried(path))
+    db.spool.markDeleted(db.spool.bury(path, { owedToSwift: false }), { keep: true });
 }
 
 export async function mkdir(db: Database, path: string, requester: Requester): Promise<void> {
@@ -220,7 +221,8 @@ export async function mkdir(db: Database, path: string, requester: Requester): P
   }
   const exists = db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined;
   if (exists) throw new FilestoreError('exists', `${displayName(path)} exists`);
-  if (db.isBuried(path)) db.spool.exhume(path);
+  // One that is owed is a file's, which Swift has until it is told: it would rise again when the directory goes.
+  if (db.spool.tombstones.get(path)?.owedToSwift === false) db.spool.exhume(path);
   db.absence.end(path);
   db.recordDirectory(path);
 }

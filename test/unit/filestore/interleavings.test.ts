@@ -731,6 +731,23 @@ describe('what may interleave', () => {
     await file.close();
   });
 
+  it('a file that was deleted does not rise again when a directory that took its name goes', async () => {
+    const client = await start({ writeMode: 'back' });
+    await client.writeFile('d', Buffer.from('file'));
+    await drained();
+    store.down = true;
+    await client.unlink('d');
+    await client.mkdir('d');
+    assert.deepEqual(await client.readdir(''), ['d']);
+    assert.equal((await client.stat('d')).kind, 'directory');
+    store.down = false;
+    await eventually('Swift is told', () => store.peek(CONTAINER, 'd') === undefined);
+    assert.deepEqual(await client.readdir(''), ['d']);
+    await client.rmdir('d');
+    assert.equal(await client.exists('d'), false);
+    assert.deepEqual(await client.readdir(''), []);
+  });
+
   it('what Swift has is not renamed to a name that Swift never has', async () => {
     const client = await start();
     const blob = makeBlob(1, 2000);
