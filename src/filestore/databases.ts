@@ -251,6 +251,7 @@ export class Databases {
       isThere = await this.#shared.health.answerOrAway(
         () => this.#asking.run(database, () => this.#hasContainer(database, container)),
         requester.signal,
+        lookupPatienceMs(this.#shared),
       );
     } catch (error) {
       if (!isDontKnow(error)) throw error;

@@ -297,6 +297,20 @@ describe('a database that another node drops', () => {
     assert.ok(asked >= 1 && asked <= 2 + elapsedMs / 1_000, `${asked} questions in ${elapsedMs} ms`);
   });
 
+  it('is not waited for long when Swift answers others and does not say whether it has been made anew', async () => {
+    const a = await node('a', { lookupWaitMs: 50 });
+    await a.client.mkdir('db');
+    store.before = ({ method, container }) =>
+      method === 'headContainer' && container === 'odoo-late' ? new Promise((resolve) => setTimeout(resolve, 5_000)) : undefined;
+    let others = 100;
+    const busy = setInterval(() => void a.has(`db/${makeBlob(others++, 10).name}`), 20);
+    const startedMs = performance.now();
+    assert.equal(await a.has('late'), false);
+    const elapsedMs = performance.now() - startedMs;
+    clearInterval(busy);
+    assert.ok(elapsedMs < 2_500, `${elapsedMs} ms`);
+  });
+
   it('lives on with a write that is under way on another node', async () => {
     const [a, b] = [await node('a'), await node('b')];
     const [old, written] = [makeBlob(5, 100), makeBlob(6, 100)];
