@@ -23,7 +23,7 @@ import { storeNowMs } from '../store/store-now.js';
 import { ContainerClaim, type ClaimOptions } from './container-claim.js';
 import { ContainerLost, isElsewhere, whatHangsOn, whatWouldGoAstray } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
-import { DROPPED_KEY, isBeingDropped, madeAt, madeAtOf } from './container-metadata.js';
+import { DROPPED_KEY, dropMarkOf, isBeingDropped, madeAt, madeAtOf } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
 import { DropWatch } from './drop-watch.js';
 
@@ -250,11 +250,11 @@ export class ContainerBinding {
     await this.#claim.renew(info, options);
   }
 
-  /** The database is dropped here: says so to the other nodes. @returns false when the container is gone already */
-  async markDropped(): Promise<boolean> {
+  /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when the container is gone already */
+  async markDropped(mark: string): Promise<boolean> {
     const { store, container } = this.#options;
     try {
-      await store.updateContainer(container, { [DROPPED_KEY]: String(storeNowMs(store)) }, { priority: 'background' });
+      await store.updateContainer(container, { [DROPPED_KEY]: mark }, { priority: 'background' });
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return false;
@@ -356,6 +356,9 @@ export class ContainerBinding {
   #beginLook(): (info: ContainerInfo | undefined) => Outcome {
     const outcomeOf = this.#drops.begin();
     return (info) => {
+      const mark = info && dropMarkOf(info);
+      // Of our own drop, which came to Swift after the database was made again here: whoever binds takes it away.
+      if (mark !== undefined && mark === this.#options.memory.voidDropMark) return 'lives';
       const outcome = outcomeOf(info, this.isExpected);
       if (outcome === 'ended') {
         this.unbind();

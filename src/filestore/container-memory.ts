@@ -15,6 +15,8 @@ export interface ContainerMemory {
   readonly account: string | undefined;
   /** When the database was made of which this machine knows files, as the container says (`madeAtOf`); 0 when it is not known. */
   readonly madeAtMs: number;
+  /** The mark of a drop of ours, where the database has been made again since; undefined: there is none. */
+  readonly voidDropMark: string | undefined;
   /** What would be called absent, in words; undefined: nothing. */
   readonly names: string | undefined;
   /** What would be sent to a container it was not written for, in words; undefined: nothing. */
@@ -46,6 +48,10 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
     },
     get madeAtMs() {
       return record.current.containerMadeAtMs ?? 0;
+    },
+    get voidDropMark() {
+      const { exists, dropMark } = record.current;
+      return exists ? dropMark : undefined;
     },
     get names() {
       return catalog.count === 0 ? undefined : counted(catalog.count, 'file', 'is', 'are', 'known to be in it');

@@ -15,7 +15,12 @@ const MADE_KEY = 'osf-made';
 const DATABASE_KEY = 'osf-database';
 
 export function isBeingDropped(info: ContainerInfo): boolean {
-  return info.metadata[DROPPED_KEY] !== undefined;
+  return dropMarkOf(info) !== undefined;
+}
+
+/** @returns undefined when it is not being dropped */
+export function dropMarkOf(info: ContainerInfo): string | undefined {
+  return info.metadata[DROPPED_KEY];
 }
 
 /** @returns 0 when it does not say: another tool or an earlier version made it */

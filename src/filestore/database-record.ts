@@ -24,6 +24,8 @@ export interface DatabaseRecord {
   readonly originHidden: boolean;
   /** When it was dropped here. */
   readonly droppedAtMs?: number;
+  /** What this node marked the container with at its last drop, with `nodes: many`. */
+  readonly dropMark?: string;
   /** Of a drop with `nodes: many` that is being carried out: the container has been marked, so without a mark it is another one. */
   readonly dropMarked?: boolean;
   /** When the database was made that is served, as its container says; absent or 0: not known. */

@@ -47,7 +47,8 @@ export class Drops {
       else throw new FilestoreError('not-empty', `${displayName(db.name)} is not empty`);
     }
     // `bound`: the container may still be there.
-    opened.update({ exists: false, originHidden: true, bound: true, dropMarked: false, droppedAtMs: lookedAtMs });
+    const dropMark = String(storeNowMs(db.store));
+    opened.update({ exists: false, originHidden: true, bound: true, dropMark, dropMarked: false, droppedAtMs: lookedAtMs });
     db.hideOrigin();
     endGrace(db);
     void this.removeContainer(opened);
@@ -95,7 +96,8 @@ export class Drops {
     if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount({ priority: 'background' }));
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared && opened.record.dropMarked !== true) {
-      await db.health.answerOrAway(() => db.binding.markDropped());
+      const mark = opened.record.dropMark ?? String(storeNowMs(db.store));
+      await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
       if (this.#isClosed()) return false;
       opened.update({ dropMarked: true });
     }

@@ -19,6 +19,7 @@ function memory(): ContainerMemory {
     get account() {
       return account;
     },
+    voidDropMark: undefined,
     names: undefined,
     writes: undefined,
     removals: undefined,

@@ -344,6 +344,32 @@ describe('a database that another node drops', () => {
     assert.equal(await a.has('db'), true);
   });
 
+  it('is not taken for one that another node has dropped where it is made anew before its own mark has come to Swift', async () => {
+    const a = await node('a');
+    const [old, later] = [makeBlob(8, 100), makeBlob(10, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    let isHeld = true;
+    store.before = async ({ method }) => {
+      if (method === 'updateContainer') await eventually('the test goes on', () => !isHeld);
+    };
+    await a.drop();
+    await a.client.mkdir('db');
+    await a.write(later);
+    isHeld = false;
+    await eventually(
+      'the mark is there and taken away',
+      async () => {
+        assert.equal(await a.has(`db/${later.name}`), true);
+        return a.lines.filter((line) => line.includes('container.bound')).length > 0;
+      },
+      20_000,
+    );
+    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.deepEqual(store.names(CONTAINER), [later.name]);
+    assert.equal(await a.has(`db/${later.name}`), true);
+  });
+
   it('is left with what another node has stored after the drop', async () => {
     const [a, b] = [await node('a'), await node('b')];
     const [old, later] = [makeBlob(8, 100), makeBlob(10, 100)];
