@@ -11,11 +11,13 @@ import v8 = require('node:v8');
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOOL_SIZE'] = '8'; // eslint-disable-line no-restricted-syntax -- the same
+const command = process.argv[2] ?? '';
 // These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
 // a process does not end before its compiler has.
-if (['swift', 'login'].includes(process.argv[2] ?? '')) v8.setFlagsFromString('--liftoff-only');
+if (['swift', 'login'].includes(command)) v8.setFlagsFromString('--liftoff-only');
 // Optimizes a function after a fifth of the calls that V8 waits for by default: the first thousands of cold reads cost 7 % less CPU.
 v8.setFlagsFromString('--interrupt-budget=15000');
-// A few files instead of all modules, where the build has made them (scripts/bundle.mjs).
+// What ends soon spends more on finding all modules than on its work, and has them in a few files where the build made those (docs/decisions/0014).
+const isShort = ['swift', 'login', 'status', 'config', 'undelete', 'unmount', '--version', '--help'].includes(command);
 const bundle: string = '../bundle/main.js';
-void import(fs.existsSync(path.join(__dirname, bundle)) ? bundle : './main.js');
+void import(isShort && fs.existsSync(path.join(__dirname, bundle)) ? bundle : './main.js');
