@@ -19,16 +19,13 @@ import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
-import { storeNowMs } from '../store/store-now.js';
 import { ContainerClaim, type ClaimOptions } from './container-claim.js';
 import { ContainerLost, isElsewhere, whatHangsOn, whatWouldGoAstray } from './container-lost.js';
 import type { ContainerMemory } from './container-memory.js';
-import { DROPPED_KEY, dropMarkOf, isBeingDropped, madeAt, madeAtOf } from './container-metadata.js';
+import { DROPPED_KEY, dropMarkOf, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
 import { DropWatch } from './drop-watch.js';
 
-/** Of two machines that make one database at the same moment the later one says when. */
-const MADE_SLACK_MS = 5_000;
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
 
@@ -125,7 +122,7 @@ export class ContainerBinding {
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;
     if (info !== undefined && !isBeingDropped(info)) {
-      if (!this.#isAnother(info) || outcomeOf(info) !== 'ended') this.#seen(askedAtMs);
+      this.#seen(askedAtMs);
       return false;
     }
     return outcomeOf(info) !== 'ended' && info === undefined;
@@ -237,10 +234,9 @@ export class ContainerBinding {
     const { store, container } = this.#options;
     const outcomeOf = this.#beginLook();
     const info = await store.headContainer(container, options);
-    const isDropped = info === undefined || isBeingDropped(info);
-    if (isDropped || this.#isAnother(info)) {
+    if (info === undefined || isBeingDropped(info)) {
       if (this.#isEnded || outcomeOf(info) !== 'lives') return;
-      if (isDropped) this.#bound = false;
+      this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
       await this.ensure(options);
@@ -290,19 +286,17 @@ export class ContainerBinding {
     this.#settleIn(account);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
-    const isOver = info === undefined || isBeingDropped(info) || this.#isAnother(info);
-    if (isOver && !isElsewhere(this.#options.memory, account)) {
+    if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
       const outcome = outcomeOf(info);
       if (outcome === 'ended') return;
       if (outcome === 'doubtful') throw this.missing();
     }
     const replaces = this.#replacedBy(account, info);
     if (info === undefined) {
-      const madeAtMs = storeNowMs(store);
-      const outcome = await store.createContainer(container, { ...this.#claim.metadata(), ...madeAt(madeAtMs) }, options);
+      const outcome = await store.createContainer(container, this.#claim.metadata(), options);
       if (outcome === 'created') {
         this.#madeHere = true;
-        this.#becomeBound(account, madeAtMs, replaces);
+        this.#becomeBound(account, replaces);
         log.info('container.made', { container, database: displayName(database) });
         return;
       }
@@ -310,16 +304,15 @@ export class ContainerBinding {
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
     const isDropped = isBeingDropped(info);
-    const madeAtMs = isDropped ? storeNowMs(store) : madeAtOf(info);
-    await this.#claim.register(info, isDropped ? { [DROPPED_KEY]: '', ...madeAt(madeAtMs) } : {}, options, () => {
+    await this.#claim.register(info, isDropped ? { [DROPPED_KEY]: '' } : {}, options, () => {
       if (isDropped) this.#drops.remade();
     });
-    this.#becomeBound(account, madeAtMs, replaces);
+    this.#becomeBound(account, replaces);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
   }
 
   /** @param replaces what the container takes the place of, in words; forgotten now, and not before it is ours */
-  #becomeBound(account: string, madeAtMs: number, replaces: string | undefined): void {
+  #becomeBound(account: string, replaces: string | undefined): void {
     const { container, database, log, memory } = this.#options;
     if (replaces !== undefined) {
       log.warn('container.replaced', {
@@ -337,13 +330,7 @@ export class ContainerBinding {
     this.#lost = undefined;
     this.#drops.bound();
     this.#seen(steadyNowMs());
-    memory.confirmed(account, madeAtMs);
-  }
-
-  /** Whether the database was dropped and made anew while this machine did not look: what it knows is of the former one. */
-  #isAnother(info: ContainerInfo): boolean {
-    const { madeAtMs } = this.#options.memory;
-    return this.isExpected && madeAtMs > 0 && madeAtOf(info) > madeAtMs + MADE_SLACK_MS;
+    memory.confirmed(account);
   }
 
   /** It is there, and nobody's drop. */

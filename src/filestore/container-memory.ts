@@ -13,8 +13,6 @@ export interface ContainerMemory {
   readonly isConfirmed: boolean;
   /** In which account that was; undefined when it is not known. */
   readonly account: string | undefined;
-  /** When the database was made of which this machine knows files, as the container says (`madeAtOf`); 0 when it is not known. */
-  readonly madeAtMs: number;
   /** The mark of a drop of ours, where the database has been made again since; undefined: there is none. */
   readonly voidDropMark: string | undefined;
   /** What would be called absent, in words; undefined: nothing. */
@@ -23,8 +21,8 @@ export interface ContainerMemory {
   readonly writes: string | undefined;
   /** What would be removed from a container that it was not meant for, in words; undefined: nothing. */
   readonly removals: string | undefined;
-  /** The container is ours to use. @param madeAtMs as it says */
-  confirmed(account: string, madeAtMs: number): void;
+  /** The container is ours to use. */
+  confirmed(account: string): void;
   /** Another one takes its place: what was known of its names holds no more. */
   replaced(): void;
 }
@@ -46,9 +44,6 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
     get account() {
       return record.current.account;
     },
-    get madeAtMs() {
-      return record.current.containerMadeAtMs ?? 0;
-    },
     get voidDropMark() {
       const { exists, dropMark } = record.current;
       return exists ? dropMark : undefined;
@@ -67,10 +62,9 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
       for (const { owedToSwift } of spool.tombstones.values()) if (owedToSwift) count++;
       return count === 0 ? undefined : counted(count, 'delete', 'waits', 'wait', 'for it');
     },
-    confirmed: (account, madeAtMs) => {
-      const { exists, bound, account: before, containerMadeAtMs = 0 } = record.current;
-      const isNews = !bound || before !== account || containerMadeAtMs !== madeAtMs;
-      if (exists && isNews) record.update({ bound: true, account, containerMadeAtMs: madeAtMs });
+    confirmed: (account) => {
+      const { exists, bound, account: before } = record.current;
+      if (exists && (!bound || before !== account)) record.update({ bound: true, account });
     },
     replaced: () => {
       catalog.sweep(Infinity);

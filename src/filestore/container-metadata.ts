@@ -8,9 +8,6 @@ import type { ContainerInfo, Metadata } from '../store/object-store.js';
  */
 export const DROPPED_KEY = 'osf-dropped';
 
-/** When its database was made, or made anew after a drop, in ms since the epoch by the store's clock. */
-const MADE_KEY = 'osf-made';
-
 /** Holds the database's true name: containers are lowercased, databases are not. Percent-encoded. */
 const DATABASE_KEY = 'osf-database';
 
@@ -21,16 +18,6 @@ export function isBeingDropped(info: ContainerInfo): boolean {
 /** @returns undefined when it is not being dropped */
 export function dropMarkOf(info: ContainerInfo): string | undefined {
   return info.metadata[DROPPED_KEY];
-}
-
-/** @returns 0 when it does not say: another tool or an earlier version made it */
-export function madeAtOf(info: ContainerInfo): number {
-  return Number(info.metadata[MADE_KEY] ?? 0) || 0;
-}
-
-/** Metadata that goes along when a database is made, or its drop's mark taken away. */
-export function madeAt(nowMs: number): Metadata {
-  return { [MADE_KEY]: String(nowMs) };
 }
 
 /** @returns the true database name of a container, as a byte string, from its metadata; undefined when it does not say */

@@ -28,8 +28,6 @@ export interface DatabaseRecord {
   readonly dropMark?: string;
   /** Of a drop with `nodes: many` that is being carried out: the container has been marked, so without a mark it is another one. */
   readonly dropMarked?: boolean;
-  /** When the database was made that is served, as its container says; absent or 0: not known. */
-  readonly containerMadeAtMs?: number;
   readonly madeAtMs: number;
 }
 

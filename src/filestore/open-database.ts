@@ -192,7 +192,7 @@ export async function openDatabase(
   const endRecord = (isMarked: boolean): void => {
     const exists = settings.database !== undefined;
     // A container that was only found missing may come back: then what the origin has is hidden in this life, and not for ever.
-    record.update({ exists, bound: false, containerMadeAtMs: 0, originHidden: isMarked || record.current.originHidden });
+    record.update({ exists, bound: false, originHidden: isMarked || record.current.originHidden });
     db.dropped = !exists;
   };
   const db: Database = new Database({

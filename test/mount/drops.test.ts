@@ -118,32 +118,6 @@ describe('docs/SEMANTICS.md: a drop with several nodes', () => {
   });
 });
 
-describe('docs/SEMANTICS.md: a database that is dropped and made again at once', () => {
-  it('A database that was dropped and made again while a node did not look is the new one there, with nothing of the old.', async () => {
-    const many = [...MANY.slice(0, 2), '--delete-bound', '15s', '--drain-timeout', '1s'];
-    const a = await startMount({ swift, containerPrefix: 'anew', args: many });
-    const b = await startMount({ swift, containerPrefix: 'anew', args: many });
-    try {
-      const [old, fresh] = [makeBlob(770), makeBlob(771)];
-      await writeBlob(a.file('db'), old);
-      assert.deepEqual(await fs.readFile(b.file('db', old.name)), old.content);
-      await fs.mkdir(b.file('db', 'checklist', 'ab'), { recursive: true });
-      await fs.mkdir(b.file('db', 'empty'));
-      await sleep(5_000);
-      await fs.rm(a.file('db'), { recursive: true });
-      await eventually('the container is removed', async () => (await client.head('anew-db')) === undefined);
-      await writeBlob(a.file('db'), fresh);
-      await eventually('B has looked', async () => !(await isThere(b.file('db', 'empty'))), 40_000);
-      assert.deepEqual(await fs.readdir(b.file('db')), [path.dirname(fresh.name)]);
-      assert.deepEqual(await fs.readFile(b.file('db', fresh.name)), fresh.content);
-      assert.equal(await isThere(b.file('db', old.name)), false);
-      assert.equal(await isThere(b.file('db', 'checklist')), false);
-    } finally {
-      await Promise.all([a.stop(), b.stop()]);
-    }
-  });
-});
-
 describe('docs/SEMANTICS.md: a list of databases with several nodes', () => {
   it("A database that one node has made is in the other's list of databases within `delete_bound`.", async () => {
     const a = await startMount({ swift, containerPrefix: 'lists', args: MANY });

@@ -23,7 +23,6 @@ function memory(): ContainerMemory {
     names: undefined,
     writes: undefined,
     removals: undefined,
-    madeAtMs: 0,
     confirmed: (by) => (account = by),
     replaced: () => undefined,
   };
