@@ -23,7 +23,7 @@ export class Node {
   /** Open directory streams. */
   openStreams = 0;
   deleted = false;
-  /** Made for a writer beside who reads the blob of that name; he looks the name up and opens it next. */
+  /** Made for writers beside who reads the blob of that name; they look the name up and open it next. It is kept for them, and read around the page cache. */
   isForWriter = false;
   /** It has been opened to read; a second time says that it is read often. */
   wasRead = false;
@@ -74,7 +74,7 @@ export class Node {
 
   /** Whether something but the kernel's lookups keeps the node. */
   get isHeld(): boolean {
-    return this.dependents > 0 || this.openStreams > 0 || this.#handles !== undefined;
+    return this.dependents > 0 || this.openStreams > 0 || this.#handles !== undefined || this.isForWriter;
   }
 
   get isOpen(): boolean {

@@ -34,9 +34,13 @@ const PASSTHROUGH_FROM_BYTES = 1024 * 1024;
 const CREATED_VALID_MS = 100;
 /** Within this a writer who was sent back has looked the name up, unless he was killed. */
 const SENT_BACK_MS = 1_000;
+/** And at last. */
+const SENT_BACK_MAX_MS = 60_000;
 
 export class OpenFiles {
   readonly #context: VfsContext;
+  /** Threads, and the path for which each was sent back: the kernel does not hide that twice. */
+  readonly #sentBack = new Set<string>();
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -47,7 +51,7 @@ export class OpenFiles {
     if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory cannot be opened as a file');
     if (flags.write) {
       this.#context.mounted?.endSharing(ino);
-      this.#keepFromReaders(node);
+      this.#keepFromReaders(node, caller);
     }
     return andThen(this.#openFile(caller, node, flags), (file) => {
       if (flags.truncate) this.#changed(node);
@@ -83,16 +87,26 @@ export class OpenFiles {
   }
 
   /** @throws FilestoreError stale for a writer of a blob that is being read: the kernel looks the name up again, once, and finds another inode */
-  #keepFromReaders(node: Node): void {
-    const { parent, name, isForWriter } = node;
-    node.isForWriter = false;
-    // Who holds a displaced one opens it by its descriptor (/proc/self/fd), and would be told the same again.
-    if (isForWriter || parent?.child(name) !== node || !this.#isBlob(node)) return;
-    if (node.latestHandle((handle) => handle.reading !== 'direct') === undefined) return;
-    const { table } = this.#context;
-    const other = table.displacing(parent, name, 'file');
-    other.isForWriter = true;
-    setTimeout(() => table.peek(other.ino) === other && table.settle(other), SENT_BACK_MS).unref();
+  #keepFromReaders(node: Node, { pid }: Caller): void {
+    const { parent, name, path } = node;
+    // Where nobody can be told from another, one might be sent back twice, and his write be refused.
+    if (pid === 0 || parent === undefined || path === undefined || !this.#isBlob(node)) return;
+    const who = `${pid} ${path}`;
+    if (this.#sentBack.delete(who)) return;
+    if (!isReadFromPages(node)) return;
+    // One that another writer has made may have readers of its own by now.
+    const current = parent.child(name);
+    if (current === undefined || isReadFromPages(current)) {
+      const { table } = this.#context;
+      const other = table.displacing(parent, name, 'file');
+      other.isForWriter = true;
+      setTimeout(() => {
+        other.isForWriter = false;
+        if (table.peek(other.ino) === other) table.settle(other);
+      }, SENT_BACK_MS).unref();
+    }
+    this.#sentBack.add(who);
+    setTimeout(() => this.#sentBack.delete(who), SENT_BACK_MAX_MS).unref();
     throw new FilestoreError('stale', `${displayName(name)} is being read; its writer gets an inode of his own`);
   }
 
@@ -195,7 +209,7 @@ export class OpenFiles {
 
   #opened(node: Node, file: OpenFile, flags: OpenFlags, caller: Caller, sizeBytes: number): Opened {
     const passthroughFd = !flags.write && file.immutable && sizeBytes >= PASSTHROUGH_FROM_BYTES ? file.passthroughFd : undefined;
-    const mustGoAround = file.streaming || ((flags.write || node.latestWriter !== undefined) && this.#isBlob(node));
+    const mustGoAround = file.streaming || ((flags.write || node.isForWriter || node.latestWriter !== undefined) && this.#isBlob(node));
     const reading = readingMode(node, passthroughFd !== undefined, mustGoAround);
     // A reader may have come between the request for it and its opening.
     if (flags.write) this.#context.mounted?.endSharing(node.ino);
@@ -212,6 +226,10 @@ export class OpenFiles {
     };
     return reading === 'passthrough' && passthroughFd !== undefined ? { ...opened, passthroughFd } : opened;
   }
+}
+
+function isReadFromPages(node: Node): boolean {
+  return node.latestHandle((handle) => handle.reading !== 'direct') !== undefined;
 }
 
 function readingMode(node: Node, canPassThrough: boolean, mustGoAround: boolean): 'cached' | 'direct' | 'passthrough' {

@@ -255,15 +255,19 @@ test('a writer of a blob that is read is sent back for an inode of his own, and 
   assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
   const other = (await at(`${SHARD}/${SHA1}`)).attributes.ino;
   assert.notEqual(other, ino);
-  // Somebody opens it between the writer's LOOKUP and his OPEN, which the kernel does not repeat.
+  // Another writer, whose LOOKUP was before that; and a reader who comes between a writer's LOOKUP and his OPEN, which the kernel does not repeat.
+  const late: typeof me = { ...me, pid: me.pid + 1 };
+  assert.throws(() => vfs.open(late, ino, WRITE), { kind: 'stale' });
+  assert.equal((await at(`${SHARD}/${SHA1}`)).attributes.ino, other);
+  await vfs.release(other, (await vfs.open(late, other, WRITE)).handle);
   const between = await vfs.open(me, other, READ);
   const writer = await vfs.open(me, other, WRITE);
-  assert.deepEqual([reader.directIo, between.directIo, writer.directIo], [false, false, true]);
+  assert.deepEqual([reader.directIo, between.directIo, writer.directIo], [false, true, true]);
   await vfs.write(me, other, writer.handle, 0, Buffer.alloc(CONTENT.length + 100));
   assert.equal((await vfs.getattr(me, ino, reader.handle)).attributes.sizeBytes, CONTENT.length);
   await vfs.release(other, writer.handle);
-  assert.throws(() => vfs.open(me, other, WRITE), { kind: 'stale' });
   // Who has the first one opens it by its descriptor.
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
   const own = await vfs.open(me, ino, WRITE);
   for (const { handle } of [reader, own]) await vfs.release(ino, handle);
   await vfs.release(other, between.handle);
