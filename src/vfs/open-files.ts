@@ -93,10 +93,10 @@ export class OpenFiles {
     if (pid === 0 || parent === undefined || path === undefined || !this.#isBlob(node)) return;
     const who = `${pid} ${path}`;
     if (this.#sentBack.delete(who)) return;
-    if (!isReadFromPages(node)) return;
+    if (!isBeingRead(node)) return;
     // One that another writer has made may have readers of its own by now.
     const current = parent.child(name);
-    if (current === undefined || isReadFromPages(current)) {
+    if (current === undefined || isBeingRead(current)) {
       const { table } = this.#context;
       const other = table.displacing(parent, name, 'file');
       other.isForWriter = true;
@@ -228,8 +228,9 @@ export class OpenFiles {
   }
 }
 
-function isReadFromPages(node: Node): boolean {
-  return node.latestHandle((handle) => handle.reading !== 'direct') !== undefined;
+/** Also by who reads around the pages: what he is told of its size is the inode's. */
+function isBeingRead(node: Node): boolean {
+  return node.latestHandle((handle) => !handle.writes || handle.reading !== 'direct') !== undefined;
 }
 
 function readingMode(node: Node, canPassThrough: boolean, mustGoAround: boolean): 'cached' | 'direct' | 'passthrough' {
