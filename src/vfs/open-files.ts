@@ -39,8 +39,8 @@ const SENT_BACK_MAX_MS = 60_000;
 
 export class OpenFiles {
   readonly #context: VfsContext;
-  /** Threads, and the path for which each was sent back: the kernel does not hide that twice. */
-  readonly #sentBack = new Set<string>();
+  /** Threads, and the path for which each was sent back, until they come or are forgotten: the kernel does not hide that twice. */
+  readonly #sentBack = new Map<string, NodeJS.Timeout>();
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -92,8 +92,9 @@ export class OpenFiles {
     // Where nobody can be told from another, one might be sent back twice, and his write be refused.
     if (pid === 0 || parent === undefined || path === undefined || !this.#isBlob(node)) return;
     const who = `${pid} ${path}`;
-    if (this.#sentBack.delete(who)) return;
-    if (!isBeingRead(node)) return;
+    // Else it would forget his next coming in the midst of that.
+    clearTimeout(this.#sentBack.get(who));
+    if (this.#sentBack.delete(who) || !isBeingRead(node)) return;
     // One that another writer has made may have readers of its own by now.
     const current = parent.child(name);
     if (current === undefined || isBeingRead(current)) {
@@ -105,8 +106,7 @@ export class OpenFiles {
         if (table.peek(other.ino) === other) table.settle(other);
       }, SENT_BACK_MS).unref();
     }
-    this.#sentBack.add(who);
-    setTimeout(() => this.#sentBack.delete(who), SENT_BACK_MAX_MS).unref();
+    this.#sentBack.set(who, setTimeout(() => this.#sentBack.delete(who), SENT_BACK_MAX_MS).unref());
     throw new FilestoreError('stale', `${displayName(name)} is being read; its writer gets an inode of his own`);
   }
 
