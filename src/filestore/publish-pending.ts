@@ -20,6 +20,8 @@ import { openSealed } from './sealed-file.js';
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
 const PUBLISHED_AT_ONCE = 12;
 
+/** What a PUT is called (`Attempts.run`), with its path behind it. */
+const PUBLISH = 'publish ';
 /** Deletes do not wait for what has not moved for so long: a PUT that is not answered, a file of gigabytes. */
 const LONG_MS = 2_000;
 const LONG_LOOK_MS = 250;
@@ -51,8 +53,7 @@ export class PendingPublisher {
     if (size >= PUBLISHED_AT_ONCE || this.#left.length > 0) return;
     const { retries } = this.#attempts;
     const due: string[] = [];
-    for (const { path } of owedWrites(this.#db.spool))
-      if (!this.#db.publishing.has(path) && retries.isDue(`publish ${path}`)) due.push(path);
+    for (const { path } of owedWrites(this.#db.spool)) if (!this.#db.publishing.has(path) && retries.isDue(PUBLISH + path)) due.push(path);
     this.#left = due.reverse();
     for (let more = Math.min(PUBLISHED_AT_ONCE - size, due.length); more > 0; more--) {
       const worker = this.#work().finally(() => {
@@ -78,9 +79,10 @@ export class PendingPublisher {
     }
   }
 
-  /** Whether `begin` could send this one now: when it cannot, the database is woken as soon as it can. */
-  mayBegin(path: string): boolean {
-    return this.#workers.size < PUBLISHED_AT_ONCE && !this.#db.publishing.has(path);
+  /** Whether a piece of work could begin now. Where it is a PUT that cannot, the database is woken as soon as it can. */
+  mayBegin(work: string): boolean {
+    if (!work.startsWith(PUBLISH)) return true;
+    return this.#workers.size < PUBLISHED_AT_ONCE && !this.#db.publishing.has(work.slice(PUBLISH.length));
   }
 
   /** Somebody waits for this one. */
@@ -124,7 +126,7 @@ export class PendingPublisher {
     const given = new AbortController();
     const { request } = this.#attempts;
     const options = { ...request, priority, signal: AbortSignal.any([request.signal, given.signal]) };
-    const ended = this.#attempts.run(`publish ${path}`, () => publish(this.#db, options, pending)).then(() => undefined);
+    const ended = this.#attempts.run(PUBLISH + path, () => publish(this.#db, options, pending)).then(() => undefined);
     publishing.set(path, { abort: () => given.abort(), ended });
     await ended;
     publishing.delete(path);

@@ -25,8 +25,6 @@ const SHORTEST_SLEEP_MS = 50;
 const REFRESH_MS = 600_000;
 /** After Swift is back its list is fetched this soon, behind what waited for it. */
 const REFRESH_AFTER_RETURN_MS = 1_000;
-/** What work of that kind is called (`Attempts.run`). */
-const PUBLISH = 'publish ';
 /** When to look again whether there is a container to be listed. */
 const UNBOUND_MS = 5_000;
 
@@ -124,8 +122,8 @@ export class Publisher {
   }
 
   #nextMs(): number {
-    const mayBegin = (work: string): boolean => !work.startsWith(PUBLISH) || this.#pending.mayBegin(work.slice(PUBLISH.length));
-    return Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), this.#attempts.retries.nextMs(mayBegin));
+    const retryMs = this.#attempts.retries.nextMs((work) => this.#pending.mayBegin(work));
+    return Math.min(this.#renewAtMs, this.#refreshAtMs, this.#nextDueMs(), retryMs);
   }
 
   /** When the first of the deletes that wait may be told; those that failed have their own times. */

@@ -330,6 +330,16 @@ class Run:
         some = [d for d in DATABASES if self.is_there(d) == there and self.is_exact(node, d)]
         return self.rnd.choice(some) if some else None
 
+    def a_known_by_both(self):
+        """A node, and a database that is there and of which both must know all; None where there is none, or only one node."""
+        if len(self.nodes) < 2 or self.troubled is not None:
+            return None, None
+        node = self.a_node()
+        database = self.a_known(node)
+        if database is None or not self.is_exact(1 - node, database):
+            return None, None
+        return node, database
+
     def op_make(self):
         node = self.a_node()
         database = self.a_known(node, there=False)
@@ -387,11 +397,8 @@ class Run:
 
     def op_drop_unseen(self):
         """One stores, and the other drops before it must have seen that."""
-        if len(self.nodes) < 2 or self.troubled is not None:
-            return
-        node = self.a_node()
-        database = self.a_known(node)
-        if database is None or not self.is_exact(1 - node, database):
+        node, database = self.a_known_by_both()
+        if database is None:
             return
         blob = self.rnd.choice(sorted(self.blobs))
         self.store(1 - node, database, blob)
@@ -409,11 +416,8 @@ class Run:
 
     def op_make_elsewhere(self):
         """One drops it, and the other makes it before it must have heard."""
-        if len(self.nodes) < 2 or self.troubled is not None:
-            return
-        node = self.a_node()
-        database = self.a_known(node)
-        if database is None or not self.is_exact(1 - node, database):
+        node, database = self.a_known_by_both()
+        if database is None:
             return
         self.remove_tree(node, database)
         time.sleep(self.rnd.choice((0, 0.02, 0.1, 0.5, 1, 2, 3)))

@@ -3,10 +3,11 @@
  * A Swift proxy closes an idle connection after 60 s; we drop ours earlier, so that a request rarely meets a closing one.
  */
 import type { Dispatcher } from 'undici';
+import buildConnector from 'undici/lib/core/connect.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { Proxies } from './proxies.js';
 import { tlsOptions } from './tls-options.js';
-import { Agent, buildConnector } from './undici-parts.js';
 import type { RequestDispatcher } from './wire.js';
 
 const IDLE_MS = 30_000;
