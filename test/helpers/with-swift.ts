@@ -23,7 +23,7 @@ export interface SwiftOptions {
   /** Free space the object server insists on: `100%` is a full disk. */
   readonly fallocateReserve?: string;
   readonly ratelimit?: number;
-  /** Seconds the proxy waits for a server that hangs; default 10, as Swift's own. */
+  /** Seconds the proxy waits for a server that hangs; default {@link NODE_TIMEOUT_SECONDS}, as Swift's own. */
   readonly nodeTimeoutSeconds?: number;
   /** Tokens are Keystone's; its URL. Needs `port`, since the catalog names it. */
   readonly keystoneUrl?: string;
@@ -66,6 +66,8 @@ const SWIFT_UP = path.join(projectRoot, 'scripts/lab/swift-up');
 const SWIFT_DOWN = path.join(projectRoot, 'scripts/lab/swift-down');
 /** swift-up's exit code when a port was taken meanwhile. */
 const PORT_TAKEN = 3;
+/** The proxy's default. */
+const NODE_TIMEOUT_SECONDS = 10;
 
 async function swiftUp(dir: string, port: number, options: SwiftOptions): Promise<number> {
   const args = ['--dir', dir, '--port', String(port)];
@@ -76,6 +78,10 @@ async function swiftUp(dir: string, port: number, options: SwiftOptions): Promis
   if (options.fallocateReserve !== undefined) env['SWIFT_FALLOCATE'] = options.fallocateReserve;
   if (options.ratelimit !== undefined) env['SWIFT_RATELIMIT'] = String(options.ratelimit);
   if (options.nodeTimeoutSeconds !== undefined) env['SWIFT_NODE_TIMEOUT'] = String(options.nodeTimeoutSeconds);
+  // nobody updates listings later: what was answered has to be listed
+  if (options.daemons?.includes('object-updater') !== true) {
+    env['SWIFT_UPDATE_TIMEOUT'] = String((options.nodeTimeoutSeconds ?? NODE_TIMEOUT_SECONDS) / 2);
+  }
   if (options.keystoneTokenCacheSeconds !== undefined) env['SWIFT_TOKEN_CACHE'] = String(options.keystoneTokenCacheSeconds);
   const { code, stderr } = await run(SWIFT_UP, args, { env });
   if (code !== 0 && code !== PORT_TAKEN) throw new Error(`swift-up: exit ${String(code)}\n${stderr}`);

@@ -44,6 +44,7 @@ pipeline = healthcheck $1-server
 
 [app:$1-server]
 use = egg:swift#$1
+container_update_timeout = ${SWIFT_UPDATE_TIMEOUT:-1}
 
 [filter:healthcheck]
 use = egg:swift#healthcheck
