@@ -63,11 +63,16 @@ function exchange(path: string, line: string, timeoutMs: number | undefined): Pr
       socket.end();
       resolve(received);
     });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
+    // More than one may come: a daemon without a descriptor left takes the connection and closes it.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') reject(new NobodyListens(path, false));
       else if (error.code === 'ECONNREFUSED') reject(new NobodyListens(path, true));
       else if (error.code === 'EACCES')
         reject(new FilestoreError('not-permitted', `${path} belongs to another user; run this as the user who mounted`));
+      else if (error.code === 'EPIPE' || error.code === 'ECONNRESET')
+        reject(
+          new FilestoreError('unavailable', `the daemon at ${path} closed the connection without an answer; see its log`, { cause: error }),
+        );
       else reject(error);
     });
   });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { after, beforeEach, test } from 'node:test';
@@ -156,4 +158,23 @@ test('a control directory that others may write to is refused', () => {
   chmodSync(shared, 0o777);
   assert.throws(() => ensureControlDirectory(shared, process.geteuid?.() ?? 0), { kind: 'not-permitted' });
   assert.throws(() => ensureControlDirectory(directory, 12_345), { kind: 'not-permitted' });
+});
+
+const ACCEPT_AND_CLOSE = `
+import socket, sys
+server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); server.listen(128); print('ready', flush=True)
+while True: server.accept()[0].close()`;
+
+test('a daemon that closes each connection, as one without a descriptor left does, is told as one that does not answer', async () => {
+  const path = socketPath(directory, '/full');
+  const daemon = spawn('python3', ['-c', ACCEPT_AND_CLOSE, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await once(daemon.stdout, 'data');
+    // Often: which of two errors comes first, and whether the end does, is chance.
+    for (let attempt = 0; attempt < 200; attempt++)
+      await assert.rejects(requestStatus(path), (error) => error instanceof FilestoreError && error.kind === 'unavailable');
+  } finally {
+    daemon.kill('SIGKILL');
+    await once(daemon, 'close');
+  }
 });
