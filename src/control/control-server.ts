@@ -24,6 +24,8 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
   removeSocket(path);
   const server = createServer({ allowHalfOpen: true }, (socket) => converse(socket, handlers, log));
   await listen(server, path);
+  // A connection that could not be taken (no descriptor, no memory) is its caller's failure, not the daemon's end.
+  server.on('error', (error) => log.debug('control-connection-refused', { reason: error.message }));
   chmodSync(path, 0o600);
   // The mount keeps the daemon alive; a control socket must not.
   server.unref();
@@ -37,10 +39,13 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new FilestoreError('unavailable', `control socket ${path}: ${error.message}`, { cause: error })),
-    );
-    server.listen(path, resolve);
+    const fail = (error: Error): void =>
+      reject(new FilestoreError('unavailable', `control socket ${path}: ${error.message}`, { cause: error }));
+    server.once('error', fail);
+    server.listen(path, () => {
+      server.off('error', fail);
+      resolve();
+    });
   });
 }
 
