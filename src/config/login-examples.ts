@@ -17,7 +17,7 @@ export const LOGIN_EXAMPLES: readonly LoginExample[] = [
     title: 'Keystone v3, password',
     way: 'v3 password',
     remark:
-      'In variables: `OS_AUTH_URL`, `OS_USERNAME`, `OS_PASSWORD`, `OS_USER_DOMAIN_NAME`, `OS_PROJECT_NAME`, `OS_PROJECT_DOMAIN_NAME`, `OS_REGION_NAME`.',
+      'Variables: `OS_AUTH_URL`, `OS_USERNAME`, `OS_PASSWORD`, `OS_USER_DOMAIN_NAME`, `OS_PROJECT_NAME`, `OS_PROJECT_DOMAIN_NAME`, `OS_REGION_NAME`.',
     yaml: `auth_url: ${KEYSTONE}/v3
 username: odoo
 password: secret
@@ -41,7 +41,7 @@ interface: public`,
     title: 'Keystone v3, application credential',
     way: 'v3 application credential',
     remark:
-      'Bound to one project, so it takes none; can be limited to a role and be revoked by itself. From `openstack application credential create`.',
+      'The best choice. It is bound to one project, so it takes none; it can be limited to a role, and revoked without touching the user. Made by `openstack application credential create`.',
     yaml: `auth_url: ${KEYSTONE}/v3
 application_credential_id: 21dced0fd20347869b93710d2b98aae0
 application_credential_secret: secret
@@ -50,7 +50,7 @@ region: RegionOne`,
   {
     title: 'Keystone v3, application credential by name',
     way: 'v3 application credential',
-    remark: 'A name is one among those of its user, who has to be named too.',
+    remark: 'A name is unique only among those of its user, who has to be named too.',
     yaml: `auth_url: ${KEYSTONE}/v3
 application_credential_name: filestore
 application_credential_secret: secret
@@ -61,7 +61,7 @@ region: RegionOne`,
   {
     title: 'Keystone v3, token',
     way: 'v3 token',
-    remark: 'Exchanged for a token of the project; it cannot be renewed beyond its own life. For trying things out.',
+    remark: 'It is exchanged for a token of the project, which cannot be renewed beyond the life of the first. For trying things out.',
     yaml: `auth_url: ${KEYSTONE}/v3
 token: gAAAAABl
 project_name: odoo
@@ -77,7 +77,7 @@ storage_url: https://swift.example.org/v1/AUTH_9d2e8a41c7f04b55`,
   {
     title: 'Version 1 (tempauth, swauth, Ceph’s gateway)',
     way: 'v1',
-    remark: 'In variables: `ST_AUTH`, `ST_USER`, `ST_KEY`.',
+    remark: 'Variables: `ST_AUTH`, `ST_USER`, `ST_KEY`.',
     yaml: `auth_url: https://swift.example.org/auth/v1.0
 username: test:tester
 password: testing`,

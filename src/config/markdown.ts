@@ -8,24 +8,33 @@ const HEAD = `# Configuration
 
 <!-- Generated from src/config/options.ts by scripts/generate-docs.mjs; change the table, not this file. -->
 
-Every option can be set in several places. The first of these that sets it wins:
+- [Where options are set](#where-options-are-set), and which place wins
+- [The file](#the-file)
+- [Ways to log in](#ways-to-log-in), with an example of each
+- [Options](#options): ${OPTION_GROUPS.map((group) => `[${group}](#${group.toLowerCase().replaceAll(' ', '-')})`).join(', ')}
+
+Most installations set the login, \`uid\` and \`gid\`, \`cache_size\`, perhaps \`delete_retention\`, and with several machines \`nodes\`.
+
+## Where options are set
+
+The first of these that sets an option wins:
 
 1. a flag: \`--cache-size 20GiB\` (secrets have none, since \`ps\` shows command lines to everybody)
 2. the config file: \`--config FILE\`, or the variable \`ODOO_SWIFTFS_CONFIG\`
-3. the environment: \`ODOO_SWIFTFS_CACHE_SIZE\`, and for the login the \`OS_*\` of the OpenStack tools
-4. \`ST_AUTH\`, \`ST_USER\`, \`ST_KEY\` of the \`swift\` command, where no other login is told of
+3. the environment: \`ODOO_SWIFTFS_CACHE_SIZE\`; then, for the login and the connection, the \`OS_*\` of the OpenStack tools and \`https_proxy\` and the like
+4. \`ST_AUTH\`, \`ST_USER\`, \`ST_KEY\` of the \`swift\` command, if nothing above gives another login
 5. \`clouds.yaml\`, when \`os_cloud\` or \`OS_CLOUD\` names a cloud
 6. the default
 
-An id and a name of one thing (\`project_id\` and \`project_name\`; so for user, domains and application credential) count as one option here:
-the source that sets either wins, and what later sources say of the other is not used.
+The id and the name of the same thing count as one option here: \`project_id\` and \`project_name\`, and likewise for the user, the domains and the application
+credential. The source that sets either wins, and what later sources say of the other is not used.
 
-\`odoo-swiftfs config show\` prints what results, and for each value where it was set; secrets are masked.
+\`odoo-swiftfs config show\` prints the result, and where each value was set; secrets are masked.
 An unknown option, a value without its unit or a missing credential is refused with the name of the option, where it was set and what to do.
 
 ## The file
 
-One YAML mapping. Values are taken as they are written: \`umask: 022\` is octal and a password \`0123\` keeps its zero.
+One YAML mapping of options. Values are taken as they are written: \`umask: 022\` is octal, and a password \`0123\` keeps its zero.
 
 \`\`\`yaml
 auth_url: https://keystone.example.org/v3
@@ -41,8 +50,11 @@ cache_size: 50GiB
 
 A file that holds a secret must be readable by its owner only (\`chmod 600\`), or it is refused.
 
-Durations carry \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`; sizes \`B\`, \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\` (powers of 1,024) or \`kB\`, \`MB\`, \`GB\`, \`TB\` (powers of 1,000);
-modes are octal.
+| value | is written |
+|---|---|
+| duration | with \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`: \`400ms\`, \`14d\` |
+| size | with \`B\`, \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\` (powers of 1,024) or \`kB\`, \`MB\`, \`GB\`, \`TB\` (powers of 1,000) |
+| mode | in octal: \`022\` |
 
 ## Ways to log in
 
@@ -55,14 +67,14 @@ modes are octal.
 | v1 | \`auth_url\` ending in \`/auth/v1.0\`, \`username\` as \`ACCOUNT:USER\`, \`password\`; or \`ST_AUTH\`, \`ST_USER\`, \`ST_KEY\` |
 | no login | \`storage_url\`, \`token\` |
 
-The ways are not mixed: the first source that brings a secret decides, and secrets of other ways in later sources are left out.
+The ways are not mixed: the first source that gives a secret decides the way, and secrets of other ways in later sources are ignored.
 \`odoo-swiftfs login --check\` tries the login and says what it reaches.
 
-\`clouds.yaml\` is looked for in the working directory, \`~/.config/openstack\` and \`/etc/openstack\` (or is named by \`OS_CLIENT_CONFIG_FILE\`);
-\`secure.yaml\` from the same places lies over it, and a \`profile\` of \`clouds-public.yaml\` under it. It can set: ${CLOUD_OPTION_NAMES.map((name) => `\`${name}\``).join(', ')}, \`auth_version\`, \`interface\`, \`insecure\`.
+\`clouds.yaml\` is looked for in the working directory, \`~/.config/openstack\` and \`/etc/openstack\`, or is named by \`OS_CLIENT_CONFIG_FILE\`.
+\`secure.yaml\` from the same places (or named by \`OS_CLIENT_SECURE_FILE\`) overrides it, and it overrides a \`profile\` of \`clouds-public.yaml\`. It can set: ${CLOUD_OPTION_NAMES.map((name) => `\`${name}\``).join(', ')}, \`auth_version\`, \`interface\`, \`insecure\`.
 
-Each of these examples is read and carried out by a test. What else there is to a login (versions, certificates, proxies, tokens, messages
-and their remedies) is in [LOGIN.md](LOGIN.md).
+Each of these examples is read and carried out by a test. Versions, certificates, proxies, tokens, and what to do about error messages are in
+[LOGIN.md](LOGIN.md).
 
 ${LOGIN_EXAMPLES.map(example).join('\n\n')}
 
@@ -84,10 +96,10 @@ export function configurationMarkdown(): string {
 
 function describe(spec: OptionSpec): string {
   const fallback = spec.fallbackText ?? (typeof spec.fallback === 'string' ? `\`${spec.fallback}\`` : undefined);
-  const variables = [variableOf(spec.name), ...(spec.openstackVariables ?? [])].map((name) => `\`${name}\``).join(', ');
+  const variables = [variableOf(spec.name), ...(spec.openstackVariables ?? [])].map((name) => `\`${name}\``);
   const facts = [
     spec.secret === true ? 'a secret: no flag' : `flag \`--${flagOf(spec.name)}\``,
-    `variables ${variables}`,
+    `${variables.length === 1 ? 'variable' : 'variables'} ${variables.join(', ')}`,
     fallback === undefined ? 'unset by default' : `default: ${fallback}`,
   ];
   return `**\`${spec.name}\`** \`${spec.takes}\`: ${spec.help}\n(${facts.join('; ')})`;

@@ -42,7 +42,7 @@ export const OPTIONS = {
     takes: 'true|false',
     boolean: true,
     fallback: 'false',
-    help: 'Go on although a container that was served from here is missing, or the account is another one. What was known to be in it is forgotten; writes that wait are stored in the container of that name that is there now, or is made. For one start, after you have looked why.',
+    help: 'Start although a container that was served from here is missing, or the login is for another account. What was known to be in it is forgotten, and writes that wait go to the container of that name that is there now, or is made. For one start only, once you know why.',
   }),
 
   cacheDirectory: option(path, {
@@ -51,14 +51,14 @@ export const OPTIONS = {
     takes: 'DIRECTORY',
     fallback: (host) => dataDirectory(host, 'cache'),
     fallbackText: '/var/cache/odoo-swiftfs for root, else ~/.cache/odoo-swiftfs',
-    help: 'Where verified copies of what was read are kept. May be lost at any time; so make it another directory than spool_dir.',
+    help: 'Where verified copies of files are kept. It may be emptied at any time, so it must not be spool_dir, nor hold it.',
   }),
   cacheBudgetBytes: option(size, {
     name: 'cache_size',
     group: 'local disk',
     takes: 'SIZE',
     fallback: '10GiB',
-    help: 'The most the cache may use.',
+    help: 'The most disk space that the cache uses.',
   }),
   cacheFloorBytes: option(size, {
     name: 'cache_floor',
@@ -73,14 +73,14 @@ export const OPTIONS = {
     takes: 'DIRECTORY',
     fallback: (host) => dataDirectory(host, 'spool'),
     fallbackText: '/var/lib/odoo-swiftfs for root, else ~/.local/share/odoo-swiftfs',
-    help: 'Where writes wait that Swift does not have yet. Must survive a restart; one mount only.',
+    help: 'Where writes wait until Swift has them. It must survive a reboot, and belongs to one mount only.',
   }),
   spoolFloorBytes: option(size, {
     name: 'spool_floor',
     group: 'local disk',
     takes: 'SIZE',
     fallback: '256MiB',
-    help: 'Free space the spool leaves on its disk; past it a write gets ENOSPC.',
+    help: 'Free space the spool leaves on its disk; past it, a write that Swift does not take at once gets ENOSPC.',
   }),
   maxPendingBytes: option(sizeFrom('1MiB'), {
     name: 'max_pending',
@@ -95,7 +95,7 @@ export const OPTIONS = {
     group: 'writes and reads',
     takes: 'through|back|strict',
     fallback: 'through',
-    help: 'When close() answers. through: when Swift has the file, or after write_timeout when the spool has it; back: when the spool has it; strict: only when Swift has it.',
+    help: 'When close() answers. through: when Swift has the file, or after write_timeout when the spool has it; back: when the spool has it; strict: only when Swift has it, else EIO (which Odoo up to 18 does not notice: the document is lost).',
   }),
   writeTimeoutMs: option(duration, {
     name: 'write_timeout',
@@ -109,35 +109,35 @@ export const OPTIONS = {
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '400ms',
-    help: 'How long a lookup waits for Swift. Other work in the same directory waits behind it.',
+    help: 'How patient a lookup is with Swift; other work in the same directory waits behind it. Swift counts as away when it has sent nothing for twice as long; a single slow answer is waited for ten times as long.',
   }),
   readTimeoutMs: option(duration, {
     name: 'read_timeout',
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '30s',
-    help: 'How long a read waits, while no bytes come from Swift, before EIO.',
+    help: 'How long a read waits without a byte from Swift before it fails with EIO.',
   }),
   negativeTtlMs: option(duration, {
     name: 'negative_ttl',
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '1s',
-    help: 'How long a "no" of Swift is believed.',
+    help: 'How long it is believed when Swift says that a name is not there.',
   }),
   deleteBoundMs: option(duration, {
     name: 'delete_bound',
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '10s',
-    help: 'With nodes: many, how late a delete on another machine may be noticed.',
+    help: 'With nodes: many, how long it may take until a delete on another machine is noticed here, and until its new files are in listings.',
   }),
   gcGraceMs: option(duration, {
     name: 'gc_grace',
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '30m',
-    help: "With nodes: many, how long the delete of a file that Odoo's newest garbage collector renamed to .__gc waits, and is then checked again. Odoo's own half hour is the least that is safe beside other machines.",
+    help: "With nodes: many, how long the delete of a file that Odoo's newest garbage collector renamed to .__gc waits; then it is checked again and done. Less than Odoo's own half hour is not safe beside other machines.",
   }),
   deleteRetentionMs: option(duration, {
     name: 'delete_retention',
@@ -150,14 +150,14 @@ export const OPTIONS = {
     group: 'writes and reads',
     takes: 'SIZE',
     fallback: '32MiB',
-    help: 'Files above this are served while they download, before their hash is known.',
+    help: 'Files larger than this are served while they download, before their hash is known.',
   }),
   drainTimeoutMs: option(duration, {
     name: 'drain_timeout',
     group: 'writes and reads',
     takes: 'DURATION',
     fallback: '20s',
-    help: 'How long a stop waits for what is pending; the rest stays in the spool for the next start.',
+    help: 'How long a stop goes on sending what is pending to Swift; the rest stays in the spool for the next start.',
   }),
 
   uid: option(wholeNumber(0, MAX_ID), {
@@ -177,7 +177,7 @@ export const OPTIONS = {
     group: 'mount',
     takes: 'MODE',
     fallback: '022',
-    help: 'Permission bits that files and directories do not have; the owner keeps all of his.',
+    help: 'Permission bits that files and directories do not have. Those of the owner cannot be taken away.',
   }),
   allowOther: option(flag, {
     name: 'allow_other',
@@ -186,7 +186,7 @@ export const OPTIONS = {
     boolean: true,
     fallback: (host) => String(isRoot(host)),
     fallbackText: 'true for root, else false',
-    help: 'Let other users in. An ordinary user needs user_allow_other in /etc/fuse.conf for it.',
+    help: 'Let users other than the one who mounted use the mount. An ordinary user needs user_allow_other in /etc/fuse.conf for it.',
   }),
   defaultPermissions: option(flag, {
     name: 'default_permissions',
@@ -201,7 +201,7 @@ export const OPTIONS = {
     group: 'mount',
     takes: 'kernel|kernel-device|kernel-pure|fuse-native',
     fallback: 'kernel',
-    help: 'What speaks to the kernel. kernel: the native addon, by io_uring where Linux offers it (6.18; from 6.14 with fuse.enable_uring), or plain Node where the addon cannot be loaded; kernel-device: the addon without io_uring; kernel-pure: plain Node; fuse-native: the npm package of that name, installed by you.',
+    help: 'What talks to the kernel. kernel: the native addon, by io_uring where Linux offers it (6.18; from 6.14 with fuse.enable_uring), or plain Node if the addon cannot be loaded; kernel-device: the addon without io_uring; kernel-pure: plain Node; fuse-native: the npm package of that name, which you install.',
   }),
   keepsAwake: option(flag, {
     name: 'keep_awake',
@@ -209,14 +209,14 @@ export const OPTIONS = {
     takes: 'true|false',
     boolean: true,
     fallback: 'true',
-    help: 'While many requests come, keep the processors of this machine from sleeping between two of them (PM QoS, /dev/cpu_dma_latency), where the daemon may: it halves what a small read costs in a virtual machine, and costs power as long as it lasts. Only with io_uring.',
+    help: 'While many requests come, keep the processors of this machine from sleeping between them (PM QoS, /dev/cpu_dma_latency), if the daemon may. In a virtual machine this halves the time of a small read; it costs power as long as it lasts. Only with io_uring.',
   }),
   requestDeadlineMs: option(duration, {
     name: 'request_deadline',
     group: 'mount',
     takes: 'DURATION',
     fallback: '120s',
-    help: 'Every request of the kernel is answered within this time, if need be with EIO. At least 5s longer than write_timeout.',
+    help: 'Every request of a program is answered within this time, if need be with EIO. At least 5s longer than write_timeout.',
   }),
 
   logLevel: option(oneOf('debug', 'info', 'warn', 'error'), {
@@ -224,7 +224,7 @@ export const OPTIONS = {
     group: 'log',
     takes: 'debug|info|warn|error',
     fallback: 'info',
-    help: 'The least level that is logged.',
+    help: 'The lowest level that is logged.',
   }),
   logFile: option(path, {
     name: 'log_file',
