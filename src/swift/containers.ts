@@ -1,25 +1,11 @@
-/** Containers: made, asked for, labelled, removed. */
+/** Containers: made, labelled, removed. Whether one is there: container-heads.ts. */
 import { FilestoreError } from '../base/errors.js';
-import type { ContainerInfo, Metadata, RequestOptions } from '../store/object-store.js';
+import type { Metadata, RequestOptions } from '../store/object-store.js';
 import type { Capabilities } from './capabilities.js';
-import { metadataHeaders, metadataOf } from './objects/metadata-headers.js';
+import { metadataHeaders } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
 import { answered, noContainer } from './objects/refusals.js';
 import type { Requester } from './requests/requester.js';
-import { header } from './requests/wire.js';
-
-/** @returns undefined when it is not there */
-export async function headContainer(requester: Requester, container: string, options: RequestOptions): Promise<ContainerInfo | undefined> {
-  const answer = await requester.call({ method: 'HEAD', path: containerPath(container), accept: [404], options });
-  if (answer.status === 404) return undefined;
-  const objectCount = header(answer.headers, 'x-container-object-count');
-  return {
-    objectCount: objectCount === undefined ? undefined : Number(objectCount),
-    bytesUsed: Number(header(answer.headers, 'x-container-bytes-used') ?? 0),
-    metadata: metadataOf('container', answer.headers),
-    storagePolicy: header(answer.headers, 'x-storage-policy'),
-  };
-}
 
 interface NewContainer {
   readonly storagePolicy: string | undefined;

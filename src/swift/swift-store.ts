@@ -26,7 +26,8 @@ import type {
   RequestOptions,
 } from '../store/object-store.js';
 import { Capabilities, type SwiftInfo } from './capabilities.js';
-import { createContainer, deleteContainer, headContainer, updateContainer } from './containers.js';
+import { ContainerHeads, notTrue } from './container-heads.js';
+import { createContainer, deleteContainer, updateContainer } from './containers.js';
 import { checkHeaderSettings } from './login/header-settings.js';
 import { login } from './login/login.js';
 import { patientSession, type PatientParts } from './login/patient-session.js';
@@ -102,6 +103,7 @@ class UndiciSwiftStore implements SwiftStore {
   readonly #running: RunningRequests;
   readonly #serverClock: ServerClock;
   readonly #capabilities: Capabilities;
+  readonly #heads: ContainerHeads;
   readonly #known: SegmentsKnown;
   readonly #large: LargeObjects;
 
@@ -133,17 +135,23 @@ class UndiciSwiftStore implements SwiftStore {
       userAgent,
     });
     this.#capabilities = new Capabilities(dispatcher, clock, userAgent, async () => (await this.#sessions.session()).storageUrl);
+    this.#heads = new ContainerHeads(this.#requester, clock);
     this.#known = new SegmentsKnown(this.#requester, clock);
     this.#large = new LargeObjects({
       requester: this.#requester,
       capabilities: this.#capabilities,
+      heads: this.#heads,
       known: this.#known,
       clock,
       segmentBytes: settings.segmentBytes,
     });
   }
 
-  async put(container: string, name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+  put(container: string, name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+    return this.#heads.unlessThere(container, options, () => this.#put(container, name, body, options));
+  }
+
+  async #put(container: string, name: string, body: ObjectBody, options: PutOptions): Promise<void> {
     const large = body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes;
     const replaced = large ? [] : await this.#segmentsReplaced(container, name, options);
     if (large || !(await putObject(this.#requester, container, name, body, options)).stored) {
@@ -154,7 +162,8 @@ class UndiciSwiftStore implements SwiftStore {
   async putUnhashed(container: string, name: string, body: UnhashedBody, options: PutOptions = {}): Promise<string | undefined> {
     if (body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes) return undefined;
     const replaced = await this.#segmentsReplaced(container, name, options);
-    const md5 = await putUnhashed(this.#requester, container, name, body, options);
+    const put = (): Promise<string | undefined> => putUnhashed(this.#requester, container, name, body, options);
+    const md5 = await this.#heads.unlessThere(container, options, put);
     if (md5 !== undefined) await this.#large.remove(replaced);
     return md5;
   }
@@ -168,12 +177,13 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   updateMetadata(container: string, name: string, metadata: Metadata, options: RequestOptions = {}): Promise<boolean> {
-    return updateMetadata(this.#requester, container, name, metadata, options);
+    return updateMetadata(this.#requester, this.#heads, container, name, metadata, options);
   }
 
   async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
     const replaced = await this.#segmentsReplaced(toContainer, toName, options);
-    const done = await copyObject(this.#requester, container, name, toContainer, toName, options);
+    const copy = (): ReturnType<typeof copyObject> => copyObject(this.#requester, container, name, toContainer, toName, options);
+    const done = await this.#heads.unlessThere(toContainer, options, copy);
     if (done === 'too-large') return this.#large.copy(container, name, toContainer, toName, options);
     if (done === 'copied') await this.#large.remove(replaced);
     return done === 'copied';
@@ -188,11 +198,11 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   list(container: string, options: ListOptions = {}): AsyncIterable<readonly ListedObject[]> {
-    return listObjects(this.#requester, container, options, () => this.#known.noteMade(container));
+    return listObjects(this.#deleteParts, container, options, () => this.#known.noteMade(container));
   }
 
   headContainer(container: string, options: RequestOptions = {}): Promise<ContainerInfo | undefined> {
-    return headContainer(this.#requester, container, options);
+    return this.#heads.head(container, options);
   }
 
   createContainer(container: string, metadata: Metadata = {}, options: RequestOptions = {}): Promise<'created' | 'existed'> {
@@ -201,7 +211,7 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   updateContainer(container: string, metadata: Metadata, options: RequestOptions = {}): Promise<void> {
-    return updateContainer(this.#requester, container, metadata, options);
+    return this.#heads.unlessThere(container, options, () => updateContainer(this.#requester, container, metadata, options));
   }
 
   async deleteContainer(container: string, options: RequestOptions = {}): Promise<boolean> {
@@ -209,6 +219,8 @@ class UndiciSwiftStore implements SwiftStore {
     this.#known.noteGone(container);
     const left = (await this.#known.has(container, options)) ? await this.#segmentsLeft(container, options) : undefined;
     const deleted = await deleteContainer(this.#requester, container, options);
+    if (!deleted && (await this.#heads.head(container, options)) !== undefined)
+      throw notTrue(`DELETE of container ${container} said that it is missing`);
     if (left !== undefined) await this.#deleteSegments(container, left, options);
     return deleted;
   }
@@ -280,7 +292,7 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   get #deleteParts(): DeleteParts {
-    return { requester: this.#requester, capabilities: this.#capabilities, known: this.#known };
+    return { requester: this.#requester, capabilities: this.#capabilities, heads: this.#heads, known: this.#known };
   }
 
   /** Segments of a large object that is about to be replaced. Under a content name there are only ever the same bytes: no question. */
@@ -297,10 +309,10 @@ class UndiciSwiftStore implements SwiftStore {
    */
   async #segmentsLeft(container: string, options: RequestOptions): Promise<readonly string[] | undefined> {
     const segments = segmentsContainer(container);
-    const info = await headContainer(this.#requester, segments, options);
+    const info = await this.#heads.head(segments, options);
     if (info?.metadata[SEGMENTS_MARK] !== 'true') return undefined;
     const names: string[] = [];
-    for await (const page of listObjects(this.#requester, segments, options)) names.push(...page.map(({ name }) => name));
+    for await (const page of listObjects(this.#deleteParts, segments, options)) names.push(...page.map(({ name }) => name));
     return names;
   }
 

@@ -11,7 +11,7 @@ import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.j
 import { LogGuard } from '../helpers/log-guard.js';
 import { bodyOf, listNames, readBytes } from '../helpers/store-bytes.js';
 import { tempauthSettings } from '../helpers/swift-settings.js';
-import { withSwift, type Swift, type SwiftServer } from '../helpers/with-swift.js';
+import { withSwift, type Swift, type SwiftOptions, type SwiftServer } from '../helpers/with-swift.js';
 
 const MAIN = 'servers';
 
@@ -114,6 +114,8 @@ const ALL = PROBES.map(({ name }) => name);
 
 /** How long one call may try while Swift is broken; the proxy waits 1 s for a server that hangs. */
 const PATIENCE_MS = 2500;
+/** How long a proxy that remembers next to nothing remembers an account or a container. */
+const REMEMBERED_S = 1;
 
 interface Situation {
   readonly title: string;
@@ -158,51 +160,82 @@ const SITUATIONS: readonly Situation[] = [
 
 void describe('faults inside Swift', () => {
   let swift: Swift;
-  const log = new LogGuard();
-  const open = (): SwiftStore => createSwiftStore(tempauthSettings(swift.authUrl), { log: log.log(), userAgent: 'servers' });
-
   before(async () => {
-    swift = await withSwift({ nodeTimeoutSeconds: 1 });
-    const store = open();
-    await store.createContainer(MAIN);
-    await store.put(MAIN, 'seed', bodyOf('seed'));
-    await store.close();
+    swift = await startSwift({ nodeTimeoutSeconds: 1 });
   });
-  after(async () => {
-    await swift.stop();
-    log.assertQuiet();
-  });
+  after(() => swift.stop());
 
-  for (const { title, tag, enter, leave, fail, either } of SITUATIONS) {
-    void test(`while ${title} each call does its work or is unavailable, and does its work afterwards`, async () => {
-      // A store for each, so that one call's circuit breaker does not answer for another's.
-      const cases = PROBES.map((probe) => ({ ...probe, store: open() }));
-      try {
-        await Promise.all(cases.map(({ store }) => store.login()));
-        await Promise.all(cases.map(async ({ prepare, store }) => prepare?.(store, tag)));
-        await enter(swift);
-        const failed = new Set<string>();
-        const attempt = async ({ name, run, store }: (typeof cases)[number]): Promise<void> => {
-          try {
-            await run(store, tag, { timeoutMs: PATIENCE_MS });
-          } catch (error) {
-            assert.equal(kindOf(error), 'unavailable', `${name}: ${messageOf(error)}`);
-            failed.add(name);
-          }
-        };
-        await Promise.all(cases.map(attempt));
-        for (const name of fail) assert.ok(failed.has(name), `${name} fails`);
-        for (const name of failed) assert.ok(fail.includes(name) || either.includes(name), `${name} goes on`);
-        await leave(swift);
-        const again = cases.filter(({ name }) => failed.has(name));
-        await Promise.all(again.map(({ name, run, store }) => untilServed(name, () => run(store, tag, {}))));
-        for (const { store } of cases) assert.equal(store.stalledMs, 0);
-      } finally {
-        await Promise.all(cases.map(({ store }) => store.close()));
-      }
-    });
+  for (const situation of SITUATIONS) {
+    void test(`while ${situation.title} each call does its work or is unavailable, and does its work afterwards`, () =>
+      goThrough(swift, situation));
   }
 });
+
+/** It asks the account before each question to a container, and calls the container missing where that does not answer. */
+void describe('faults inside Swift whose proxy remembers nothing', () => {
+  let swift: Swift;
+  before(async () => {
+    swift = await startSwift({ nodeTimeoutSeconds: 1, recheckSeconds: REMEMBERED_S });
+  });
+  after(() => swift.stop());
+
+  for (const situation of SITUATIONS.filter(({ tag }) => tag.startsWith('account-'))) {
+    void test(`while ${situation.title} each call does its work or is unavailable, and does its work afterwards`, () =>
+      goThrough(swift, {
+        ...situation,
+        enter: async () => {
+          await situation.enter(swift);
+          await sleep(REMEMBERED_S * 1000 + 100);
+        },
+        either: ALL,
+      }));
+  }
+});
+
+async function startSwift(options: SwiftOptions): Promise<Swift> {
+  const swift = await withSwift(options);
+  const log = new LogGuard();
+  const store = openStore(swift, log);
+  await store.createContainer(MAIN);
+  await store.put(MAIN, 'seed', bodyOf('seed'));
+  await store.close();
+  log.assertQuiet();
+  return swift;
+}
+
+function openStore(swift: Swift, log: LogGuard): SwiftStore {
+  return createSwiftStore(tempauthSettings(swift.authUrl), { log: log.log(), userAgent: 'servers' });
+}
+
+async function goThrough(swift: Swift, { tag, enter, leave, fail, either }: Situation): Promise<void> {
+  const log = new LogGuard();
+  // A store for each, so that one call's circuit breaker does not answer for another's.
+  const cases = PROBES.map((probe) => ({ ...probe, store: openStore(swift, log) }));
+  try {
+    await Promise.all(cases.map(({ store }) => store.login()));
+    await Promise.all(cases.map(async ({ prepare, store }) => prepare?.(store, tag)));
+    await enter(swift);
+    const failed = new Set<string>();
+    const attempt = async ({ name, run, store }: (typeof cases)[number]): Promise<void> => {
+      try {
+        await run(store, tag, { timeoutMs: PATIENCE_MS });
+      } catch (error) {
+        assert.equal(kindOf(error), 'unavailable', `${name}: ${messageOf(error)}`);
+        failed.add(name);
+      }
+    };
+    await Promise.all(cases.map(attempt));
+    for (const name of fail) assert.ok(failed.has(name), `${name} fails`);
+    for (const name of failed) assert.ok(fail.includes(name) || either.includes(name), `${name} goes on`);
+    await leave(swift);
+    const again = cases.filter(({ name }) => failed.has(name));
+    await Promise.all(again.map(({ name, run, store }) => untilServed(name, () => run(store, tag, {}))));
+    for (const { store } of cases) assert.equal(store.stalledMs, 0);
+  } finally {
+    await Promise.all(cases.map(({ store }) => store.close()));
+  }
+  log.assertQuiet();
+}
 
 /** The proxy leaves a server that failed alone for a second, and an open circuit breaker tries once a second. */
 async function untilServed(name: string, run: () => Promise<void>): Promise<void> {

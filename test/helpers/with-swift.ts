@@ -25,6 +25,8 @@ export interface SwiftOptions {
   readonly ratelimit?: number;
   /** Seconds the proxy waits for a server that hangs; default {@link NODE_TIMEOUT_SECONDS}, as Swift's own. */
   readonly nodeTimeoutSeconds?: number;
+  /** Seconds the proxy remembers that an account or a container is there; default 60, as Swift's own. */
+  readonly recheckSeconds?: number;
   /** Tokens are Keystone's; its URL. Needs `port`, since the catalog names it. */
   readonly keystoneUrl?: string;
   readonly keystoneTokenCacheSeconds?: number;
@@ -78,6 +80,7 @@ async function swiftUp(dir: string, port: number, options: SwiftOptions): Promis
   if (options.fallocateReserve !== undefined) env['SWIFT_FALLOCATE'] = options.fallocateReserve;
   if (options.ratelimit !== undefined) env['SWIFT_RATELIMIT'] = String(options.ratelimit);
   if (options.nodeTimeoutSeconds !== undefined) env['SWIFT_NODE_TIMEOUT'] = String(options.nodeTimeoutSeconds);
+  if (options.recheckSeconds !== undefined) env['SWIFT_RECHECK'] = String(options.recheckSeconds);
   // nobody updates listings later: what was answered has to be listed
   if (options.daemons?.includes('object-updater') !== true) {
     env['SWIFT_UPDATE_TIMEOUT'] = String((options.nodeTimeoutSeconds ?? NODE_TIMEOUT_SECONDS) / 2);

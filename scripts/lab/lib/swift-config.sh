@@ -162,6 +162,8 @@ account_autocreate = true
 # With one node a single 507, or ten time-outs, would make Swift answer 503 for a minute (the default) to whatever follows.
 error_suppression_interval = 1
 node_timeout = ${SWIFT_NODE_TIMEOUT:-10}
+recheck_account_existence = ${SWIFT_RECHECK:-60}
+recheck_container_existence = ${SWIFT_RECHECK:-60}
 
 [filter:cache]
 paste.filter_factory = memory_cache:filter_factory

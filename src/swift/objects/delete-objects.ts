@@ -3,9 +3,9 @@ import { forEachAtOnce } from '../../base/at-once.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../../base/errors.js';
 import type { DeleteManyResult, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
-import { headContainer } from '../containers.js';
+import type { ContainerHeads } from '../container-heads.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
-import type { Answer, Requester } from '../requests/requester.js';
+import type { Answer, Call, Requester } from '../requests/requester.js';
 import { ownSegments, readManifest, segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge, objectInfoOf } from './metadata-headers.js';
@@ -23,30 +23,30 @@ const DELETED_AT_ONCE = 8;
 export interface DeleteParts {
   readonly requester: Requester;
   readonly capabilities: Capabilities;
+  readonly heads: ContainerHeads;
   readonly known: SegmentsKnown;
 }
 
 /** @returns false when it was not there */
-export async function deleteObject(
-  { requester, known }: DeleteParts,
-  container: string,
-  name: string,
-  options: RequestOptions,
-): Promise<boolean> {
+export async function deleteObject(parts: DeleteParts, container: string, name: string, options: RequestOptions): Promise<boolean> {
+  const { requester, heads, known } = parts;
   const path = objectPath(container, name);
   if (await mayBeLarge(known, container, options)) {
     const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
     if (head.status === 404) return false;
     if (isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
       await deleteWithSegments(requester, path, options);
-      await deleteLeftovers(requester, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
+      await deleteLeftovers(parts, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
       return true;
     }
   }
-  const answer = await requester.call({ method: 'DELETE', path, accept: [404], options });
+  const call = { method: 'DELETE', path, accept: [404], options } as const;
+  const answer = await requester.call(call);
   if (answer.status !== 404) return true;
-  // Deleted by an attempt whose answer was lost; but of a container that is missing Swift says 404 as well.
-  return answer.repeated && (await headContainer(requester, container, options)) !== undefined;
+  // Of a container that is missing, or that it only believes to be (container-heads.ts), Swift says 404 as well.
+  if ((await heads.head(container, options)) === undefined) return false;
+  // Or it was deleted by an attempt whose answer was lost.
+  return (await requester.call(call)).status !== 404 || answer.repeated;
 }
 
 /** The containers' servers may be away while those of the objects are not: then the object itself is asked. */
@@ -90,16 +90,17 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
  * @param beforeMs when the object that was deleted was stored: what is younger may be of an upload that goes on
  */
 async function deleteLeftovers(
-  requester: Requester,
+  parts: DeleteParts,
   container: string,
   name: string,
   beforeMs: number,
   options: RequestOptions,
 ): Promise<void> {
+  const { requester } = parts;
   const [segments, stem] = [segmentsContainer(container), segmentStem(name)];
   const left: string[] = [];
   try {
-    for await (const page of listObjects(requester, segments, { ...options, prefix: `${stem}/slo/` })) {
+    for await (const page of listObjects(parts, segments, { ...options, prefix: `${stem}/slo/` })) {
       for (const segment of page) if (segment.lastModifiedMs < beforeMs && stemOfSegment(segment.name) === stem) left.push(segment.name);
     }
   } catch (error) {
@@ -127,21 +128,21 @@ export async function deleteMany(
   names: readonly string[],
   options: RequestOptions,
 ): Promise<DeleteManyResult> {
-  const { requester, capabilities, known } = parts;
+  const { capabilities, known } = parts;
   if (names.length === 0) return { failed: new Map() };
   const { bulkDeleteNames } = await capabilities.info();
   if (bulkDeleteNames === undefined) return deleteOneByOne(parts, container, names, options);
   // Gathered before anything goes: segments of what is stored anew under one of these names are not among them.
-  const segments = (await known.has(container, options)) ? await segmentsOf(requester, container, names, options) : [];
+  const segments = (await known.has(container, options)) ? await segmentsOf(parts, container, names, options) : [];
   const short = names.filter((name) => unresolvedPath(container, name).length <= BULK_LINE_BYTES);
   const long = short.length === names.length ? [] : names.filter((name) => unresolvedPath(container, name).length > BULK_LINE_BYTES);
   const failed = new Map((await deleteOneByOne(parts, container, long, options)).failed);
-  await bulkDelete(requester, container, short, Math.min(BULK_NAMES, bulkDeleteNames), failed, options);
+  await bulkDelete(parts, container, short, Math.min(BULK_NAMES, bulkDeleteNames), failed, options);
   if (segments.length > 0) {
     const gone = segments.filter(({ owner }) => !failed.has(owner));
     const stayed = new Map<string, string>();
     const there = segmentsContainer(container);
-    await bulkDelete(requester, there, gone.map((s) => s.name), Math.min(BULK_NAMES, bulkDeleteNames), stayed, options); // prettier-ignore
+    await bulkDelete(parts, there, gone.map((s) => s.name), Math.min(BULK_NAMES, bulkDeleteNames), stayed, options); // prettier-ignore
     for (const { name, owner } of gone) {
       const why = stayed.get(name);
       if (why !== undefined) failed.set(owner, `its segment ${there}/${name} stays: ${why}`);
@@ -151,7 +152,7 @@ export async function deleteMany(
 }
 
 async function bulkDelete(
-  requester: Requester,
+  { requester, heads }: DeleteParts,
   container: string,
   names: readonly string[],
   atOnce: number,
@@ -162,7 +163,7 @@ async function bulkDelete(
     const batch = names.slice(at, at + atOnce);
     const byPath = new Map(batch.map((name) => [unresolvedPath(container, name), name]));
     const bytes = Buffer.from([...byPath.keys()].join('\n'));
-    const answer = await requester.call({
+    const call: Call = {
       method: 'POST',
       path: '',
       query: 'bulk-delete',
@@ -171,7 +172,10 @@ async function bulkDelete(
       options,
       longWorkMs: LONG_WORK_MS,
       refusesToken,
-    });
+    };
+    let answer = await requester.call(call);
+    // As for a single one: a container that Swift only believes to be missing.
+    if (!foundAll(answer) && (await heads.head(container, options)) !== undefined) answer = await requester.call(call);
     for (const [path, why] of bulkResultOf(answer).failed) {
       const name = byPath.get(path) ?? byPath.get(reencoded(path));
       if (name === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: "${path}" failed: ${why}`);
@@ -187,6 +191,10 @@ function reencoded(path: string): string {
   } catch {
     return path;
   }
+}
+
+function foundAll(answer: Answer): boolean {
+  return field(parseJson(answer.text), 'Number Not Found') === 0;
 }
 
 /** @throws FilestoreError unavailable when the run as a whole did not succeed and no name says why */
@@ -232,7 +240,7 @@ async function deleteOneByOne(
 
 /** The segments of large objects under these names, told by our naming of segments. */
 async function segmentsOf(
-  requester: Requester,
+  parts: DeleteParts,
   container: string,
   names: readonly string[],
   options: RequestOptions,
@@ -240,7 +248,7 @@ async function segmentsOf(
   const wanted = new Map(names.map((name) => [segmentStem(name), name]));
   const found: { name: string; owner: string }[] = [];
   try {
-    for await (const page of listObjects(requester, segmentsContainer(container), { ...options })) {
+    for await (const page of listObjects(parts, segmentsContainer(container), { ...options })) {
       for (const { name } of page) {
         const owner = wanted.get(stemOfSegment(name) ?? '');
         if (owner !== undefined) found.push({ name, owner });

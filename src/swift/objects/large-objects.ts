@@ -4,7 +4,8 @@ import type { Clock } from '../../base/clock.js';
 import { FilestoreError, kindOf, type ErrorKind } from '../../base/errors.js';
 import type { CopyOptions, ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
 import type { Capabilities } from '../capabilities.js';
-import { createContainer, headContainer } from '../containers.js';
+import type { ContainerHeads } from '../container-heads.js';
+import { createContainer } from '../containers.js';
 import type { Requester } from '../requests/requester.js';
 import { digestBody, segmentRanges, type BodyDigests } from './body-digests.js';
 import { copyObject, expiryHeaders } from './copy-object.js';
@@ -40,6 +41,7 @@ export interface ObjectAt {
 interface LargeObjectParts {
   readonly requester: Requester;
   readonly capabilities: Capabilities;
+  readonly heads: ContainerHeads;
   readonly known: SegmentsKnown;
   readonly clock: Clock;
   readonly segmentBytes: number;
@@ -186,9 +188,9 @@ export class LargeObjects {
   }
 
   async #makeContainer(container: string, options: RequestOptions): Promise<void> {
-    const { requester, capabilities, known } = this.#parts;
+    const { requester, capabilities, heads, known } = this.#parts;
     if (!(await known.has(container, options))) {
-      const policy = (await headContainer(requester, container, options))?.storagePolicy;
+      const policy = (await heads.head(container, options))?.storagePolicy;
       const made = { storagePolicy: policy, metadata: { [SEGMENTS_MARK]: 'true' } };
       await createContainer(requester, capabilities, segmentsContainer(container), made, options);
     }

@@ -5,6 +5,7 @@
 import { contentSha1, pathOfObject } from '../../base/names.js';
 import { FilestoreError } from '../../base/errors.js';
 import type { ListedObject, ListOptions, RequestOptions } from '../../store/object-store.js';
+import type { ContainerHeads } from '../container-heads.js';
 import { field, parseJson, textField } from '../login/login-request.js';
 import type { Answer, Requester } from '../requests/requester.js';
 import { containerPath, query } from './paths.js';
@@ -13,12 +14,17 @@ import { answered } from './refusals.js';
 const PAGE_NAMES = 10_000;
 const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
 
+export interface ListingParts {
+  readonly requester: Requester;
+  readonly heads: ContainerHeads;
+}
+
 /**
  * @param onLarge called when a page shows a static large object
  * @throws FilestoreError not-found when the container is not there
  */
 export async function* listObjects(
-  requester: Requester,
+  { requester, heads }: ListingParts,
   container: string,
   options: ListOptions,
   onLarge?: () => void,
@@ -27,7 +33,9 @@ export async function* listObjects(
   let marker = options.marker;
   for (;;) {
     const delimiter = options.level === true ? '/' : undefined;
-    const { rows, answer } = await page(requester, containerPath(container), { limit, prefix: options.prefix, marker, delimiter }, options);
+    const values = { limit, prefix: options.prefix, marker, delimiter };
+    const ask = (): Promise<Page> => page(requester, containerPath(container), values, options);
+    const { rows, answer } = await heads.unlessThere(container, options, ask);
     const objects = rows.flatMap((row) => listedObject(row) ?? (delimiter === undefined ? undefined : listedDirectory(row)) ?? []);
     const last = objects.at(-1);
     if (last === undefined) return;
@@ -55,24 +63,40 @@ export async function* listContainerNames(
   }
 }
 
+interface Page {
+  readonly rows: readonly unknown[];
+  readonly answer: Answer;
+}
+
+/** @returns false also where the account may not be asked (403: access to the one container only, by its ACL), or is not there */
+export async function isContainerListed(requester: Requester, container: string, options: RequestOptions): Promise<boolean> {
+  const asked = query({ format: 'json', prefix: container, limit: 1 });
+  const answer = await requester.call({ method: 'GET', path: '', query: asked, accept: [403, 404], options });
+  return answer.status < 300 && textField(rowsOf(answer)[0], 'name') === container;
+}
+
 async function page(
   requester: Requester,
   path: string,
   values: Readonly<Record<string, string | number | undefined>>,
   options: RequestOptions,
-): Promise<{ readonly rows: readonly unknown[]; readonly answer: Answer }> {
+): Promise<Page> {
   const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
   if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `${answered(answer)}: there is no such container`);
   if (answer.status === 404) {
     const remedy = 'check interface (OS_INTERFACE) and storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
     throw new FilestoreError('unavailable', `${answered(answer)}: there is no such account; ${remedy}`);
   }
-  if (answer.status === 204) return { rows: [], answer };
+  return { rows: rowsOf(answer), answer };
+}
+
+function rowsOf(answer: Answer): readonly unknown[] {
+  if (answer.status === 204) return [];
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) {
     throw new FilestoreError('unavailable', `${answered(answer)}: the listing is not JSON; something else answered in Swift's place`);
   }
-  return { rows: rows as readonly unknown[], answer };
+  return rows as readonly unknown[];
 }
 
 /** A server that ignores the marker, or two that disagree, would have us go round for ever. Swift's order is that of the names' bytes. */

@@ -1,9 +1,11 @@
 /** POST to an object replaces all its metadata, so what is there is read first and sent along. */
 import type { Metadata, RequestOptions } from '../../store/object-store.js';
+import { notTrue, type ContainerHeads } from '../container-heads.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { metadataHeaders, metadataOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
+import { answered } from './refusals.js';
 
 /** What a POST drops, or resets, when it is not sent again (Swift's object server, `POST`). */
 const KEPT_HEADERS = ['content-type', 'content-encoding', 'content-disposition', 'x-delete-at'] as const;
@@ -11,6 +13,7 @@ const KEPT_HEADERS = ['content-type', 'content-encoding', 'content-disposition',
 /** A key with the value '' is removed. @returns false when the object is not there */
 export async function updateMetadata(
   requester: Requester,
+  heads: ContainerHeads,
   container: string,
   name: string,
   metadata: Metadata,
@@ -27,5 +30,9 @@ export async function updateMetadata(
   const merged = Object.entries({ ...metadataOf('object', head.headers), ...metadata }).filter(([, value]) => value !== '');
   const headers = { ...kept, ...metadataHeaders('object', Object.fromEntries(merged)) };
   const answer = await requester.call({ method: 'POST', path, headers: { ...headers, 'content-length': '0' }, accept: [404], options });
-  return answer.status !== 404;
+  if (answer.status !== 404) return true;
+  // Deleted in between, with its container or alone; or Swift only believes that the container is missing.
+  if ((await heads.head(container, options)) === undefined) return false;
+  if ((await requester.call({ method: 'HEAD', path, accept: [404], options })).status === 404) return false;
+  throw notTrue(answered(answer));
 }
