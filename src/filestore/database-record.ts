@@ -3,8 +3,9 @@
  * and to know that a dropped one stays dropped.
  */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import { DIRECTORY_MODE } from '../spool/disk-calls.js';
 import { makeDurableDirectory } from '../spool/durable-directory.js';
 
@@ -38,7 +39,7 @@ export function readRecord(file: string): DatabaseRecord | undefined {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new FilestoreError('bad-config', `${file} cannot be read; check the owner of spool_dir`, { cause: error });
+    throw unreadable(file, error);
   }
   const value = parse(text);
   if (value === undefined)
@@ -52,6 +53,17 @@ export function readRecord(file: string): DatabaseRecord | undefined {
       `${file} was written by another version (format ${String(value.format)}); use that version or another spool_dir`,
     );
   return value;
+}
+
+/** Reads it in another thread, for who may not wait for a disk. @throws as `readRecord` when the disk does not give it */
+export async function readRecordBeforehand(file: string): Promise<void> {
+  await readFile(file).catch((error: unknown) => {
+    if (kindOf(error) !== 'not-found') throw unreadable(file, error);
+  });
+}
+
+function unreadable(file: string, cause: unknown): FilestoreError {
+  return new FilestoreError('bad-config', `${file} cannot be read; check the owner of spool_dir`, { cause });
 }
 
 /** @returns undefined for what is no record of any version */

@@ -2,7 +2,6 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
@@ -16,14 +15,14 @@ import { ContainerLost } from './container-lost.js';
 import { assertNotBeside, containerName } from './container-name.js';
 import type { DatabaseRecord } from './database-record.js';
 import { Discovery } from './discovery.js';
+import { DropLooks } from './drop-looks.js';
 import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
-import { openDatabase, recordedDatabases, type OpenDatabase, type SharedParts } from './open-database.js';
-import type { RefusedDatabases } from './refused-databases.js';
+import { hasSpoolFolder, openDatabase, recordedDatabases, recordIn, type OpenDatabase, type SharedParts } from './open-database.js';
+import { RefusedAgain } from './refused-again.js';
+import type { RefusedDatabase, RefusedDatabases } from './refused-databases.js';
 
-/** For so long a look that failed counts as one: what Swift did not answer now holds up one call, and not each. */
-const LOOK_PAUSE_MS = 1_000;
 /** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
 const CLOSED_AT_ONCE = 4;
 const REFUSED_TOLD = 100;
@@ -40,19 +39,22 @@ export class Databases {
   readonly #opening = new SingleFlight<OpenDatabase>();
   readonly #asking = new SingleFlight<boolean>();
   readonly #drops = new Drops(() => this.#isClosed);
-  /** Until when nobody looks again whether it was dropped, in ms since the epoch. */
-  readonly #restsUntilMs = new WeakMap<OpenDatabase, number>();
+  readonly #dropLooks = new DropLooks();
   #isClosed = false;
   readonly #absentUntilMs = new Map<string, number>();
   /** Names that were refused, and the log says so. */
   readonly #refusedNames = new Set<string>();
   readonly #refused: RefusedDatabases;
+  readonly #refusedAgain: RefusedAgain;
   readonly #discovery: Discovery;
 
   constructor(shared: SharedParts, origin: Origin | undefined) {
     this.#shared = shared;
     this.#origin = origin;
     this.#refused = shared.refused;
+    const { spoolDirectory } = shared.settings;
+    const open = (refused: RefusedDatabase): Promise<boolean> => this.#openRefused(refused);
+    this.#refusedAgain = new RefusedAgain({ refused: shared.refused, spoolDirectory, log: shared.log, open });
     this.#discovery = new Discovery({
       store: shared.store,
       containerPrefix: shared.settings.containerPrefix,
@@ -75,22 +77,59 @@ export class Databases {
     for (const recorded of recordedDatabases(this.#shared.settings)) {
       try {
         if ('error' in recorded) throw recorded.error;
-        const opened = await this.open(recorded.record.database, {});
-        // A drop that was cut short goes on.
-        if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
+        await this.#openFrom(recorded.record);
       } catch (error) {
         const database = 'record' in recorded ? recorded.record.database : databaseOfFolder(recorded.folder);
-        this.#refuse(recorded.folder, database, error, 'record' in recorded ? recorded.record : undefined);
+        this.#refuse({ folder: recorded.folder, hasFolder: true, database }, error, 'record' in recorded ? recorded.record : undefined);
       }
     }
     const { firstError } = this.#refused;
     if (this.#open.size === 0 && firstError !== undefined) throw firstError;
   }
 
+  async #openFrom({ database }: DatabaseRecord): Promise<void> {
+    const opened = await this.open(database, {});
+    // A drop that was cut short goes on.
+    if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
+  }
+
+  /** The start is over: what it could not open is tried again from now on. */
+  tryRefusedAgain(): void {
+    this.#refusedAgain.start();
+  }
+
+  /** @returns false while nobody can tell whether there is still such a database. @throws what opening it throws */
+  async #openRefused({ folder, hasFolder, database }: RefusedDatabase): Promise<boolean> {
+    const { settings } = this.#shared;
+    const record = recordIn(settings, folder);
+    if (record !== undefined) await this.#openFrom(record);
+    // The disk of the spool was taken away rather than the record, and what waits with it.
+    else if (hasFolder && !hasSpoolFolder(settings, folder)) return false;
+    // There was none, or it was moved away: then the container says which database it was.
+    else if (database === undefined) this.#discovery.again();
+    else return this.#openUnrecorded(database);
+    return true;
+  }
+
+  async #openUnrecorded(database: string): Promise<boolean> {
+    try {
+      if (!(await this.#isInOrigin(database)) && !(await this.#isInSwift(database))) return true;
+    } catch (error) {
+      if (!isDontKnow(error)) throw error;
+      return false;
+    }
+    await this.#reopen(database);
+    return true;
+  }
+
   /** @param record what is known of it */
-  #refuse(folder: string, database: string | undefined, error: unknown, record?: Pick<DatabaseRecord, 'exists' | 'account'>): void {
-    const container = database === undefined ? undefined : this.#containerOf(database);
-    this.#refused.add({ folder, database, container, account: record?.account, exists: record?.exists ?? true }, error);
+  #refuse(
+    refused: Pick<RefusedDatabase, 'folder' | 'hasFolder' | 'database'>,
+    error: unknown,
+    record?: Pick<DatabaseRecord, 'exists' | 'account'>,
+  ): void {
+    const container = refused.database === undefined ? undefined : this.#containerOf(refused.database);
+    this.#refused.add({ ...refused, container, account: record?.account, exists: record?.exists ?? true }, error);
   }
 
   /** Undefined where its name can be no container's. */
@@ -108,7 +147,7 @@ export class Databases {
       return await this.#reopen(database);
     } catch (error) {
       if (this.#open.size === 0) throw error;
-      this.#refuse(databaseFolder(database), database, error);
+      this.#refuse({ folder: databaseFolder(database), hasFolder: false, database }, error);
       return undefined;
     }
   }
@@ -197,41 +236,15 @@ export class Databases {
   /** @returns undefined when there is no such database. @throws unavailable when nobody can tell */
   find(database: string, requester: Pick<Requester, 'signal'>): Answer<OpenDatabase | undefined> {
     const open = this.#open.get(database);
-    if (open?.record.exists === true) return this.#mustLook(open) ? this.#findAgain(open, requester) : open;
+    if (open?.record.exists === true) return this.#dropLooks.mustLook(open) ? this.#findAgain(open, requester) : open;
     this.#refused.assertNot(database);
     if ((this.#absentUntilMs.get(database) ?? 0) > steadyNowMs()) return undefined;
     return this.#find(database, requester);
   }
 
-  /** Whether another node may have dropped it since somebody looked. */
-  #mustLook(open: OpenDatabase): boolean {
-    const { db } = open;
-    const isDue = db.binding.isBound && db.sinceSeenMs >= db.trustMs && !db.health.isAway;
-    return isDue && (this.#restsUntilMs.get(open) ?? 0) <= steadyNowMs();
-  }
-
-  /**
-   * Where it may be another node's drop, the second look is waited for: who is told that the database is there copies nothing into it.
-   * @throws what the store throws; unavailable when it took too long for a LOOKUP
-   */
-  async #look(open: OpenDatabase, signal?: AbortSignal): Promise<void> {
-    const { db } = open;
-    const look = (): Promise<void> => db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
-    try {
-      await look();
-      for (let waitMs = db.binding.secondLookInMs; waitMs > 0; waitMs = db.binding.secondLookInMs) {
-        await delay(waitMs, undefined, { ref: false, signal }).catch(() => undefined);
-        await look();
-      }
-    } catch (error) {
-      if (isDontKnow(error)) this.#restsUntilMs.set(open, steadyNowMs() + LOOK_PAUSE_MS);
-      throw error;
-    }
-  }
-
   async #findAgain(open: OpenDatabase, requester: Pick<Requester, 'signal'>): Promise<OpenDatabase | undefined> {
     try {
-      await this.#look(open, requester.signal);
+      await this.#dropLooks.look(open, requester.signal);
     } catch (error) {
       if (!isDontKnow(error)) throw error;
     }
@@ -240,19 +253,11 @@ export class Databases {
 
   async #find(database: string, requester: Pick<Requester, 'signal'>): Promise<OpenDatabase | undefined> {
     const open = this.#open.get(database);
-    const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(open);
-    if (isShown && (await this.#origin?.stat(database))?.kind === 'directory') return this.#reopen(database);
-    const container = this.#containerOf(database);
-    // Such a database cannot exist; making it says why.
-    if (container === undefined) return undefined;
+    if (await this.#isInOrigin(database)) return this.#reopen(database);
     if (this.#isGoneHere(open)) return undefined;
     let isThere: boolean;
     try {
-      isThere = await this.#shared.health.answerOrAway(
-        () => this.#asking.run(database, () => this.#hasContainer(database, container)),
-        requester.signal,
-        lookupPatienceMs(this.#shared),
-      );
+      isThere = await this.#isInSwift(database, requester.signal);
     } catch (error) {
       if (!isDontKnow(error)) throw error;
       // On no list, so it is not there as far as anybody knows, and Odoo must be able to make it.
@@ -263,6 +268,20 @@ export class Databases {
     if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
     this.#absentUntilMs.set(database, steadyNowMs() + this.#shared.settings.negativeTtlMs);
     return undefined;
+  }
+
+  async #isInOrigin(database: string): Promise<boolean> {
+    const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(this.#open.get(database));
+    return isShown && (await this.#origin?.stat(database))?.kind === 'directory';
+  }
+
+  /** @throws unavailable when nobody can tell; as `#hasContainer` */
+  async #isInSwift(database: string, signal?: AbortSignal): Promise<boolean> {
+    const container = this.#containerOf(database);
+    // Such a database cannot exist; making it says why.
+    if (container === undefined) return false;
+    const ask = (): Promise<boolean> => this.#asking.run(database, () => this.#hasContainer(database, container));
+    return this.#shared.health.answerOrAway(ask, signal, lookupPatienceMs(this.#shared));
   }
 
   /** That Swift has its container is no reason to open it. */
@@ -300,20 +319,13 @@ export class Databases {
   /** Names of the root directory. */
   async names(): Promise<Set<string>> {
     const names = new Set<string>(this.#refused.names());
-    await Promise.all([this.#lookAtAll(), this.#discoverAgain()]);
+    await Promise.all([this.#dropLooks.lookAtAll(this.all()), this.#discoverAgain()]);
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
       if (entry.kind !== 'directory' || entry.name === LOST_AND_FOUND) continue;
       if (!this.#isOriginHidden(this.#open.get(entry.name))) names.add(entry.name);
     }
     return names;
-  }
-
-  async #lookAtAll(): Promise<void> {
-    const due = this.all().filter((open) => open.record.exists && this.#mustLook(open));
-    for (const outcome of await Promise.allSettled(due.map((open) => this.#look(open)))) {
-      if (outcome.status === 'rejected') this.#shared.log.debug('database.not-looked-at', { reason: messageOf(outcome.reason) });
-    }
   }
 
   /**
@@ -370,6 +382,7 @@ export class Databases {
   /** @param isRefused the mount was refused before anybody could use it */
   async close(isRefused = false): Promise<void> {
     this.#isClosed = true;
+    await this.#refusedAgain.close();
     const rest = this.all();
     let isAnswered = true;
     const closeOneByOne = async (): Promise<void> => {

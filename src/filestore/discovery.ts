@@ -51,6 +51,11 @@ export class Discovery {
     return nowMs - this.#doneAtMs >= maxAgeMs && nowMs >= this.#restsUntilMs;
   }
 
+  /** The list that was gone through counts no more. */
+  again(): void {
+    this.#doneAtMs = -Infinity;
+  }
+
   /** It failed: whoever asks next goes without. */
   rest(): void {
     this.#restsUntilMs = steadyNowMs() + REST_MS;

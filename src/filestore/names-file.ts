@@ -11,6 +11,7 @@
  * A file whose sync failed is not trusted again (see src/spool/journal.ts): it is rewritten.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Log } from '../base/log.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
@@ -26,6 +27,23 @@ const CHUNK_BYTES = 1 << 20;
 /** The file is rewritten when it has more records than this, and more than so many for each name that is known. */
 const RECORDS_MIN = 4096;
 const RECORDS_FOR_EACH_NAME = 3;
+
+function namesPath(directory: string): string {
+  return join(directory, 'names-1');
+}
+
+function unreadable(path: string, cause: unknown): FilestoreError {
+  const remedy = 'check its disk; if it is lost, move it away while Swift can be asked, which tells the names anew';
+  return new FilestoreError('unavailable', `the list of known names ${path} cannot be read: ${messageOf(cause)}; ${remedy}`, { cause });
+}
+
+/** Reads the list in another thread, for who may not wait for a disk. @throws as `load` when the disk does not give it */
+export async function readNamesBeforehand(directory: string): Promise<void> {
+  const path = namesPath(directory);
+  await readFile(path).catch((error: unknown) => {
+    if (kindOf(error) !== 'not-found') throw unreadable(path, error);
+  });
+}
 
 export class NamesFile {
   readonly #path: string;
@@ -56,7 +74,7 @@ export class NamesFile {
 
   /** @param syncFile brings a file's bytes to the disk; tests count it and let it fail */
   constructor(directory: string, log: Log, syncFile: (fd: number) => Promise<void> = fdatasyncFile) {
-    this.#path = join(directory, 'names-1');
+    this.#path = namesPath(directory);
     this.#log = log;
     this.#syncFileOf = syncFile;
   }
@@ -71,19 +89,20 @@ export class NamesFile {
       bytes = readFileSync(this.#path);
       catalog.loadedAtMs = statSync(this.#path).mtimeMs;
     } catch (error) {
-      if (kindOf(error) !== 'not-found') {
-        const remedy = 'check its disk; if it is lost, move it away while Swift can be asked, which tells the names anew';
-        throw new FilestoreError('unavailable', `the list of known names ${this.#path} cannot be read: ${messageOf(error)}; ${remedy}`, {
-          cause: error,
-        });
-      }
+      if (kindOf(error) !== 'not-found') throw unreadable(this.#path, error);
       bytes = Buffer.alloc(0);
     }
     const { records, wholeBytes } = replayNames(bytes, catalog);
     this.#records = records;
     this.#catalog = catalog;
-    this.#fd = openSync(this.#path, 'a', FILE_MODE);
-    if (wholeBytes < bytes.length) ftruncateSync(this.#fd, wholeBytes);
+    const fd = openSync(this.#path, 'a', FILE_MODE);
+    try {
+      if (wholeBytes < bytes.length) ftruncateSync(fd, wholeBytes);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#fd = fd;
     this.compact(catalog);
     this.#syncSoon();
   }

@@ -1,5 +1,5 @@
 /** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import { displayName } from '../base/names.js';
@@ -10,20 +10,20 @@ import { DIRECTORY_MODE } from '../spool/disk-calls.js';
 import { makeDurableDirectory } from '../spool/durable-directory.js';
 import { openSpool } from '../spool/open-spool.js';
 import type { Spool } from '../spool/spool.js';
-import { SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
+import { databaseFolder, SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { Catalog } from './catalog.js';
 import { ContainerBinding } from './container-binding.js';
 import { containerName } from './container-name.js';
 import { containerMemory } from './container-memory.js';
-import { readRecord, RecordFile, type DatabaseRecord } from './database-record.js';
+import { readRecord, readRecordBeforehand, RecordFile, type DatabaseRecord } from './database-record.js';
 import { Database } from './database.js';
 import { beginLook } from './dropped-elsewhere.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { LocalArea } from './local-area.js';
-import { NamesFile } from './names-file.js';
+import { NamesFile, readNamesBeforehand } from './names-file.js';
 import type { NodeIdentity } from './own-registration.js';
 import { sumOfWrites } from './owed.js';
 import { Publisher } from './publisher.js';
@@ -61,7 +61,7 @@ export function recordedDatabases(settings: FilestoreSettings): Recorded[] {
   makeDurableDirectory(directory, DIRECTORY_MODE);
   return readdirSync(directory).flatMap((folder): Recorded[] => {
     try {
-      const record = readRecord(join(directory, folder, RECORD));
+      const record = recordIn(settings, folder);
       return record === undefined ? [] : [{ folder, record }];
     } catch (error) {
       if (!(error instanceof FilestoreError)) throw error;
@@ -70,9 +70,25 @@ export function recordedDatabases(settings: FilestoreSettings): Recorded[] {
   });
 }
 
+/** @returns undefined when there is no record in this folder of the spool. @throws FilestoreError bad-config when it cannot be read */
+export function recordIn(settings: FilestoreSettings, folder: string): DatabaseRecord | undefined {
+  return readRecord(join(settings.spoolDirectory, SPOOL_FORMAT, folder, RECORD));
+}
+
+export function hasSpoolFolder(settings: FilestoreSettings, folder: string): boolean {
+  return existsSync(join(settings.spoolDirectory, SPOOL_FORMAT, folder));
+}
+
+/** Reads in another thread what opening the database of this folder reads in this one. @throws as that does, when the disk does not give it */
+export async function readBeforehand(spoolDirectory: string, folder: string): Promise<void> {
+  const root = join(spoolDirectory, SPOOL_FORMAT, folder);
+  await readRecordBeforehand(join(root, RECORD));
+  await readNamesBeforehand(root);
+}
+
 /** @throws FilestoreError bad-config when its record cannot be read */
 export function isRecorded(settings: FilestoreSettings, database: string): boolean {
-  return readRecord(join(spoolLayout(settings.spoolDirectory, database).root, RECORD)) !== undefined;
+  return recordIn(settings, databaseFolder(database)) !== undefined;
 }
 
 /** A database that is served. */

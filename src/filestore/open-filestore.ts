@@ -73,6 +73,7 @@ async function openMany(shared: SharedParts, parts: FilestoreParts): Promise<Run
     await databases.close(true);
     throw error;
   }
+  databases.tryRefusedAgain();
   return new ManyFilestore(shared, databases);
 }
 

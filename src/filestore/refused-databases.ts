@@ -1,7 +1,7 @@
 /**
  * The databases of a whole-filestore mount that this machine has served and cannot open: a spool whose disk does not give it, a record that is
- * damaged. What waits there is not known, so each is EIO, is never said to be absent, and is not begun anew; the others are served. The next
- * start tries again.
+ * damaged. What waits there is not known, so each is EIO, is never said to be absent, and is not begun anew; the others are served. Until it can be
+ * opened (refused-again.ts).
  */
 import { asError, FilestoreError, messageOf, StoreAnswered } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -13,6 +13,8 @@ import type { DatabaseStatus } from './mount-status.js';
 export interface RefusedDatabase {
   /** Its folder in the spool, by which it is known. */
   readonly folder: string;
+  /** False: Swift has it, and its folder could not be made. */
+  readonly hasFolder: boolean;
   /** Byte string; undefined where only its record says it. */
   readonly database: string | undefined;
   /** Undefined where it is not known. */
@@ -42,10 +44,31 @@ export class RefusedDatabases {
 
   add(refused: RefusedDatabase, error: unknown): void {
     this.#byFolder.set(refused.folder, { ...refused, error: asError(error) });
+    this.#tell(refused, error);
+  }
+
+  all(): RefusedDatabase[] {
+    return [...this.#byFolder.values()];
+  }
+
+  /** Told where it is another story than before. */
+  failedAgain(refused: RefusedDatabase, error: unknown): void {
+    const before = this.#byFolder.get(refused.folder);
+    if (before === undefined || messageOf(before.error) === messageOf(error)) return;
+    this.#byFolder.set(refused.folder, { ...before, error: asError(error) });
+    this.#tell(refused, error);
+  }
+
+  /** It is refused no more. */
+  end({ folder }: RefusedDatabase): void {
+    this.#byFolder.delete(folder);
+  }
+
+  #tell(refused: RefusedDatabase, error: unknown): void {
     this.#log.error('database.not-opened', {
       database: shownName(refused),
       reason: messageOf(error),
-      meaning: 'it is EIO until the next start; the others are served',
+      meaning: 'it is EIO until it can be opened, which is tried every ten seconds; the others are served',
     });
   }
 
@@ -113,6 +136,6 @@ function shownName({ database, folder }: RefusedDatabase): string {
 }
 
 function refusalOf(refusal: Refusal): FilestoreError {
-  const message = `database "${shownName(refusal)}" cannot be opened, and what waits in its spool is not known: ${messageOf(refusal.error)}; put that right, and start again`;
+  const message = `database "${shownName(refusal)}" cannot be opened, and what waits in its spool is not known: ${messageOf(refusal.error)}; put that right: it is tried again every ten seconds`;
   return new FilestoreError('unavailable', message, { cause: refusal.error });
 }

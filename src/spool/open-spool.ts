@@ -59,10 +59,17 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       tellLost(layout, state.pending.size, options.log);
     }
     const fd = openJournal(layout, replay, state);
+    const sizeBytes = await stat(layout.journal).then(
+      ({ size }) => size,
+      (error: unknown) => {
+        closeSync(fd);
+        throw error;
+      },
+    );
     const journal = new Journal({
       path: layout.journal,
       fd,
-      sizeBytes: (await stat(layout.journal)).size,
+      sizeBytes,
       records: replay === undefined || replay.records === 0 ? state.aliveRecords + 1 : replay.records,
       snapshot: () => state.snapshot(),
       log: options.log,
@@ -107,8 +114,8 @@ async function readJournal(
   }
   const replay = replayJournal(content, (record) => records.push(record));
   if (replay.damagedLines > 0 || (replay.records === 0 && content.includes('\n'))) {
-    const kept = `${layout.journal}.damaged-${nowMs()}`;
-    await copyFile(layout.journal, kept);
+    let kept = await damagedCopy(layout.journal, content);
+    if (kept === undefined) await copyFile(layout.journal, (kept = `${layout.journal}.damaged-${nowMs()}`));
     log.warn('spool.journal-damaged', {
       journal: layout.journal,
       lines: replay.damagedLines || 'all',
@@ -121,6 +128,16 @@ async function readJournal(
     log.info('spool.journal-tail-cut', { journal: layout.journal, bytes: replay.tornTailBytes });
   }
   return { records, replay };
+}
+
+/** Of an opening before that got no further: a database that is tried again and again is not to fill the disk with copies. */
+async function damagedCopy(journal: string, content: Buffer): Promise<string | undefined> {
+  const start = `${basename(journal)}.damaged-`;
+  for (const name of await readdir(dirname(journal))) {
+    const copy = join(dirname(journal), name);
+    if (name.startsWith(start) && (await stat(copy)).size === content.length && content.equals(await readFile(copy))) return copy;
+  }
+  return undefined;
 }
 
 /** @returns the highest number in a file name under `sealed/` and `torn/` */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { mountInMemory, type FilestoreInMemory } from '../../helpers/filestore-in-memory.js';
+import { eventually } from '../../helpers/processes.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -48,6 +49,11 @@ describe('databases that cannot be opened', () => {
     mkdirSync(inSpool(database, 'journal'));
   };
 
+  const mendSpool = (database: string): void => {
+    rmdirSync(inSpool(database, 'journal'));
+    renameSync(inSpool(database, 'kept'), inSpool(database, 'journal'));
+  };
+
   it('A database that this machine cannot open is EIO and told by `status`, and the others are served.', async () => {
     const first = await start();
     for (const database of ['sound', 'unread', 'unrecorded']) await make(first, database);
@@ -69,17 +75,76 @@ describe('databases that cannot be opened', () => {
     }
     assert.deepEqual(states({ client, filestore, close: first.close }), { sound: 'serving', unread: 'refused', unrecorded: 'refused' });
     const reasons = filestore.databases.map(({ reason }) => reason ?? '').join('\n');
-    assert.match(reasons, /"unread" cannot be opened, .*v1\/unread.*start again/);
+    assert.match(reasons, /"unread" cannot be opened, .*v1\/unread.*tried again/);
     assert.match(reasons, /"unrecorded" cannot be opened, .*record\.json is damaged/);
     await make({ client, filestore, close: first.close }, 'later');
 
-    rmdirSync(inSpool('unread', 'journal'));
-    renameSync(inSpool('unread', 'kept'), inSpool('unread', 'journal'));
+    mendSpool('unread');
     writeFileSync(inSpool('unrecorded', 'record.json'), record);
     const mended = await start();
     for (const database of ['sound', 'unread', 'unrecorded', 'later'])
       assert.deepEqual(await mended.client.readFile(`${database}/${BLOB.name}`), BLOB.content);
     assert.equal(log.has(/^ERROR /), false);
+  });
+
+  it('A database that could not be opened is served once it can be, without a restart, and what waits in it goes to Swift.', async () => {
+    const first = await start();
+    for (const database of ['sound', 'late', 'dropped', 'damaged']) await make(first, database);
+    assert.equal(await first.filestore.drain(20_000), true);
+    store.down = true;
+    const later = makeBlob(2, 1000);
+    await first.client.mkdir(`late/${later.name.slice(0, 2)}`).catch(() => undefined);
+    await first.client.writeFile(`late/${later.name}`, later.content);
+    await first.client.unlink(`dropped/${BLOB.name}`);
+    await first.client.rmdir(`dropped/${BLOB.name.slice(0, 2)}`);
+    await first.client.rmdir('dropped');
+    await first.close();
+    life = undefined;
+    store.down = false;
+    for (const database of ['late', 'dropped']) breakSpool(database);
+    writeFileSync(inSpool('damaged', 'record.json'), '{');
+
+    const { client, filestore, close } = await start();
+    const now = { client, filestore, close };
+    await assert.rejects(client.stat('late'), { kind: 'unavailable' });
+    assert.deepEqual(states(now), { sound: 'serving', late: 'refused', dropped: 'refused', damaged: 'refused' });
+    const told = log.lines.length;
+    for (const database of ['late', 'dropped']) mendSpool(database);
+    await eventually('it is opened', () => states(now).late === 'serving' && states(now).dropped !== 'refused');
+    assert.deepEqual(await client.readFile(`late/${BLOB.name}`), BLOB.content);
+    assert.deepEqual(await client.readFile(`late/${later.name}`), later.content);
+    assert.deepEqual((await client.readdir('')).sort(), ['damaged', 'late', 'sound']);
+    await eventually('what waited is in Swift', () => store.peek('odoo-late', later.name) !== undefined);
+    await eventually('the drop has ended', () => store.names('odoo-dropped') === undefined);
+    assert.deepEqual(states(now), { sound: 'serving', late: 'serving', damaged: 'refused' });
+    await assert.rejects(client.stat('damaged'), { kind: 'unavailable', message: /record\.json is damaged/ });
+    assert.deepEqual(
+      log.lines.slice(told).filter((line) => /^(WARN|ERROR) /.test(line)),
+      [],
+      'the same is not told again',
+    );
+  });
+
+  it('a database whose damaged record is moved away is found again by its container, and is not said to be absent before', async () => {
+    const first = await start();
+    for (const database of ['sound', 'moved']) await make(first, database);
+    assert.equal(await first.filestore.drain(20_000), true);
+    await first.close();
+    life = undefined;
+    writeFileSync(inSpool('moved', 'record.json'), '{');
+    const { client } = await start();
+    await assert.rejects(client.stat('moved'), { kind: 'unavailable' });
+    renameSync(inSpool('moved', 'record.json'), inSpool('moved', 'record.kept'));
+    let isThere = false;
+    await eventually('it is found', async () => {
+      isThere =
+        (await client.exists('moved').catch((error: unknown) => {
+          assert.equal(kindOf(error), 'unavailable');
+          return undefined;
+        })) ?? false;
+      return isThere;
+    });
+    assert.deepEqual(await client.readFile(`moved/${BLOB.name}`), BLOB.content);
   });
 
   it('a start that could open none of them is refused with the reason', async () => {

@@ -1,0 +1,98 @@
+/** How often a database that could not be opened is tried again, and what a disk that fails or hangs may hold up. */
+import assert from 'node:assert/strict';
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { FilestoreError } from '../../../src/base/errors.js';
+import { RefusedAgain } from '../../../src/filestore/refused-again.js';
+import { RefusedDatabases } from '../../../src/filestore/refused-databases.js';
+import { LogGuard } from '../../helpers/log-guard.js';
+import { MemoryStore } from '../../helpers/memory-store.js';
+import { removeDir, tempDir } from '../../helpers/temp-dir.js';
+
+describe('a database that could not be opened', () => {
+  let spoolDirectory: string;
+  let log: LogGuard;
+  let refused: RefusedDatabases;
+  let tries: number;
+  let open: () => Promise<boolean>;
+  let again: RefusedAgain;
+  beforeEach(() => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    spoolDirectory = tempDir('refused-again');
+    log = new LogGuard();
+    refused = new RefusedDatabases(new MemoryStore(), log.log(), false);
+    refused.add(
+      { folder: 'prod', hasFolder: true, database: 'prod', container: 'odoo-prod', account: undefined, exists: true },
+      new Error('no'),
+    );
+    tries = 0;
+    open = () => Promise.reject(new Error('no'));
+    const counted = (): Promise<boolean> => {
+      tries++;
+      return open();
+    };
+    again = new RefusedAgain({ refused, spoolDirectory, log: log.log(), open: counted });
+  });
+  afterEach(async () => {
+    mock.timers.reset();
+    await again.close();
+    removeDir(spoolDirectory);
+  });
+
+  /** As long as reading two files in other threads takes, many times over. */
+  const pass = async (ms: number): Promise<void> => {
+    mock.timers.tick(ms);
+    const untilMs = performance.now() + 100;
+    while (performance.now() < untilMs) await setImmediate();
+  };
+  const errors = (): number => log.lines.filter((line) => line.startsWith('ERROR ')).length;
+
+  it('is tried after a second, then every ten seconds, and told again only when it is another story', async () => {
+    again.start();
+    await pass(999);
+    assert.equal(tries, 0);
+    await pass(1);
+    assert.equal(tries, 1);
+    await pass(9_000);
+    assert.equal(tries, 1);
+    open = () => Promise.reject(new FilestoreError('no-space', 'the disk is full'));
+    await pass(3_000);
+    assert.equal(tries, 2);
+    assert.equal(errors(), 2);
+    assert.throws(() => refused.assertNot('prod'), /the disk is full/);
+    open = () => Promise.resolve(true);
+    await pass(12_000);
+    refused.assertNot('prod');
+    assert.deepEqual(refused.statuses(), []);
+    await pass(60_000);
+    assert.equal(tries, 3);
+  });
+
+  it('is not opened while its disk does not give what is read in the loop, and its reason is told', async () => {
+    mkdirSync(join(spoolDirectory, 'v1', 'prod', 'names-1'), { recursive: true });
+    again.start();
+    await pass(1_000);
+    assert.equal(tries, 0);
+    assert.throws(() => refused.assertNot('prod'), /list of known names .*cannot be read/);
+    rmdirSync(join(spoolDirectory, 'v1', 'prod', 'names-1'));
+    await pass(12_000);
+    assert.equal(tries, 1);
+  });
+
+  it('an end waits for what is being opened, and opens nothing after it', async () => {
+    let opened: (isOpen: boolean) => void = () => undefined;
+    open = () => new Promise((resolve) => (opened = resolve));
+    again.start();
+    await pass(1_000);
+    let isClosed = false;
+    const closing = again.close().then(() => (isClosed = true));
+    await setImmediate();
+    assert.equal(isClosed, false);
+    opened(false);
+    await closing;
+    await pass(60_000);
+    assert.equal(tries, 1);
+  });
+});
