@@ -151,23 +151,14 @@ class DiskCache implements OpenedCache {
     return this.#downloads.join(key, sources, signal, asker);
   }
 
-  async adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void> {
+  async adopt(key: CacheKey, file: string, sizeBytes: number, verified: Fingerprint | undefined): Promise<void> {
     // A key that is none is a mistake of the caller's, and says nothing about the disk.
     this.#layout.pathOf(key);
     if (!this.#folder.isWritable()) return unlink(file, () => undefined);
     try {
-      try {
-        this.#folder.moveIn(file, key);
-      } catch (error) {
-        if (kindOf(error) !== 'cross-device') throw error;
-        await this.#folder.copyIn(file, key);
-      }
-      const fd = this.#folder.openCopy(key);
-      try {
-        this.#noteVerified(key, fingerprintOf(fd));
-      } finally {
-        closeSync(fd);
-      }
+      const now = await this.#folder.adopt(file, key, verified);
+      if (now.isVerified) this.#noteVerified(key, now.fingerprint);
+      else this.#noteUnverified(key, now.fingerprint.sizeBytes);
       this.#evictor.added(sizeBytes);
     } catch (error) {
       // The caller has no more use for the file either way, and Swift has the bytes: this is an eviction that came early.
@@ -355,6 +346,14 @@ class DiskCache implements OpenedCache {
     this.#removedMeanwhile?.delete(key);
     this.#verified.set(key, fingerprint);
     this.#ledger.set(key, fingerprint.sizeBytes);
+  }
+
+  /** As what a life before left: hashed when it is opened. */
+  #noteUnverified(key: CacheKey, sizeBytes: number): void {
+    this.#held.drop(key);
+    this.#removedMeanwhile?.delete(key);
+    this.#verified.delete(key);
+    this.#ledger.set(key, sizeBytes);
   }
 
   #dropLine(key: CacheKey): void {

@@ -2,7 +2,7 @@
  * The cache's folder on the disk: how a copy gets its name, and how it loses it. What goes wrong here costs speed and not correctness, so it
  * is told once a minute and thrown only where the caller has another way.
  */
-import { constants, mkdirSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, renameSync, unlink, unlinkSync } from 'node:fs';
 import { copyFile, readdir, rename, unlink as unlinkLater } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
@@ -11,6 +11,7 @@ import type { Log } from '../base/log.js';
 import type { CacheLayout } from './cache-layout.js';
 import { DIRECTORY_MODE } from './cache-layout.js';
 import type { CacheKey } from './cache.js';
+import { fingerprintAt, fingerprintOf, isSameFile, type Fingerprint } from './fingerprint.js';
 
 const COMPLAINT_INTERVAL_MS = 60_000;
 /** Freeing the blocks of a larger file takes long enough to be left to the thread pool. */
@@ -103,12 +104,34 @@ export class CacheFolder {
     }
   }
 
-  /** The same for a file of another file system. @throws what the disk says */
-  async copyIn(file: string, key: CacheKey): Promise<void> {
-    const temporary = this.temporaryPath();
-    await copyFile(file, temporary);
-    await rename(temporary, this.#layout.pathOf(key));
-    await unlinkLater(file);
+  /**
+   * Gives a file of any file system its name here.
+   * @param verified what it looked like when its bytes were hashed; looked at on both sides of the move, which changes the ctime
+   * @throws what the disk says
+   */
+  async adopt(file: string, key: CacheKey, verified: Fingerprint | undefined): Promise<{ fingerprint: Fingerprint; isVerified: boolean }> {
+    const isUnchanged = (): boolean => verified !== undefined && isSameFile(verified, fingerprintAt(file));
+    let isVerified = isUnchanged();
+    let isCopy = false;
+    try {
+      this.moveIn(file, key);
+    } catch (error) {
+      if (kindOf(error) !== 'cross-device') throw error;
+      isCopy = true;
+      const temporary = this.temporaryPath();
+      await copyFile(file, temporary);
+      isVerified &&= isUnchanged();
+      await rename(temporary, this.#layout.pathOf(key));
+      await unlinkLater(file);
+    }
+    const fd = this.openCopy(key);
+    try {
+      const fingerprint = fingerprintOf(fd);
+      if (!isCopy) isVerified &&= verified !== undefined && isSameFile(fingerprint, { ...verified, ctimeMs: fingerprint.ctimeMs });
+      return { fingerprint, isVerified };
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /**

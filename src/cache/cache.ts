@@ -7,6 +7,7 @@
  * are still what they were then. A copy that no longer does is put in `quarantine/` and filled again.
  */
 import type { Readable } from 'node:stream';
+import type { Fingerprint } from './fingerprint.js';
 
 export type CacheKey = `sha1-${string}` | `md5-${string}`;
 
@@ -82,8 +83,12 @@ export interface BlobCache {
    * @param asker `ahead`: nobody waits for it yet
    */
   fill(key: CacheKey, sources: readonly FillSource[], signal: AbortSignal, asker?: 'ahead'): Fill;
-  /** Takes a verified file in by rename (by copy across file systems). The caller vouches that it hashes to the key. */
-  adopt(key: CacheKey, file: string, sizeBytes: number): Promise<void>;
+  /**
+   * Takes a file in by rename (by copy across file systems).
+   * @param verified what it looked like when its bytes were known to hash to the key; where it looks different, or this is not known, it is hashed when it
+   *   is opened
+   */
+  adopt(key: CacheKey, file: string, sizeBytes: number, verified: Fingerprint | undefined): Promise<void>;
   /** Deleted everywhere: the space is freed now (open descriptors go on). */
   forget(key: CacheKey): void;
   readonly statistics: CacheStatistics;

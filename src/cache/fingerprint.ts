@@ -3,7 +3,7 @@
  * of the file changes one of them, so the bytes are hashed once in a life of the daemon and then only looked at.
  */
 import { createHash } from 'node:crypto';
-import { fstatSync, read } from 'node:fs';
+import { fstatSync, read, statSync, type Stats } from 'node:fs';
 import { promisify } from 'node:util';
 
 const readFrom: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesRead: number }> =
@@ -26,7 +26,15 @@ export interface Fingerprint {
  * @throws what fstat throws
  */
 export function fingerprintOf(fd: number): Fingerprint {
-  const { size, mtimeMs, ctimeMs, ino, nlink } = fstatSync(fd);
+  return fingerprintIn(fstatSync(fd));
+}
+
+/** Of a file by its name. @throws what stat throws */
+export function fingerprintAt(path: string): Fingerprint {
+  return fingerprintIn(statSync(path));
+}
+
+function fingerprintIn({ size, mtimeMs, ctimeMs, ino, nlink }: Stats): Fingerprint {
   return { sizeBytes: size, mtimeMs, ctimeMs, inode: ino, isGone: nlink === 0 };
 }
 

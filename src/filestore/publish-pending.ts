@@ -152,8 +152,9 @@ function publish(db: Database, request: RequestOptions, pending: Pending): Promi
     if (db.spool.pending.get(path) !== pending) return;
     learn(db, path, pending, mtimeMs);
     const isOnDisk = db.spool.lateBytes(pending) === undefined;
+    const verified = db.verifiedSeals.get(pending.sequence);
     await db.release(pending, { keepFile: true });
-    if (isOnDisk) await db.cache.adopt(cacheKeyOf(path, pending.md5), pending.file, pending.sizeBytes);
+    if (isOnDisk) await db.cache.adopt(cacheKeyOf(path, pending.md5), pending.file, pending.sizeBytes, verified);
   });
 }
 

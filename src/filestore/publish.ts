@@ -16,7 +16,7 @@ import { untilAborted } from '../base/until-aborted.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
 import type { CacheKey } from '../cache/cache.js';
-import { fingerprintOf } from '../cache/fingerprint.js';
+import { fingerprintOf, type Fingerprint } from '../cache/fingerprint.js';
 import { readAllSync, sizeOfSpoolDisk } from '../spool/disk-calls.js';
 import type { StagingFile } from '../spool/spool.js';
 import type { Metadata, ObjectBody, PutOptions } from '../store/object-store.js';
@@ -155,6 +155,8 @@ async function putPatiently(db: Database, path: string, put: () => Promise<void>
 async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }: Publication): Promise<void> {
   const given = new AbortController();
   const timer = setTimeout(() => given.abort(), db.settings.writeTimeoutMs);
+  let verified: Fingerprint | undefined;
+  staging.whenOnDisk((fd) => (verified = fingerprintOf(fd)));
   const endPreparing = afterRequest(() => prepareForCache(staging));
   try {
     const put = (): Promise<void> =>
@@ -192,7 +194,7 @@ async function putNow(db: Database, { path, staging, digest, mtimeMs, isWanted }
   }
   try {
     const file = staging.handOver();
-    if (file !== undefined) await db.cache.adopt(cacheKeyOf(path, digest.md5), file, digest.sizeBytes);
+    if (file !== undefined) await db.cache.adopt(cacheKeyOf(path, digest.md5), file, digest.sizeBytes, verified);
   } catch (error) {
     db.log.debug('cache.not-adopted', { path: displayName(path), reason: messageOf(error) });
   }

@@ -17,6 +17,7 @@ import {
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fingerprintAt } from '../../../src/cache/fingerprint.js';
 import type { Blob } from '../../helpers/blobs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
@@ -136,7 +137,7 @@ test('A copy that is deleted while it is hashed takes no newer one along.', asyn
   cache.forget(keyOf(blob));
   const newer = join(directory, 'newer');
   writeFileSync(newer, blob.content);
-  await cache.adopt(keyOf(blob), newer, blob.content.length);
+  await cache.adopt(keyOf(blob), newer, blob.content.length, fingerprintAt(newer));
   (await opening)?.close();
   assert.equal(cache.statistics.quarantined, 0);
   const file = await cache.open(keyOf(blob));
@@ -318,13 +319,41 @@ test('A file that is adopted moves in and needs no hashing.', async () => {
   const blob = blobOf('adopted');
   const file = join(directory, 'outside');
   writeFileSync(file, blob.content);
-  await cache.adopt(keyOf(blob), file, blob.content.length);
+  await cache.adopt(keyOf(blob), file, blob.content.length, fingerprintAt(file));
   assert.ok(!existsSync(file));
   const opened = cache.open(keyOf(blob));
   assert.ok(opened !== undefined && !(opened instanceof Promise));
   assert.deepEqual(await bytesOfFile(opened), blob.content);
   opened.close();
   await cache.close();
+});
+
+test('A file that was changed before it is adopted is hashed when it is opened, and what is wrong is never handed out.', async () => {
+  const directory = tempDir('cache');
+  const log = new LogGuard();
+  log.expect(/^WARN cache\.quarantined .*its bytes hash to/);
+  const cache = await open(directory, { log: log.log() });
+  const file = join(directory, 'outside');
+  for (const [seed, isWrong] of [
+    [1, true],
+    [2, false],
+  ] as const) {
+    const blob = makeBlob(seed);
+    writeFileSync(file, blob.content);
+    const verified = fingerprintAt(file);
+    if (isWrong) writeFileSync(file, Buffer.alloc(blob.content.length));
+    // As a program would that keeps times.
+    utimesSync(file, verified.mtimeMs / 1000, verified.mtimeMs / 1000);
+    await cache.adopt(keyOf(blob), file, blob.content.length, verified);
+    const opening = cache.open(keyOf(blob));
+    assert.ok(opening instanceof Promise, 'it is hashed');
+    const opened = await opening;
+    assert.deepEqual(opened && (await bytesOfFile(opened)), isWrong ? undefined : blob.content);
+    opened?.close();
+  }
+  assert.equal(cache.statistics.quarantined, 1);
+  await cache.close();
+  log.assertQuiet();
 });
 
 test('Objects that are not blobs are kept by their MD5.', async () => {
@@ -334,7 +363,7 @@ test('Objects that are not blobs are kept by their MD5.', async () => {
   assert.equal(file.sizeBytes, content.length);
   file.close();
   assert.ok(cache.has(`md5-${md5}`));
-  await assert.rejects(cache.adopt('sha1-../../etc/passwd', '/nowhere', 0), { kind: 'internal' });
+  await assert.rejects(cache.adopt('sha1-../../etc/passwd', '/nowhere', 0, undefined), { kind: 'internal' });
   await cache.close();
 });
 
@@ -365,7 +394,7 @@ test('A folder that is not ours to write gives verified bytes, is read and not c
   file.close();
   const sealed = join(tempDir('sealed'), 'file');
   writeFileSync(sealed, other.content);
-  await cache.adopt(keyOf(other), sealed, other.content.length);
+  await cache.adopt(keyOf(other), sealed, other.content.length, undefined);
   assert.equal(cache.open(keyOf(other)), undefined);
   cache.forget(keyOf(kept));
   assert.equal(cache.open(keyOf(kept)), undefined);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { BlobCache } from '../../../src/cache/cache.js';
 import { openCache } from '../../../src/cache/blob-cache.js';
+import { fingerprintAt } from '../../../src/cache/fingerprint.js';
 import { HeldBlob } from '../../../src/filestore/open-blob.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { LogGuard } from '../../helpers/log-guard.js';
@@ -35,7 +36,7 @@ describe('a blob opened by its held copy', () => {
     const file = path.join(directory, `new-${(copies += 1)}`);
     fs.writeFileSync(file, blob.content);
     fs.utimesSync(file, WRITTEN_S, WRITTEN_S);
-    await cache.adopt(key, file, blob.content.length);
+    await cache.adopt(key, file, blob.content.length, fingerprintAt(file));
   };
   const open = (): HeldBlob => {
     const held = cache.openHeld(key) ?? assert.fail('not held');
