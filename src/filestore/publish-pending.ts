@@ -19,6 +19,8 @@ import { openSealed } from './sealed-file.js';
 
 /** What the store leaves to background work of its 16 connections; where it leaves less, the rest waits there behind readers and writers. */
 const PUBLISHED_AT_ONCE = 12;
+/** Of those that have hung before. */
+const HUNG_AT_ONCE = 4;
 
 /** What a PUT is called (`Attempts.run`), with its path behind it. */
 const PUBLISH = 'publish ';
@@ -28,7 +30,8 @@ const LONG_LOOK_MS = 250;
 
 /**
  * Goes on beside the publisher's turns, so that a PUT that hangs holds up nothing but itself. One that Swift refuses does not stop the others; an
- * outage stops all. Nothing here rejects.
+ * outage stops all. Those that hang are the oldest, and come first each time: so once they are known they get a few of the places, or a dozen of them
+ * would keep all others from Swift for good. Nothing here rejects.
  */
 export class PendingPublisher {
   readonly #db: Database;
@@ -36,6 +39,8 @@ export class PendingPublisher {
   readonly #workers = new Set<Promise<void>>();
   /** When the PUT of a worker began, by path, on the clock of `steadyNowMs`. */
   readonly #sinceMs = new Map<string, number>();
+  /** Paths whose last PUT took long, and in vain. */
+  readonly #hung = new Set<string>();
   /** What somebody waits for, beside the workers. */
   readonly #urgent = new Set<Promise<void>>();
   /** Paths; the oldest is the last. */
@@ -51,9 +56,7 @@ export class PendingPublisher {
   begin(): void {
     const { size } = this.#workers;
     if (size >= PUBLISHED_AT_ONCE || this.#left.length > 0) return;
-    const { retries } = this.#attempts;
-    const due: string[] = [];
-    for (const { path } of owedWrites(this.#db.spool)) if (!this.#db.publishing.has(path) && retries.isDue(PUBLISH + path)) due.push(path);
+    const due = this.#due();
     this.#left = due.reverse();
     for (let more = Math.min(PUBLISHED_AT_ONCE - size, due.length); more > 0; more--) {
       const worker = this.#work().finally(() => {
@@ -63,6 +66,26 @@ export class PendingPublisher {
       });
       this.#workers.add(worker);
     }
+  }
+
+  /** Oldest first. */
+  #due(): string[] {
+    const { spool, publishing } = this.#db;
+    const { retries } = this.#attempts;
+    for (const path of this.#hung) if (!spool.pending.has(path)) this.#hung.delete(path);
+    let hung = this.#hungUnderWay;
+    const due: string[] = [];
+    for (const { path } of owedWrites(spool)) {
+      if (publishing.has(path) || !retries.isDue(PUBLISH + path)) continue;
+      if (!this.#hung.has(path) || ++hung <= HUNG_AT_ONCE) due.push(path);
+    }
+    return due;
+  }
+
+  get #hungUnderWay(): number {
+    let count = 0;
+    for (const path of this.#sinceMs.keys()) if (this.#hung.has(path)) count++;
+    return count;
   }
 
   /** Resolves when all that was begun has been tried, or takes long. */
@@ -82,7 +105,9 @@ export class PendingPublisher {
   /** Whether a piece of work could begin now. Where it is a PUT that cannot, the database is woken as soon as it can. */
   mayBegin(work: string): boolean {
     if (!work.startsWith(PUBLISH)) return true;
-    return this.#workers.size < PUBLISHED_AT_ONCE && !this.#db.publishing.has(work.slice(PUBLISH.length));
+    const path = work.slice(PUBLISH.length);
+    if (this.#hung.has(path) && this.#hungUnderWay >= HUNG_AT_ONCE) return false;
+    return this.#workers.size < PUBLISHED_AT_ONCE && !this.#db.publishing.has(path);
   }
 
   /** Somebody waits for this one. */
@@ -104,9 +129,13 @@ export class PendingPublisher {
     for (let path = this.#left.pop(); path !== undefined; path = this.#left.pop()) {
       if (this.#attempts.mustStop) this.#left = [];
       else if (!this.#db.publishing.has(path)) {
-        this.#sinceMs.set(path, steadyNowMs());
+        const [before, sinceMs] = [this.#db.spool.pending.get(path), steadyNowMs()];
+        this.#sinceMs.set(path, sinceMs);
         await this.#send(path, 'background');
         this.#sinceMs.delete(path);
+        const isInVain = before !== undefined && this.#db.spool.pending.get(path) === before;
+        if (isInVain && steadyNowMs() - sinceMs >= LONG_MS) this.#hung.add(path);
+        else this.#hung.delete(path);
         this.#onEnd();
       }
     }

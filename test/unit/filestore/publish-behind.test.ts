@@ -210,6 +210,32 @@ describe('publishing behind writers', () => {
     answer();
   });
 
+  it('A dozen PUTs that are not answered hold up the others until they have been given up once (`request_timeout`), and no longer.', async (t) => {
+    const hung = Array.from({ length: 14 }, (_, n) => blobOf(`hung ${n}`));
+    const tries = new Map(hung.map(({ name }) => [name, 0]));
+    behind.store.before = async ({ method, name }) => {
+      const tried = method === 'put' ? tries.get(name) : undefined;
+      if (tried === undefined) return;
+      tries.set(name, tried + 1);
+      if (tried > 0) await new Promise(() => undefined);
+      await sleep(2_200);
+      throw new FilestoreError('unavailable', 'no answer');
+    };
+    for (const { content } of hung) await behind.write(content.toString());
+    await eventually('all were given up once', () => [...tries.values()].every((tried) => tried > 0), 15_000);
+    const [later, deleted] = [blobOf('later'), blobOf('deleted')];
+    for (const { content } of [later, deleted]) await behind.write(content.toString());
+    await eventually('they are sent beside them', () => [later, deleted].every(({ name }) => behind.isStored(name)), 15_000);
+    await behind.mount.client.unlink(deleted.name);
+    await eventually('it is removed', () => !behind.isStored(deleted.name), 15_000);
+    const again = (): number => [...tries.values()].filter((tried) => tried > 1).length;
+    await eventually('of those that hang four are tried again', () => again() === 4, 15_000);
+    const turns = t.mock.method(RetrySchedule.prototype, 'keepOwed').mock;
+    await sleep(2_000);
+    assert.equal(again(), 4);
+    assert.ok(turns.callCount() <= 3, `${turns.callCount()} turns in two seconds`);
+  });
+
   it('a stop does not wait for a PUT that is not answered', async () => {
     behind.onPut(() => new Promise(() => undefined));
     await behind.write('first');
