@@ -117,7 +117,7 @@ class UndiciSwiftStore implements SwiftStore {
         'a v1 login has no regions and no projects: auth_url and username alone say which account it is; take these options away';
       log.warn('login-options-unused', { options: unused.join(' '), remedy });
     }
-    const dispatcher = createAgent(settings);
+    const dispatcher = createAgent(settings, log);
     this.#dispatcher = dispatcher;
     const context = { dispatcher, clock, userAgent, timeoutMs: settings.headersTimeoutMs };
     this.#sessions = new SessionKeeper(() => login(context, settings), clock, log);

@@ -3,11 +3,11 @@
  * A Swift proxy closes an idle connection after 60 s; we drop ours earlier, so that a request rarely meets a closing one.
  */
 import type { Dispatcher } from 'undici';
-import buildConnector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
+import type { Log } from '../../base/log.js';
 import type { SwiftSettings } from '../swift-settings.js';
+import { Certificates } from './certificates.js';
 import { Proxies } from './proxies.js';
-import { tlsOptions } from './tls-options.js';
 import type { RequestDispatcher } from './wire.js';
 
 const IDLE_MS = 30_000;
@@ -21,8 +21,8 @@ export interface Connections extends RequestDispatcher {
 }
 
 /** @throws FilestoreError bad-config when a certificate file cannot serve or a proxy's URL is none */
-export function createAgent(settings: SwiftSettings): Connections {
-  const tls = tlsOptions(settings);
+export function createAgent(settings: SwiftSettings, log: Log): Connections {
+  const { connect: direct } = new Certificates(settings, log);
   const options: Agent.Options = {
     connections: settings.connections,
     pipelining: 1,
@@ -31,11 +31,10 @@ export function createAgent(settings: SwiftSettings): Connections {
     maxHeaderSize: HEAD_BYTES,
     headersTimeout: settings.headersTimeoutMs,
     bodyTimeout: settings.stallTimeoutMs,
-    connect: { timeout: settings.connectTimeoutMs, ...tls },
+    connect: direct,
   };
   const proxies = Proxies.from(settings);
   if (proxies === undefined) return connectionsOf(new Agent(options));
-  const direct = buildConnector({ timeout: settings.connectTimeoutMs, ...tls });
   const connect = proxies.connector(direct, settings.connectTimeoutMs);
   const agent = new Agent({ ...options, connect }).compose(proxies.forward);
   return { ...connectionsOf(agent), proxyOf: (origin) => proxies.of(origin) };

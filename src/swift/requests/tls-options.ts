@@ -1,34 +1,36 @@
-/** The certificates and the key that the settings name, read and looked at before the first connection, where a mistake in them can be named. */
+/** The certificates and the key that the settings name, looked at before the first connection, where a mistake in them can be named. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { FilestoreError, messageOf } from '../../base/errors.js';
 import type { SwiftSettings } from '../swift-settings.js';
 
-interface TlsOptions {
+export interface TlsOptions {
   readonly ca?: string[];
   readonly cert?: string;
   readonly key?: string;
   readonly rejectUnauthorized?: boolean;
 }
 
+/** The text of a file. */
+type Read = (path: string) => string;
+
 /** @throws FilestoreError bad-config when a file cannot be read, is not what it is named as, or lacks its other half */
-export function tlsOptions(settings: SwiftSettings): TlsOptions {
+export function tlsOptions(settings: SwiftSettings, read: Read): TlsOptions {
   const { caFile, clientCertificateFile: certFile, clientKeyFile } = settings;
   if (certFile === undefined && clientKeyFile !== undefined) {
     const what = 'client_key (OS_KEY) is set without client_cert (OS_CERT), which it is the key of';
     throw new FilestoreError('bad-config', `${what}; set both, or neither`);
   }
   return {
-    ...(caFile === undefined ? {} : { ca: [...rootCertificates, readAuthorities(caFile)] }),
-    ...(certFile === undefined ? {} : readOwn(certFile, clientKeyFile)),
+    ...(caFile === undefined ? {} : { ca: [...rootCertificates, readAuthorities(caFile, read)] }),
+    ...(certFile === undefined ? {} : readOwn(certFile, clientKeyFile, read)),
     ...(settings.insecure ? { rejectUnauthorized: false } : {}),
   };
 }
 
 /** Node takes a file without a certificate for an empty list, and then trusts nobody it names. */
-function readAuthorities(path: string): string {
-  const pem = readPem('CA', path, 'ca_file (OS_CACERT)');
+function readAuthorities(path: string, read: Read): string {
+  const pem = readPem('CA', path, 'ca_file (OS_CACERT)', read);
   if (pem.includes('-----BEGIN TRUSTED CERTIFICATE-----')) return pem;
   try {
     new X509Certificate(pem);
@@ -39,9 +41,9 @@ function readAuthorities(path: string): string {
 }
 
 /** @param keyFile without it the key is in the same file */
-function readOwn(certFile: string, keyFile: string | undefined): { cert: string; key: string } {
-  const cert = readPem('client certificate', certFile, 'client_cert (OS_CERT)');
-  const key = keyFile === undefined ? cert : readPem('client key', keyFile, 'client_key (OS_KEY)');
+function readOwn(certFile: string, keyFile: string | undefined, read: Read): { cert: string; key: string } {
+  const cert = readPem('client certificate', certFile, 'client_cert (OS_CERT)', read);
+  const key = keyFile === undefined ? cert : readPem('client key', keyFile, 'client_key (OS_KEY)', read);
   // Asked of Node itself, so that what is refused here is what would be refused later. Without the roots, which nobody needs for it.
   const taken = (part: { cert?: string; key?: string }): unknown => {
     try {
@@ -74,9 +76,9 @@ function useless(what: string, path: string, holds: string, option: string, caus
   return new FilestoreError('bad-config', `the ${what} file ${path} holds no readable ${holds} (PEM); check ${option}`, { cause });
 }
 
-function readPem(what: string, path: string, option: string): string {
+function readPem(what: string, path: string, option: string, read: Read): string {
   try {
-    return readFileSync(path, 'utf8');
+    return read(path);
   } catch (error) {
     throw new FilestoreError('bad-config', `cannot read the ${what} file ${path}: ${messageOf(error)}; check ${option}`, { cause: error });
   }
