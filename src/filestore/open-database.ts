@@ -8,9 +8,9 @@ import type { BlobCache } from '../cache/cache.js';
 import type { Origin } from '../origins/origin.js';
 import { DIRECTORY_MODE } from '../spool/disk-calls.js';
 import { makeDurableDirectory } from '../spool/durable-directory.js';
-import { openSpool } from '../spool/open-spool.js';
+import { openSpool, readSpoolBeforehand } from '../spool/open-spool.js';
 import type { Spool } from '../spool/spool.js';
-import { databaseFolder, SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
+import { databaseFolder, layoutIn, SPOOL_FORMAT, spoolLayout } from '../spool/spool-layout.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { Catalog } from './catalog.js';
@@ -79,11 +79,12 @@ export function hasSpoolFolder(settings: FilestoreSettings, folder: string): boo
   return existsSync(join(settings.spoolDirectory, SPOOL_FORMAT, folder));
 }
 
-/** Reads in another thread what opening the database of this folder reads in this one. @throws as that does, when the disk does not give it */
+/** Reads in other threads what opening the database of this folder reads. @throws as that does, when the disk does not give record or names */
 export async function readBeforehand(spoolDirectory: string, folder: string): Promise<void> {
-  const root = join(spoolDirectory, SPOOL_FORMAT, folder);
-  await readRecordBeforehand(join(root, RECORD));
-  await readNamesBeforehand(root);
+  const layout = layoutIn(spoolDirectory, folder);
+  await readRecordBeforehand(join(layout.root, RECORD));
+  await readNamesBeforehand(layout.root);
+  await readSpoolBeforehand(layout);
 }
 
 /** @throws FilestoreError bad-config when its record cannot be read */

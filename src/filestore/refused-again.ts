@@ -2,8 +2,8 @@
  * Tries to open again what this machine could not open at the start: a disk that failed once, or was full, need not cost a restart, and what waits
  * there for Swift is to go without anyone asking. One after another, in the background, the first time after a second, and every ten seconds then.
  *
- * INVARIANT: what opening reads in the event loop's own thread has been read by another thread right before: a disk that hangs, or takes its time to
- * fail, holds up nothing but the next try.
+ * INVARIANT: what opening reads, some of it in the event loop's own thread, has been read by other threads right before: a disk that hangs, or takes its
+ * time to fail, holds up neither the loop nor the end of the mount, but only the next try.
  */
 import { steadyNowMs } from '../base/clock.js';
 import type { Log } from '../base/log.js';

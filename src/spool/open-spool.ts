@@ -99,6 +99,11 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   }
 }
 
+/** Reads what opening reads, for who may not wait for a disk that hangs; whether it can be read, opening says. Never rejects. */
+export async function readSpoolBeforehand({ journal, ahead }: SpoolLayout): Promise<void> {
+  for (const file of [journal, ...ahead]) await readFile(file).catch(() => undefined);
+}
+
 async function readJournal(
   layout: SpoolLayout,
   log: Log,
@@ -114,14 +119,7 @@ async function readJournal(
   }
   const replay = replayJournal(content, (record) => records.push(record));
   if (replay.damagedLines > 0 || (replay.records === 0 && content.includes('\n'))) {
-    let kept = await damagedCopy(layout.journal, content);
-    if (kept === undefined) await copyFile(layout.journal, (kept = `${layout.journal}.damaged-${nowMs()}`));
-    log.warn('spool.journal-damaged', {
-      journal: layout.journal,
-      lines: replay.damagedLines || 'all',
-      kept,
-      remedy: 'the other records count; check the disk, and torn/ for files that lost their record',
-    });
+    await keepDamaged(layout.journal, content, replay, log, nowMs);
   }
   if (replay.tornTailBytes > 0) {
     await truncate(layout.journal, replay.wholeBytes);
@@ -130,14 +128,21 @@ async function readJournal(
   return { records, replay };
 }
 
-/** Of an opening before that got no further: a database that is tried again and again is not to fill the disk with copies. */
-async function damagedCopy(journal: string, content: Buffer): Promise<string | undefined> {
-  const start = `${basename(journal)}.damaged-`;
+/** Kept and told once: a database that gets no further, and is tried again and again, is not to fill the disk with copies. */
+async function keepDamaged(journal: string, content: Buffer, replay: Replay, log: Log, nowMs: () => number): Promise<void> {
+  const start = `${journal}.damaged-`;
   for (const name of await readdir(dirname(journal))) {
     const copy = join(dirname(journal), name);
-    if (name.startsWith(start) && (await stat(copy)).size === content.length && content.equals(await readFile(copy))) return copy;
+    if (copy.startsWith(start) && content.equals(await readFile(copy).catch(() => Buffer.alloc(0)))) return;
   }
-  return undefined;
+  const kept = `${start}${nowMs()}`;
+  await copyFile(journal, kept);
+  log.warn('spool.journal-damaged', {
+    journal,
+    lines: replay.damagedLines || 'all',
+    kept,
+    remedy: 'the other records count; check the disk, and torn/ for files that lost their record',
+  });
 }
 
 /** @returns the highest number in a file name under `sealed/` and `torn/` */

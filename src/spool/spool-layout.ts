@@ -41,7 +41,12 @@ export function databaseOfFolder(folder: string): string | undefined {
 }
 
 export function spoolLayout(directory: string, database: string): SpoolLayout {
-  const root = join(directory, SPOOL_FORMAT, databaseFolder(database));
+  return layoutIn(directory, databaseFolder(database));
+}
+
+/** @param folder of a database */
+export function layoutIn(directory: string, folder: string): SpoolLayout {
+  const root = join(directory, SPOOL_FORMAT, folder);
   return {
     root,
     staging: join(root, 'staging'),

@@ -1,6 +1,7 @@
 /** How often a database that could not be opened is tried again, and what a disk that fails or hangs may hold up. */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
@@ -79,6 +80,20 @@ describe('a database that could not be opened', () => {
     rmdirSync(join(spoolDirectory, 'v1', 'prod', 'names-1'));
     await pass(12_000);
     assert.equal(tries, 1);
+  });
+
+  it('a disk that hangs holds up no end', async () => {
+    mkdirSync(join(spoolDirectory, 'v1', 'prod'), { recursive: true });
+    // Nobody writes to it, so nobody who opens it to read comes any further.
+    const journal = join(spoolDirectory, 'v1', 'prod', 'journal');
+    execFileSync('mkfifo', [journal]);
+    again.start();
+    await pass(1_000);
+    await again.close();
+    assert.equal(tries, 0);
+    closeSync(openSync(journal, constants.O_WRONLY | constants.O_NONBLOCK));
+    await pass(1_000);
+    assert.equal(tries, 0);
   });
 
   it('an end waits for what is being opened, and opens nothing after it', async () => {

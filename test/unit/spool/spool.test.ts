@@ -188,7 +188,8 @@ test('A damaged journal is kept aside; every whole record counts, and no sealed 
   await spool.close();
   const journal = join(rootOf(directory), 'journal');
   const lines = readFileSync(journal, 'utf8').split('\n');
-  writeFileSync(journal, [lines[0], 'rubbish', lines[2], ''].join('\n'));
+  const damaged = [lines[0], 'rubbish', lines[2], ''].join('\n');
+  writeFileSync(journal, damaged);
   log.expect(/spool\.journal-damaged/, /spool\.sealed-unnamed/);
   const again = await open(directory, log.log());
   assert.deepEqual([...again.pending.keys()], [two.path]);
@@ -199,6 +200,11 @@ test('A damaged journal is kept aside; every whole record counts, and no sealed 
   const healed = await open(directory, log.log());
   assert.deepEqual([...healed.pending.keys()], [two.path]);
   await healed.close();
+  // As an opening that got no further than this leaves it.
+  writeFileSync(journal, damaged);
+  await (await open(directory, log.log())).close();
+  assert.equal(readdirSync(rootOf(directory)).filter((name) => name.startsWith('journal.damaged-')).length, 1);
+  assert.equal(log.lines.filter((line) => line.includes('spool.journal-damaged')).length, 1);
 });
 
 test('A torn tail is cut off, and what is appended next is whole.', async () => {
