@@ -197,6 +197,8 @@ describe('what is no word of Swift', () => {
       proxy.add(
         { do: 'status', status: 503, headers: { 'x-trans-id': 'tx1' }, method: 'DELETE', times: 1 },
         { do: 'status', status: 404, headers: { 'x-trans-id': 'tx2' }, path: /\/odoo-twice/ },
+        // The account does not list it either.
+        { do: 'status', status: 204, headers: { 'x-trans-id': 'tx3' }, path: /prefix=odoo-twice/ },
       );
       await fs.unlink(mount.file(doomed.name));
       await mount.log.waitFor(/^ERROR container\.lost /);
