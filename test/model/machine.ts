@@ -3,27 +3,16 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { kindOf } from '../../src/base/errors.js';
 import { createLog } from '../../src/base/log.js';
-import { openCache } from '../../src/cache/blob-cache.js';
-import type { BlobCache } from '../../src/cache/cache.js';
-import type { FilestoreSettings, RunningFilestore } from '../../src/filestore/filestore-options.js';
-import { openFilestore } from '../../src/filestore/open-filestore.js';
-import { createMemoryDriver, type MemoryMount } from '../helpers/memory-driver.js';
+import type { FilestoreSettings } from '../../src/filestore/filestore-options.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
-import { createVfs } from '../../src/vfs/vfs.js';
-import { filestoreSettings } from '../helpers/filestore-settings.js';
+import { mountInMemory, type FilestoreInMemory } from '../helpers/filestore-in-memory.js';
 import { eventually } from '../helpers/processes.js';
-
-interface Running {
-  readonly filestore: RunningFilestore;
-  readonly cache: BlobCache;
-  readonly mount: MemoryMount;
-}
 
 export class Machine {
   readonly #store: ObjectStore;
   readonly #directory: string;
   readonly #settings: Partial<FilestoreSettings>;
-  #running: Running | undefined;
+  #running: FilestoreInMemory | undefined;
 
   constructor(store: ObjectStore, directory: string, settings: Partial<FilestoreSettings>) {
     this.#store = store;
@@ -34,27 +23,19 @@ export class Machine {
   async start(): Promise<void> {
     // Warnings are part of an outage here; an error is not part of anything.
     const log = createLog('error', (line) => assert.fail(line));
-    const cache = await openCache({ directory: path.join(this.#directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
-    const settings = filestoreSettings(path.join(this.#directory, 'spool'), this.#settings);
-    const filestore = await openFilestore(settings, { store: this.#store, cache, origin: undefined, log });
-    const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
-    const mount = await createMemoryDriver().mount(vfs);
-    vfs.attach(mount);
-    this.#running = { filestore, cache, mount };
+    const [cacheDirectory, spoolDirectory] = [path.join(this.#directory, 'cache'), path.join(this.#directory, 'spool')];
+    this.#running = await mountInMemory(this.#store, log, { cacheDirectory, spoolDirectory, ...this.#settings });
   }
 
   async stop(): Promise<void> {
-    if (this.#running === undefined) return;
-    const { filestore, cache, mount } = this.#running;
+    const running = this.#running;
     this.#running = undefined;
-    await mount.unmount('clean');
-    await filestore.close();
-    await cache.close();
+    await running?.close('clean');
   }
 
-  get client(): MemoryMount['client'] {
+  get client(): FilestoreInMemory['client'] {
     assert.ok(this.#running !== undefined);
-    return this.#running.mount.client;
+    return this.#running.client;
   }
 
   get pendingWrites(): number {

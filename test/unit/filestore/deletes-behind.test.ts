@@ -14,7 +14,7 @@ import { bodyOf } from '../../helpers/store-bytes.js';
 test('A file that Swift refuses to copy to the trash keeps no other delete waiting, however many are owed.', async () => {
   const log = new LogGuard();
   const store = new MemoryStore();
-  const { filestore, client, close } = await mountInMemory(store, log, { deleteRetentionMs: 3_600_000 });
+  const { filestore, client, close } = await mountInMemory(store, log.log(), { deleteRetentionMs: 3_600_000 });
   try {
     const blobs = makeBlobs(30);
     const bad = blobs[0]?.name ?? assert.fail();
@@ -46,7 +46,7 @@ test('A file that Swift refuses to copy to the trash keeps no other delete waiti
 test('What another node owed at the return of Swift is not destroyed by a delete that had to wait for that return as well.', async () => {
   const log = new LogGuard();
   const store = new MemoryStore();
-  const { filestore, client, close } = await mountInMemory(store, log, { nodes: 'many' });
+  const { filestore, client, close } = await mountInMemory(store, log.log(), { nodes: 'many' });
   try {
     const [rewritten, gone] = makeBlobs(2);
     assert.ok(rewritten !== undefined && gone !== undefined);

@@ -11,7 +11,7 @@ import { tempDir } from '../../helpers/temp-dir.js';
 test('A database that cannot be opened hides none behind it from the list of databases.', async () => {
   const store = new MemoryStore();
   const spoolDirectory = tempDir('discovery');
-  const mount = await mountInMemory(store, new LogGuard(), { database: undefined, nodes: 'many', spoolDirectory });
+  const mount = await mountInMemory(store, new LogGuard().log(), { database: undefined, nodes: 'many', spoolDirectory });
   try {
     for (const database of ['bad', 'good']) await store.createContainer(`odoo-${database}`, { 'osf-database': database });
     mkdirSync(path.join(spoolDirectory, 'v1'), { recursive: true });
@@ -24,7 +24,7 @@ test('A database that cannot be opened hides none behind it from the list of dat
 
 test('A container of another tool that becomes a database is found.', async () => {
   const store = new MemoryStore();
-  const mount = await mountInMemory(store, new LogGuard(), { database: undefined, nodes: 'many', containerPrefix: '' });
+  const mount = await mountInMemory(store, new LogGuard().log(), { database: undefined, nodes: 'many', containerPrefix: '' });
   try {
     await store.createContainer('shop', {});
     assert.deepEqual(await mount.client.readdir(''), []);

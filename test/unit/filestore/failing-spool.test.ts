@@ -40,7 +40,7 @@ const [DOOMED, ELSEWHERE] = [makeBlob(1, 1000), makeBlob(2, 1000)] as const;
 test('A disk of the spool that fails is no outage of Swift: what only Swift has is found.', async () => {
   const log = new LogGuard();
   const store = new MemoryStore();
-  const { filestore, client, close } = await mountInMemory(store, log, { deleteBoundMs: 60_000 });
+  const { filestore, client, close } = await mountInMemory(store, log.log(), { deleteBoundMs: 60_000 });
   try {
     await client.mkdir(DOOMED.sha1.slice(0, 2));
     await client.writeFile(DOOMED.name, DOOMED.content);

@@ -34,7 +34,7 @@ describe('the account of a stranger', () => {
 
   const start = async (changed: Partial<FilestoreSettings> = {}): Promise<MemoryMount['client']> => {
     log = new LogGuard();
-    life = await mountInMemory(store, log, {
+    life = await mountInMemory(store, log.log(), {
       database: undefined,
       spoolDirectory,
       readTimeoutMs: 500,

@@ -3,15 +3,11 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
-import { openCache } from '../../../src/cache/blob-cache.js';
-import type { BlobCache } from '../../../src/cache/cache.js';
-import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
-import { openFilestore } from '../../../src/filestore/open-filestore.js';
-import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
-import { createVfs } from '../../../src/vfs/vfs.js';
+import type { FilestoreSettings } from '../../../src/filestore/filestore-options.js';
 import { makeBlob, type Blob } from '../../helpers/blobs.js';
-import { filestoreSettings } from '../../helpers/filestore-settings.js';
+import { mountInMemory, type FilestoreInMemory } from '../../helpers/filestore-in-memory.js';
 import { LogGuard } from '../../helpers/log-guard.js';
+import type { MemoryMount } from '../../helpers/memory-driver.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -22,41 +18,25 @@ const [KNOWN, SECOND, LATE] = [makeBlob(1, 1000), makeBlob(2, 1000), makeBlob(3,
 describe('a container that is not where it was', () => {
   let store: MemoryStore;
   let directory: string;
-  let life: { filestore: RunningFilestore; cache: BlobCache; mount: MemoryMount; log: LogGuard } | undefined;
-  let awake: NodeJS.Timeout;
+  let life: (FilestoreInMemory & { readonly log: LogGuard }) | undefined;
   beforeEach(() => {
-    // The product's own timers keep no process alive.
-    awake = setInterval(() => undefined, 1000);
     store = new MemoryStore();
     directory = tempDir('lost');
   });
   afterEach(async () => {
-    clearInterval(awake);
     await stop();
     removeDir(directory);
   });
 
   const start = async (changed: Partial<FilestoreSettings> = {}): Promise<MemoryMount['client']> => {
     const log = new LogGuard();
-    const cache = await openCache({ directory: tempDir('lost-cache'), budgetBytes: 1 << 30, floorBytes: 0, log: log.log() });
-    const settings = filestoreSettings(path.join(directory, 'spool'), { readTimeoutMs: 1_500, deleteBoundMs: 60_000, ...changed });
-    let filestore: RunningFilestore;
-    try {
-      filestore = await openFilestore(settings, { store, cache, origin: undefined, log: log.log() });
-    } catch (error) {
-      await cache.close();
-      throw error;
-    }
-    const vfs = createVfs(filestore, { uid: 0, gid: 0, log: log.log() });
-    const mount = await createMemoryDriver().mount(vfs);
-    vfs.attach(mount);
-    life = { filestore, cache, mount, log };
-    return mount.client;
+    const spoolDirectory = path.join(directory, 'spool');
+    const mounted = await mountInMemory(store, log.log(), { spoolDirectory, readTimeoutMs: 1_500, deleteBoundMs: 60_000, ...changed });
+    life = { ...mounted, log };
+    return life.client;
   };
   const stop = async (): Promise<void> => {
-    await life?.mount.unmount('detach');
-    await life?.filestore.close();
-    await life?.cache.close();
+    await life?.close();
     life = undefined;
   };
   const write = async (client: MemoryMount['client'], blob: Blob, below = ''): Promise<void> => {
@@ -103,7 +83,7 @@ describe('a container that is not where it was', () => {
     await assert.rejects(start(), { kind: 'bad-config' });
     bringBack();
     assert.deepEqual(await (await start({ acceptNewContainer: true })).readFile(KNOWN.name), KNOWN.content);
-    const client = life?.mount.client ?? assert.fail();
+    const client = life?.client ?? assert.fail();
     store.takeAway(CONTAINER);
     await write(client, LATE);
     await eventually('the loss is told', () => life?.log.has(/^ERROR container\.lost /) === true, 20_000);
@@ -135,7 +115,7 @@ describe('a container that is not where it was', () => {
     await write(await start(), KNOWN);
     await drained();
     store.down = true;
-    await write(life?.mount.client ?? assert.fail(), LATE);
+    await write(life?.client ?? assert.fail(), LATE);
     await stop();
     store.down = false;
     store.accountName = '/v1/AUTH_other';
@@ -151,7 +131,7 @@ describe('a container that is not where it was', () => {
 
   it('when it vanishes under a mount, what is known is EIO and stays known, and writes and deletes wait', async () => {
     await write(await start(), KNOWN);
-    await write(life?.mount.client ?? assert.fail(), SECOND);
+    await write(life?.client ?? assert.fail(), SECOND);
     await drained();
     await stop();
     const client = await start();

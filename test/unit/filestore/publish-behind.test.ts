@@ -1,20 +1,14 @@
 /** What the background sends, in which order, and when: writers first, but none of them for ever. */
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { FilestoreError, StoreFaltered } from '../../../src/base/errors.js';
 import { createLog } from '../../../src/base/log.js';
-import { openCache } from '../../../src/cache/blob-cache.js';
-import type { BlobCache } from '../../../src/cache/cache.js';
-import { openFilestore } from '../../../src/filestore/open-filestore.js';
 import { RetrySchedule } from '../../../src/filestore/retry-schedule.js';
-import type { FilestoreSettings, RunningFilestore } from '../../../src/filestore/filestore-options.js';
+import type { FilestoreSettings } from '../../../src/filestore/filestore-options.js';
 import { owedDeletes, owedWrites, owesNothing, sumOfWrites } from '../../../src/filestore/owed.js';
-import { createMemoryDriver, type MemoryMount } from '../../helpers/memory-driver.js';
-import { createVfs } from '../../../src/vfs/vfs.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
-import { filestoreSettings } from '../../helpers/filestore-settings.js';
+import { mountInMemory, type FilestoreInMemory } from '../../helpers/filestore-in-memory.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
@@ -48,52 +42,37 @@ describe('what is owed to Swift', () => {
 
 /** A filestore over a store in memory, whose PUTs are counted and may be held up, mounted in this process. */
 class Behind {
-  readonly store = new MemoryStore();
-  readonly mount: MemoryMount;
-  readonly filestore: RunningFilestore;
   puts = 0;
-  readonly #cache: BlobCache;
-  readonly #directory: string;
-  /** The product's own timers keep no process alive. */
-  readonly #awake = setInterval(() => undefined, 1000);
+  readonly #store: MemoryStore;
+  readonly #mounted: FilestoreInMemory;
 
   static async start(changed: Partial<FilestoreSettings>): Promise<Behind> {
-    const directory = tempDir('behind');
     const store = new MemoryStore();
     const log = createLog('error', (line) => assert.fail(line));
-    const cache = await openCache({ directory: path.join(directory, 'cache'), budgetBytes: 1 << 30, floorBytes: 0, log });
-    const filestore = await openFilestore(filestoreSettings(path.join(directory, 'spool'), changed), {
-      store,
-      cache,
-      origin: undefined,
-      log,
-    });
-    const vfs = createVfs(filestore, { uid: 0, gid: 0, log });
-    const mount = await createMemoryDriver().mount(vfs);
-    vfs.attach(mount);
-    return new Behind(directory, store, cache, filestore, mount);
+    return new Behind(store, await mountInMemory(store, log, changed));
   }
 
-  private constructor(directory: string, store: MemoryStore, cache: BlobCache, filestore: RunningFilestore, mount: MemoryMount) {
-    this.#directory = directory;
-    this.#cache = cache;
-    this.store = store;
-    this.filestore = filestore;
-    this.mount = mount;
+  private constructor(store: MemoryStore, mounted: FilestoreInMemory) {
+    this.#store = store;
+    this.#mounted = mounted;
     this.onPut(() => Promise.resolve());
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#awake);
-    await this.mount.unmount('detach');
-    await this.filestore.close();
-    await this.#cache.close();
-    removeDir(this.#directory);
+  get client(): FilestoreInMemory['client'] {
+    return this.#mounted.client;
+  }
+
+  get filestore(): FilestoreInMemory['filestore'] {
+    return this.#mounted.filestore;
+  }
+
+  stop(): Promise<void> {
+    return this.#mounted.close();
   }
 
   /** @param answer of the PUT with this number, from 1 on */
   onPut(answer: (number: number) => Promise<void>): void {
-    this.store.before = ({ method }) => (method === 'put' ? answer(++this.puts) : Promise.resolve());
+    this.#store.before = ({ method }) => (method === 'put' ? answer(++this.puts) : Promise.resolve());
   }
 
   /** The PUT with this number is not answered until the function that is returned is called. */
@@ -105,7 +84,7 @@ class Behind {
   }
 
   isStored(name: string): boolean {
-    return this.store.peek(this.filestore.databases[0]?.container ?? assert.fail('none'), name) !== undefined;
+    return this.#store.peek(this.filestore.databases[0]?.container ?? assert.fail('none'), name) !== undefined;
   }
 
   get owed(): { readonly writes: number | undefined; readonly deletes: number | undefined } {
@@ -115,16 +94,16 @@ class Behind {
 
   async write(content: string): Promise<void> {
     const blob = blobOf(content);
-    await this.mount.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
-    await this.mount.client.writeFile(blob.name, blob.content);
+    await this.client.mkdir(blob.name.slice(0, 2)).catch(() => undefined);
+    await this.client.writeFile(blob.name, blob.content);
   }
 
   /** As the newest Odoo does. */
   async writeByRename(content: string): Promise<void> {
     const blob = blobOf(content);
-    for (const directory of ['upload', blob.name.slice(0, 2)]) await this.mount.client.mkdir(directory).catch(() => undefined);
-    await this.mount.client.writeFile('upload/x', blob.content);
-    await this.mount.client.rename('upload/x', blob.name);
+    for (const directory of ['upload', blob.name.slice(0, 2)]) await this.client.mkdir(directory).catch(() => undefined);
+    await this.client.writeFile('upload/x', blob.content);
+    await this.client.rename('upload/x', blob.name);
   }
 }
 
@@ -146,7 +125,7 @@ describe('publishing behind writers', () => {
     const [later, deleted] = [blobOf('later'), blobOf('deleted')];
     for (const { content } of [later, deleted]) await behind.write(content.toString());
     await eventually('they are sent beside it', () => [later, deleted].every(({ name }) => behind.isStored(name)), 15_000);
-    await behind.mount.client.unlink(deleted.name);
+    await behind.client.unlink(deleted.name);
     await eventually('it is removed', () => !behind.isStored(deleted.name), 15_000);
     assert.equal(behind.owed.writes, 1);
     answer();
@@ -173,7 +152,7 @@ describe('publishing behind writers', () => {
     const [first, later] = [blobOf('first'), blobOf('later')];
     await behind.write('first');
     await eventually('it is sent', () => behind.puts === 1);
-    await behind.mount.client.unlink(first.name);
+    await behind.client.unlink(first.name);
     await behind.write('later');
     await eventually('what came later is sent', () => behind.isStored(later.name), 15_000);
     answer();
