@@ -1,0 +1,110 @@
+/** Listings: of directories, and of the container. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { blobOf, makeBlob } from '../../../helpers/blobs.js';
+import { eventually } from '../../../helpers/processes.js';
+import { CONTAINER, HeldNode } from './held-node.js';
+
+describe('what may interleave with a listing', () => {
+  let node: HeldNode;
+  beforeEach(() => {
+    node = new HeldNode();
+  });
+  afterEach(() => node.end());
+
+  it('a directory that is known is listed with its attributes until it is removed, and nobody has to be asked for it', async () => {
+    const client = await node.start({ nodes: 'one' });
+    const requester = { pid: 1, signal: new AbortController().signal };
+    const listed = async (): Promise<[string, string | undefined, number | undefined][]> =>
+      (await node.filestore.list('', requester))().map(({ name, stat }) => [name, stat?.kind, stat?.validMs]);
+    await client.mkdir('ab');
+    await client.mkdir('d');
+    await listed();
+    const requests = { ...node.store.counts };
+    const { validMs } = (await node.filestore.lookup('ab', requester)) ?? assert.fail('not there');
+    assert.deepEqual(await listed(), [
+      ['ab', 'directory', validMs],
+      ['d', 'directory', validMs],
+    ]);
+    await client.rmdir('d');
+    assert.deepEqual(await listed(), [['ab', 'directory', validMs]]);
+    assert.deepEqual(node.store.counts, requests);
+  });
+
+  it('Objects that are no files of the database, as other tools leave them, are not shown and hold nothing up.', async () => {
+    const blob = makeBlob(1, 2000);
+    const shard = blob.sha1.slice(0, 2);
+    node.store.plant(CONTAINER, blob.name, blob.content);
+    const others = [`${shard}/`, `${shard}//x`, 'docs/', 'a/../b', 'n'.repeat(300), `${blob.name}.__gc`, `${blob.name}.__new`];
+    const copies = ['upload/t', 'checklist', `checklist/${blob.name}`, `${shard}/.${blob.sha1}.aB3xYz`];
+    for (const name of [...others, ...copies]) node.store.plant(CONTAINER, name, Buffer.from('x'));
+    for (const name of [shard, 'upload']) node.store.plant(CONTAINER, name, Buffer.alloc(0));
+    const client = await node.start();
+    await eventually('the list is complete', () => node.filestore.databases[0]?.knownNames === 1);
+    assert.deepEqual(await client.readdir(''), [shard]);
+    assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    for (const name of ['docs', 'a', 'upload', 'checklist', `${blob.name}.__gc`]) assert.equal(await client.exists(name), false, name);
+    for (const name of ['docs', 'upload']) {
+      await client.mkdir(name);
+      await client.rmdir(name);
+    }
+    await client.unlink(blob.name);
+    await client.rmdir(shard);
+    assert.deepEqual(await client.readdir(''), []);
+  });
+
+  it('a complete listing keeps what is not `xx/SHA`: old three-digit names, flat names, other files', async () => {
+    const [three, flat, canonical] = [blobOf('three'), blobOf('flat'), blobOf('canonical')];
+    node.store.plant(CONTAINER, `${three.sha1.slice(0, 3)}/${three.sha1}`, three.content);
+    node.store.plant(CONTAINER, flat.sha1, flat.content);
+    node.store.plant(CONTAINER, canonical.name, canonical.content);
+    node.store.plant(CONTAINER, 'notes.txt', Buffer.from('notes'));
+    const client = await node.start();
+    await eventually('the list is complete', () => node.filestore.databases[0]?.knownNames === 4);
+    const top = [three.sha1.slice(0, 3), flat.sha1, canonical.sha1.slice(0, 2), 'notes.txt'].sort();
+    assert.deepEqual((await client.readdir('')).sort(), top);
+    assert.deepEqual(await client.readdir(three.sha1.slice(0, 3)), [three.sha1]);
+    assert.deepEqual(await client.readFile(`${three.sha1.slice(0, 3)}/${three.sha1}`), three.content);
+    node.store.down = true;
+    assert.equal((await client.stat(flat.sha1)).sizeBytes, flat.content.length);
+  });
+
+  it('a listing asks for what it did not show, so that what another node deleted ends in listings too', async () => {
+    const client = await node.start({ nodes: 'many' });
+    const blob = makeBlob(1, 2000);
+    const shard = blob.sha1.slice(0, 2);
+    await client.mkdir(shard);
+    await client.mkdir('docs');
+    await client.writeFile(blob.name, blob.content);
+    await client.writeFile('docs/one', Buffer.from('one'));
+    assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+    assert.deepEqual(await client.readdir('docs'), ['one']);
+    node.store.uproot(CONTAINER, blob.name);
+    node.store.uproot(CONTAINER, 'docs/one');
+    assert.deepEqual(await client.readdir(shard), []);
+    assert.deepEqual(await client.readdir('docs'), []);
+  });
+
+  it('a blob whose HEAD is not answered while others are is there when a listing shows it', async () => {
+    const client = await node.start({ nodes: 'many', lookupWaitMs: 300 });
+    const [there, absent] = [makeBlob(1, 2000), makeBlob(2, 2000)];
+    await eventually('the first listing', () => (node.store.counts.list ?? 0) > 0);
+    for (const { sha1 } of [there, absent]) await client.mkdir(sha1.slice(0, 2));
+    node.store.plant(CONTAINER, there.name, there.content);
+    const slow = new Promise<void>((resolve) => setTimeout(resolve, 5_000));
+    node.store.before = ({ method, name }) => (method === 'head' && name.endsWith(there.sha1) ? slow : undefined);
+    let asking = true;
+    const others = (async () => {
+      while (asking) {
+        await client.exists(absent.name);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })();
+    assert.equal((await client.stat(there.name)).sizeBytes, there.content.length);
+    asking = false;
+    await others;
+    assert.equal(node.filestore.databases[0]?.state, 'serving', 'it was no outage');
+    await slow;
+  });
+});
