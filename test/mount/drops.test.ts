@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBlob, makeBlobs, type Blob, writeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
+import { isThere } from '../helpers/is-there.js';
 import { eventually } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
@@ -24,16 +25,6 @@ before(async () => {
 after(async () => {
   await swift.stop();
 });
-
-async function isThere(name: string): Promise<boolean> {
-  return fs.stat(name).then(
-    () => true,
-    (error: unknown) => {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ENOENT');
-      return false;
-    },
-  );
-}
 
 describe('docs/SEMANTICS.md: a drop with several nodes', () => {
   let a: Mount;

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { makeBlob, type Blob, writeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
+import { isThere } from '../helpers/is-there.js';
 import { eventually } from '../helpers/processes.js';
-import { ShiftedClock } from '../helpers/shifted-clock.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { StartRefused, startMount, type Mount } from '../helpers/with-mount.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
@@ -23,16 +23,6 @@ before(async () => {
 after(async () => {
   await swift.stop();
 });
-
-async function isThere(mount: Mount, name: string): Promise<boolean> {
-  return fs.stat(mount.file(name)).then(
-    () => true,
-    (error: unknown) => {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ENOENT');
-      return false;
-    },
-  );
-}
 
 describe('docs/SEMANTICS.md: who may mount a container', () => {
   it('A second node is refused with the reason until both say `nodes: many`.', async () => {
@@ -115,10 +105,10 @@ describe('docs/SEMANTICS.md: two nodes', () => {
       assert.ok((await fs.readdir(b.file(path.dirname(blob.name)))).includes(blob.sha1));
     }
     const asked = makeBlob(306);
-    assert.equal(await isThere(b, asked.name), false);
+    assert.equal(await isThere(b.file(asked.name)), false);
     await writeBlob(a.path, asked);
     // B was told "no" just now, and believes that for `negative_ttl`.
-    await eventually('B asks again', () => isThere(b, asked.name), 5_000);
+    await eventually('B asks again', () => isThere(b.file(asked.name)), 5_000);
   });
 
   it('What one node has stored is in every listing of the other within `delete_bound`, also in a shard that was not there before.', async () => {
@@ -149,11 +139,11 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.deepEqual(await fs.readdir(b.file(shard)), [blob.sha1]);
     await sleep(2_000);
     // Asked again just before its knowledge ends: that must not make it live longer.
-    assert.equal(await isThere(b, blob.name), true);
+    assert.equal(await isThere(b.file(blob.name)), true);
     await fs.unlink(a.file(blob.name));
     const deletedMs = performance.now();
     assert.equal(await client.head(container, blob.name), undefined, 'Swift was told before unlink returned');
-    while (await isThere(b, blob.name)) {
+    while (await isThere(b.file(blob.name))) {
       assert.ok(performance.now() - deletedMs < 3_000 + 1_500, 'B still says yes');
       await sleep(50);
     }
@@ -163,7 +153,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
   it('A blob deleted on one node is plainly ENOENT to who opens it on the other, also while that one writes.', async () => {
     const [blob, other] = [makeBlob(311), makeBlob(312)];
     await writeBlob(b.path, blob);
-    assert.equal(await isThere(a, blob.name), true);
+    assert.equal(await isThere(a.file(blob.name)), true);
     proxy.add({ do: 'delay', ms: 1_500, method: 'PUT' });
     const writing = writeBlob(a.path, other);
     await eventually('a PUT is under way', () => proxy.counts().PUT !== undefined && proxy.running > 0);
@@ -181,7 +171,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await fs.unlink(a.file(blob.name));
     await fs.mkdir(b.file('checklist', path.dirname(blob.name)), { recursive: true });
     await fs.writeFile(b.file('checklist', blob.name), '');
-    await eventually('B knows that it is gone', async () => !(await isThere(b, blob.name)), 2_000);
+    await eventually('B knows that it is gone', async () => !(await isThere(b.file(blob.name))), 2_000);
     await writeBlob(b.path, blob);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
@@ -222,7 +212,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await fs.unlink(a.file(blob.name));
     await writeBlob(b.path, blob);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
-    await eventually('A has it again', () => isThere(a, blob.name), 5_000);
+    await eventually('A has it again', () => isThere(a.file(blob.name)), 5_000);
     await a.drained();
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
@@ -235,7 +225,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await proxy.down();
     for (const name of [rewritten.name, gone.name, 'other.txt']) {
       await fs.unlink(a.file(name));
-      assert.equal(await isThere(a, name), false);
+      assert.equal(await isThere(a.file(name)), false);
     }
     // B still believes in the blob for a while, so its Odoo would write it only when it is gone there: here somebody writes it anyway.
     await sleep(50);
@@ -250,7 +240,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.equal(String(await client.get(container, 'other.txt')), 'second');
     assert.deepEqual(await fs.readFile(a.file(rewritten.name)), rewritten.content);
     assert.equal(await fs.readFile(a.file('other.txt'), 'utf8'), 'second');
-    await eventually('B has lost the other', async () => !(await isThere(b, gone.name)), 10_000);
+    await eventually('B has lost the other', async () => !(await isThere(b.file(gone.name))), 10_000);
   });
 
   it('Where the container servers of Swift are away, what another node stores is found by name, deletes reach Swift, and no listing waits long.', async () => {
@@ -330,7 +320,7 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     await eventually('the old name is gone', async () => (await client.head(container, 'from.txt')) === undefined);
     assert.equal(String(await client.get(container, 'to.txt')), 'renamed');
     assert.equal(await fs.readFile(a.file('to.txt'), 'utf8'), 'renamed');
-    assert.equal(await isThere(a, 'from.txt'), false);
+    assert.equal(await isThere(a.file('from.txt')), false);
   });
 });
 
@@ -361,10 +351,10 @@ describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () 
     await writeBlob(a.path, blob);
     await collect(a, blob);
     const collectedMs = performance.now();
-    assert.equal(await isThere(a, blob.name), false, 'gone here at once');
+    assert.equal(await isThere(a.file(blob.name)), false, 'gone here at once');
     await a.kill9();
     await a.restart();
-    assert.equal(await isThere(a, blob.name), false, 'gone here still');
+    assert.equal(await isThere(a.file(blob.name)), false, 'gone here still');
     if (performance.now() - collectedMs < 5_500) {
       const there = await client.head(container, blob.name);
       assert.ok(there !== undefined || performance.now() - collectedMs > 5_500, 'Swift has it meanwhile');
@@ -398,91 +388,5 @@ describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () 
     assert.deepEqual(await fs.readFile(a.file(blob.name)), blob.content);
     await sleep(7_000);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
-  });
-});
-
-describe('docs/SEMANTICS.md: clocks that differ', () => {
-  const HOUR_MS = 3_600_000;
-  let proxy: FaultProxy;
-  let nth = 0;
-  before(async () => {
-    proxy = await FaultProxy.start(swift.url);
-  });
-  after(async () => {
-    await proxy.close();
-  });
-  const startShifted = async (clock: ShiftedClock, database: string, args: readonly string[] = []): Promise<Mount> => {
-    const mount = await startMount({ swift: { ...swift, authUrl: proxy.authUrl }, env: clock.env, database, args });
-    mount.log.expect(/^WARN clocks-differ/, /^WARN (swift\.away|login-failed)/);
-    return mount;
-  };
-
-  for (const aheadMs of [HOUR_MS, -HOUR_MS]) {
-    const where = aheadMs > 0 ? 'an hour ahead' : 'an hour behind';
-
-    it(`A second node is refused, however far the clocks of the two are apart. (${where})`, async () => {
-      const database = `apart${nth++}`;
-      const first = await startShifted(new ShiftedClock(aheadMs), database);
-      try {
-        await assert.rejects(startMount({ swift, database }), (error: unknown) => {
-          return error instanceof StartRefused && /is mounted by .*nodes: one/.test(error.stderr);
-        });
-      } finally {
-        await first.stop();
-      }
-    });
-
-    it(`A node whose clock is wrong orders deletes and closes by that of Swift, and says so. (${where})`, async () => {
-      const database = `shifted${nth++}`;
-      const container = `odoo-${database}`;
-      const a = await startShifted(new ShiftedClock(aheadMs), database, MANY);
-      const b = await startMount({ swift, database, args: MANY });
-      try {
-        assert.ok(a.log.has(/^WARN clocks-differ/));
-        const [rewritten, gone] = [makeBlob(380), makeBlob(381)];
-        for (const blob of [rewritten, gone]) await writeBlob(a.path, blob);
-        for (const name of ['last-here.txt', 'last-there.txt']) await fs.writeFile(a.file(name), 'v1');
-        await sleep(1_500);
-        await proxy.down();
-        await fs.writeFile(b.file('last-here.txt'), 'v2 of B');
-        await fs.writeFile(a.file('last-there.txt'), 'v2 of A');
-        await sleep(1_500);
-        await fs.writeFile(a.file('last-here.txt'), 'v3 of A');
-        await fs.writeFile(b.file('last-there.txt'), 'v3 of B');
-        for (const { name } of [rewritten, gone]) await fs.unlink(a.file(name));
-        await sleep(1_500);
-        await client.put(container, rewritten.name, rewritten.content);
-        await proxy.up();
-        await a.drained();
-        await eventually('A owes nothing', async () => (await a.status()).databases[0]?.pendingDeletes === 0);
-        assert.deepEqual(await client.get(container, rewritten.name), rewritten.content);
-        assert.equal(await client.head(container, gone.name), undefined);
-        assert.equal(String(await client.get(container, 'last-here.txt')), 'v3 of A');
-        assert.equal(String(await client.get(container, 'last-there.txt')), 'v3 of B');
-      } finally {
-        await proxy.up();
-        await Promise.all([a.stop(), b.stop()]);
-      }
-    });
-  }
-
-  it('A clock that is set back while the mount runs makes nothing be believed for longer.', async () => {
-    const database = `set-back${nth++}`;
-    const clock = new ShiftedClock(0);
-    const a = await startMount({ swift, database, args: MANY });
-    const b = await startShifted(clock, database, MANY);
-    try {
-      const [known, unknown] = [makeBlob(390), makeBlob(391)];
-      await writeBlob(a.path, known);
-      assert.deepEqual(await fs.readFile(b.file(known.name)), known.content);
-      assert.equal(await isThere(b, unknown.name), false);
-      clock.set(-HOUR_MS);
-      await writeBlob(a.path, unknown);
-      await fs.unlink(a.file(known.name));
-      await eventually('B finds what it was told to be absent', () => isThere(b, unknown.name), 5_000);
-      await eventually('B has lost what was deleted', async () => !(await isThere(b, known.name)), 6_000);
-    } finally {
-      await Promise.all([a.stop(), b.stop()]);
-    }
   });
 });
