@@ -5,23 +5,25 @@
  */
 import { buffer } from 'node:stream/consumers';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, kindOf, messageOf, StoreAnswered, type ErrorKind } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, objectNameOf } from '../base/names.js';
 import { Patience } from '../base/patience.js';
-import type { Priority, Raise } from '../base/priority-limiter.js';
-import { untilAborted } from '../base/until-aborted.js';
-import type { CachedFile, CacheKey, Fill, FillSource, HeldFile } from '../cache/cache.js';
+import type { CachedFile, CacheKey, HeldFile } from '../cache/cache.js';
 import type { Pending } from '../spool/spool.js';
-import type { ObjectRead } from '../store/object-store.js';
-import { assertContainer, callAbsent, headOf } from './ask-swift.js';
+import { assertContainer, headOf } from './ask-swift.js';
 import type { Database } from './database.js';
 import type { OpenFile, Requester, Stat } from './filestore.js';
+import { sourcesOf } from './fill-sources.js';
+import { fillToRead, fillWhole } from './fill-whole.js';
 import { knownBlob, lookup } from './lookup-path.js';
 import { FreshBlob, HeldBlob, RangedFile, StreamedFile } from './open-blob.js';
 import { blobOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
 import { openSealed } from './sealed-file.js';
+
+/** Openings of a file that other nodes go on replacing. */
+const STALE_TRIES = 5;
 
 /** @param path a blob or an alias of one. @throws not-found, unavailable, corrupt */
 export function openBlob(db: Database, path: string, requester: Requester): Answer<OpenFile> {
@@ -123,174 +125,6 @@ export async function openVerified(db: Database, path: string, requester: Reques
   return heldBlob(db, blob, filled, stat);
 }
 
-/** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */
-const BULK_FROM_BYTES = 1 << 20;
-
-/**
- * Where a path's bytes may come from, in order.
- * @param md5 of the bytes that are wanted, where the name does not say it: another object under the name is `stale`
- */
-export function sourcesOf(db: Database, path: string, md5?: string): readonly FillSource[] {
-  const expectedBytes = db.catalog.sizeOf(path);
-  const swift: FillSource = {
-    description: `swift ${db.container}/${displayName(path)}`,
-    expectedBytes,
-    open: async (start, signal, wanted) => {
-      const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
-      const urgency = urgencyOf(expectedBytes, wanted);
-      const options = { ...urgency, signal, timeoutMs: db.settings.readTimeoutMs };
-      const get = (): Promise<ObjectRead | undefined> =>
-        db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
-          // The cache would take it for a full disk of this machine, and ask no other source.
-          if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
-          throw error;
-        });
-      await db.binding.assertOurAccount(options);
-      const startedMs = steadyNowMs();
-      let read = await get();
-      if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
-        // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
-        read = await get();
-        if (read === undefined) {
-          await db.health.watch(assertContainer(db, startedMs));
-          callAbsent(db, path, startedMs);
-        }
-      }
-      if (read !== undefined && md5 !== undefined && read.info.md5 !== undefined && read.info.md5 !== md5) {
-        read.body.on('error', () => undefined).destroy();
-        throw new FilestoreError('stale', `${displayName(path)} was replaced meanwhile`);
-      }
-      if (read === undefined) return undefined;
-      const totalBytes = read.info.sizeBytes ?? expectedBytes;
-      if (totalBytes !== undefined) return { body: read.body, totalBytes };
-      read.body.on('error', () => undefined).destroy();
-      throw new StoreAnswered(`${displayName(path)}: came without its length, which nobody else knows`);
-    },
-  };
-  if (db.origin === undefined || db.isBuried(path)) return [swift];
-  // A complete list that lacks the name makes the origin the likelier place; the hash decides in either order.
-  const likelyInOrigin = db.catalog.completeAtMs > 0 && db.catalog.sizeOf(path) === undefined;
-  return likelyInOrigin ? [db.origin.source(path), swift] : [swift, db.origin.source(path)];
-}
-
-function urgencyOf(expectedBytes: number | undefined, wanted: AbortSignal | undefined): { priority: Priority; raise?: Raise } {
-  const priority = expectedBytes !== undefined && expectedBytes >= BULK_FROM_BYTES ? 'bulk' : 'read';
-  return wanted === undefined ? { priority } : { priority: 'background', raise: { on: wanted, to: priority } };
-}
-
-/** Another reader's download may end in these without our own sources having been asked. */
-const WORTH_A_SECOND_TRY = new Set(['corrupt', 'not-found', 'interrupted']);
-
-/** @throws not-found, corrupt, unavailable after `read_timeout` */
-export function fillWhole(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<HeldFile> {
-  return fillPatiently(db, path, key, signal, { take: (fill) => fill.whole, close: (file) => file.close() });
-}
-
-/** The same for who only reads: few bytes are there before their file is. */
-function fillToRead(db: Database, path: string, key: CacheKey, signal: AbortSignal): Promise<HeldFile | Uint8Array> {
-  return fillPatiently(db, path, key, signal, {
-    take: async (fill) => (await fill.verifiedBytes) ?? fill.whole,
-    close: (filled) => (filled instanceof Uint8Array ? undefined : filled.close()),
-  });
-}
-
-/** What is taken of a fill, and how it is given back when it comes too late. */
-interface Taking<T> {
-  readonly take: (fill: Fill) => Promise<T>;
-  readonly close: (taken: T) => void;
-}
-
-async function fillPatiently<T>(db: Database, path: string, key: CacheKey, caller: AbortSignal, taking: Taking<T>): Promise<T> {
-  let running: Fill | undefined;
-  // Who is begun anew and comes as far as before makes no progress: bodies that always break off would be asked for without end.
-  let furthestBytes = 0;
-  const patience = new Patience(
-    caller,
-    db.settings.readTimeoutMs,
-    () => (furthestBytes = Math.max(furthestBytes, running?.receivedBytes ?? 0)),
-  );
-  let isSecondTry = false;
-  let damaged: unknown;
-  try {
-    for (;;) {
-      const giveUp = new AbortController();
-      const fill = db.cache.fill(key, sourcesOf(db, path, key.startsWith('md5-') ? key.slice(4) : undefined), giveUp.signal);
-      running = fill;
-      try {
-        const taken = await takeInTime(fill, patience.signal, taking);
-        db.damaged.delete(path);
-        return taken;
-      } catch (error) {
-        if (kindOf(error) === 'corrupt') {
-          db.noteDamaged(path, messageOf(error));
-          damaged = error;
-        }
-        if (caller.aborted) throw new FilestoreError('interrupted', `reading ${displayName(path)} was interrupted`);
-        if (kindOf(error) === 'unavailable' && !patience.isLate) {
-          // "Don't know" is a delay first: Swift may be back within read_timeout.
-          await pause(db, patience.signal, error instanceof StoreAnswered ? ANSWERED_PAUSE_MS : RETRY_MS);
-          if (!patience.isLate) continue;
-        }
-        if (WORTH_A_SECOND_TRY.has(kindOf(error)) && !isSecondTry && !patience.isLate) {
-          // Bytes may be spoilt on their way; where they are spoilt in their place, a second reading says so. And a download is shared by all
-          // databases: that another one's container lacks the blob says nothing of ours.
-          isSecondTry = true;
-          continue;
-        }
-        if (patience.isLate)
-          throw new FilestoreError(
-            'unavailable',
-            `${displayName(path)} could not be read within ${db.settings.readTimeoutMs} ms (read_timeout): ${messageOf(error)}`,
-            { cause: error },
-          );
-        // What was damaged a moment ago is not absent: Swift has set it aside.
-        throw readError(path, kindOf(error) === 'not-found' ? (damaged ?? error) : error);
-      } finally {
-        // What moves goes on without its reader, whose next try finds it further on; what is silent is begun anew then.
-        if (patience.isLate || (caller.aborted && fill.receivedBytes === 0)) giveUp.abort();
-        fill.leave();
-      }
-    }
-  } finally {
-    patience.end();
-  }
-}
-
-/** What a reader may hear as it is; see {@link readError}. */
-const READ_KINDS: ReadonlySet<ErrorKind> = new Set(['not-found', 'corrupt', 'unavailable', 'interrupted', 'stale']);
-
-/**
- * A refusal of Swift (rights, quota, a name it does not take) is no statement about the file that a reader could use: for him it is EIO,
- * with the refusal as its reason.
- */
-function readError(path: string, error: unknown): unknown {
-  if (READ_KINDS.has(kindOf(error))) return error;
-  return new FilestoreError('unavailable', `${displayName(path)} could not be read: ${messageOf(error)}`, { cause: error });
-}
-
-const RETRY_MS = 200;
-/** A rate limit or a missing container: to ask again at once would only be told the same. */
-const ANSWERED_PAUSE_MS = 1_000;
-
-async function pause(db: Database, signal: AbortSignal, pauseMs: number): Promise<void> {
-  if (db.health.isAway) await db.health.untilBack(signal);
-  else
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, pauseMs);
-    });
-}
-
-/** A fill is shared; this reader's patience is its own. */
-async function takeInTime<T>(fill: Fill, signal: AbortSignal, { take, close }: Taking<T>): Promise<T> {
-  const taken = take(fill);
-  try {
-    return await untilAborted(taken, signal, () => new FilestoreError('unavailable', 'no answer in time'));
-  } catch (error) {
-    if (signal.aborted) taken.then(close, () => undefined);
-    throw error;
-  }
-}
-
 /** The bytes of a file that is not content-named, as it is now. @throws not-found, unavailable, corrupt */
 export async function openOther(
   db: Database,
@@ -312,8 +146,6 @@ export async function openOther(
     }
   }
 }
-
-const STALE_TRIES = 5;
 
 async function openOtherAsKnown(
   db: Database,

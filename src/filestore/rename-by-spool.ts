@@ -11,7 +11,7 @@ import { headOf } from './ask-swift.js';
 import type { KnownObject } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester } from './filestore.js';
-import { fillWhole } from './read-path.js';
+import { fillWhole } from './fill-whole.js';
 import { kindOfPath } from './path-kind.js';
 import { seal } from './publish.js';
 import { crossDevice } from './rename-steps.js';

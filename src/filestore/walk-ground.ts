@@ -2,7 +2,7 @@
 import { messageOf } from '../base/errors.js';
 import { contentSha1, displayName } from '../base/names.js';
 import type { Database } from './database.js';
-import { sourcesOf } from './read-path.js';
+import { sourcesOf } from './fill-sources.js';
 import type { WalkGround } from './walk-ahead.js';
 
 export function walkGround(db: Database): WalkGround {
