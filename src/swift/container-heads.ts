@@ -10,7 +10,8 @@ import { isContainerListed } from './objects/listing.js';
 import { metadataOf } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
 import { answered } from './objects/refusals.js';
-import type { Answer, Requester } from './requests/requester.js';
+import type { Answer } from './requests/call.js';
+import type { Requester } from './requests/requester.js';
 import { header } from './requests/wire.js';
 
 /** An account may list for a while what was removed while its servers were away; an updater mends that. Past this the container itself is believed. */

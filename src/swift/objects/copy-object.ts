@@ -1,7 +1,8 @@
 /** Server-side copy of one object. Swift reads a large object's segments and stores one plain object, so nothing is shared. */
 import { kindOf } from '../../base/errors.js';
 import type { CopyOptions } from '../../store/object-store.js';
-import type { Answer, Requester } from '../requests/requester.js';
+import type { Answer } from '../requests/call.js';
+import type { Requester } from '../requests/requester.js';
 import { settledBy } from './lost-answer.js';
 import { metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';

@@ -5,7 +5,8 @@ import type { DeleteManyResult, RequestOptions } from '../../store/object-store.
 import type { Capabilities } from '../capabilities.js';
 import type { ContainerHeads } from '../container-heads.js';
 import { field, listField, parseJson, textField } from '../login/login-request.js';
-import type { Answer, Call, Requester } from '../requests/requester.js';
+import type { Answer, Call } from '../requests/call.js';
+import type { Requester } from '../requests/requester.js';
 import { ownSegments, readManifest, segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge, objectInfoOf } from './metadata-headers.js';

@@ -7,7 +7,8 @@ import { FilestoreError } from '../../base/errors.js';
 import type { ListedObject, ListOptions, RequestOptions } from '../../store/object-store.js';
 import type { ContainerHeads } from '../container-heads.js';
 import { field, parseJson, textField } from '../login/login-request.js';
-import type { Answer, Requester } from '../requests/requester.js';
+import type { Answer } from '../requests/call.js';
+import type { Requester } from '../requests/requester.js';
 import { containerPath, query } from './paths.js';
 import { answered } from './refusals.js';
 

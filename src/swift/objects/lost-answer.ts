@@ -1,6 +1,7 @@
 /** What was perhaps carried out although its answer was lost: the object itself is looked at, once. */
 import type { Metadata, RequestOptions } from '../../store/object-store.js';
-import type { Answer, Requester } from '../requests/requester.js';
+import type { Answer } from '../requests/call.js';
+import type { Requester } from '../requests/requester.js';
 import type { Headers } from '../requests/wire.js';
 import { metadataOf } from './metadata-headers.js';
 

@@ -1,6 +1,6 @@
 /** What Swift's answers to something that was to be stored mean, where that is the same for all of it. */
 import { FilestoreError } from '../../base/errors.js';
-import type { Answer } from '../requests/requester.js';
+import type { Answer } from '../requests/call.js';
 import { turnOf } from '../requests/verdict.js';
 import { header } from '../requests/wire.js';
 

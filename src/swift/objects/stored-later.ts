@@ -5,7 +5,8 @@
 import { StoreAnswered } from '../../base/errors.js';
 import type { RequestOptions } from '../../store/object-store.js';
 import { isToCome } from '../../store/store-now.js';
-import type { Answer, Requester } from '../requests/requester.js';
+import type { Answer } from '../requests/call.js';
+import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { objectInfoOf } from './metadata-headers.js';
 import { answered } from './refusals.js';

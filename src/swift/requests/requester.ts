@@ -7,16 +7,15 @@
  * INVARIANT: a place in the limiter is held from before an attempt until the last byte of its answer, and the place is given back on
  * every way out.
  */
-import type { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, messageOf, StoreNotAsked } from '../../base/errors.js';
 import type { Priority, PriorityLimiter } from '../../base/priority-limiter.js';
 import { untilAborted } from '../../base/until-aborted.js';
-import type { RequestOptions } from '../../store/object-store.js';
 import type { SessionKeeper } from '../login/session-keeper.js';
 import type { Session } from '../login/session.js';
 import type { SwiftSettings } from '../swift-settings.js';
 import { AnswerBody } from './answer-body.js';
+import type { Answer, Call, StreamedAnswer } from './call.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Deadline } from './deadline.js';
 import { Failures, FEW_ATTEMPTS, TokenRefused, type Failure } from './failures.js';
@@ -26,65 +25,12 @@ import { RetryDelay } from './retry-delay.js';
 import type { RunningRequest, RunningRequests } from './running-requests.js';
 import type { ServerClock } from './server-clock.js';
 import { turnOf, type AttemptTrace } from './verdict.js';
-import { exchange, header, readText, type Headers, type HttpMethod, type RequestDispatcher, type WireAnswer } from './wire.js';
+import { exchange, header, readText, type RequestDispatcher, type WireAnswer } from './wire.js';
 
 /** Longest error page that is kept for the message. */
 const ERROR_TEXT_BYTES = 16 * 1024;
 /** A page of a listing: 10,000 names of 1,024 bytes, percent-encoded nowhere, with their fields. */
 const TEXT_BYTES = 64 << 20;
-
-export interface Call {
-  readonly method: HttpMethod;
-  /** Below the storage URL: '' or '/container…', percent-encoded. */
-  readonly path: string;
-  /** Without '?'. */
-  readonly query?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: CallBody;
-  /** Statuses beside 2xx that are answers and not failures. */
-  readonly accept?: readonly number[];
-  readonly options: RequestOptions;
-  /**
-   * Swift works long before the first byte of its answer: the longest wait for it, which is then also the time of the call where the
-   * caller names none. Its silence until then says nothing about Swift (`stalledMs`).
-   */
-  readonly longWorkMs?: number;
-  /**
-   * Whether the text of a 2xx answer says that the token was refused: a bulk delete is answered before anybody looks at the token, and has
-   * the 401 of each name in its JSON.
-   */
-  readonly refusesToken?: (text: string) => boolean;
-  /** After an attempt that may have been carried out: the answer when it was, else undefined and the call is repeated. */
-  readonly settle?: () => Promise<Answer | undefined>;
-  /** What may be behind it when a streamed body breaks off, for the message. */
-  readonly whyCut?: (headers: Headers) => string | undefined;
-  /** One attempt only (and one more with a new token). */
-  readonly once?: boolean;
-  /** Goes to the server although the circuit breaker is open, and past the limiter. */
-  readonly probe?: boolean;
-}
-
-interface CallBody {
-  readonly sizeBytes: number;
-  readonly open: () => Readable | Uint8Array | string;
-  readonly onBytes?: (bytes: Uint8Array) => void;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  /** The body of what was not streamed. */
-  readonly text: string;
-  /** For messages of who makes an error of it; see `answered`. */
-  readonly trace: AttemptTrace;
-  /** Whether an earlier attempt may have been carried out: its answer was lost. */
-  readonly repeated: boolean;
-}
-
-interface StreamedAnswer extends Answer {
-  /** Undefined where the status has no body to stream. */
-  readonly body: AnswerBody | undefined;
-}
 
 interface RequesterParts {
   readonly dispatcher: RequestDispatcher;
