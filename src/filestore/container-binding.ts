@@ -6,8 +6,8 @@
  *       ▲                  │
  *       └── it is missing ─┘                        lost: it was confirmed and is missing now, or lies in another account, and something hangs on it
  *
- * A container that is lost is never made anew by itself: what is known of it would be called absent, and what waits for it would land elsewhere
- * (`accept_new_container` says that this is meant).
+ * A container that is lost (loss-watch.ts) is never made anew by itself: what is known of it would be called absent, and what waits for it would land
+ * elsewhere.
  *
  * A machine that finds another one at a renewal stays bound (its writes are content that nobody else lacks the right to), but `refusal` is set, and
  * the publisher keeps its deletes back.
@@ -16,26 +16,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import { displayName } from '../base/names.js';
-import type { Log } from '../base/log.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { ContainerClaim, type ClaimOptions } from './container-claim.js';
-import { ContainerLost, isElsewhere, whatHangsOn, whatWouldGoAstray } from './container-lost.js';
-import type { ContainerMemory } from './container-memory.js';
+import { ContainerLost, isElsewhere } from './container-lost.js';
 import { DROPPED_KEY, dropMarkOf, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
 import { DropWatch } from './drop-watch.js';
+import { LossWatch, type LossOptions } from './loss-watch.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
 
-export interface BindingOptions extends ClaimOptions {
-  readonly log: Log;
-  readonly memory: ContainerMemory;
-  /** Another container may take the place of one that is lost. */
-  readonly acceptNew: boolean;
-  /** Holds an account against the containers of the others that are served. @throws ContainerLost when one of them was in another account */
-  readonly assertAccountOfOthers?: (account: string) => void;
+export interface BindingOptions extends ClaimOptions, LossOptions {
   /** Called before the container is asked for; of use with `nodes: many`. */
   readonly beginLook?: () => DropLook;
 }
@@ -49,18 +42,16 @@ export class ContainerBinding {
   /** When a question set out that found it there, dropped or not. */
   #lookedAtMs = 0;
   #madeHere = false;
-  #lost: ContainerLost | undefined;
   #isEnded = false;
-  /** Until it has been made use of, or was not needed: a container that is lost later is another story. */
-  #acceptNew: boolean;
   readonly #claim: ContainerClaim;
   readonly #drops: DropWatch;
+  readonly #losses: LossWatch;
 
   constructor(options: BindingOptions) {
     this.#options = options;
-    this.#acceptNew = options.acceptNew;
     this.#claim = new ContainerClaim(options);
     this.#drops = new DropWatch(options.nodes === 'many' ? options.beginLook : undefined);
+    this.#losses = new LossWatch(options, this.#drops);
   }
 
   get isBound(): boolean {
@@ -74,13 +65,12 @@ export class ContainerBinding {
 
   /** Why the container may not be ours, as it was last seen. */
   get refusal(): FilestoreError | undefined {
-    // What is lost of a database that was dropped meanwhile is nobody's.
-    return this.#lost !== undefined && this.#options.memory.isConfirmed ? this.#lost : this.#claim.refusal;
+    return this.#losses.current ?? this.#claim.refusal;
   }
 
   /** Set when the credentials are for another account than the container's, as far as anybody has looked. */
   get elsewhere(): ContainerLost | undefined {
-    return this.#lost?.isElsewhere === true ? this.#lost : undefined;
+    return this.#losses.elsewhere;
   }
 
   /** Swift has, or had, the container: an answer of "not there" says that it is missing, and not that it was never made. */
@@ -95,7 +85,7 @@ export class ContainerBinding {
    * @throws StoreAnswered when the container is missing; unavailable, …
    */
   async assertThere(sinceMs: number): Promise<void> {
-    if (this.#lost?.isElsewhere === true) throw this.#lost;
+    if (this.elsewhere !== undefined) throw this.elsewhere;
     // A look that others have begun may be older than our question; the second is not.
     for (let looks = 0; looks < 2 && this.isExpected && this.#lookedAtMs < sinceMs; looks++) {
       await this.#looks.run('look', async () => {
@@ -131,22 +121,14 @@ export class ContainerBinding {
   /** For who was told that the container is missing, and expects it: `ensure` looks again. @returns what to throw */
   missing(): StoreAnswered {
     const { container, nodes } = this.#options;
-    const hangs = this.#whatHangsOnMissing();
-    if (hangs !== undefined || nodes === 'one') this.#bound = false;
-    if (hangs !== undefined) return this.#lose(undefined, hangs);
-    return new StoreAnswered(`container ${container} is missing in Swift; nothing can be said of the files in it`);
+    const lost = this.#losses.missing();
+    if (lost !== undefined || nodes === 'one') this.#bound = false;
+    return lost ?? new StoreAnswered(`container ${container} is missing in Swift; nothing can be said of the files in it`);
   }
 
-  /**
-   * For a start, before anything else is asked.
-   * @param account in which we are now
-   * @throws ContainerLost when the container was in another one
-   */
+  /** For a start, before anything else is asked. @param account in which we are now. @throws ContainerLost when the container was in another one */
   assertAccount(account: string): void {
-    const { memory } = this.#options;
-    const hangs = isElsewhere(memory, account) ? whatWouldGoAstray(memory) : undefined;
-    if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
-    if (memory.account === account && this.#lost?.isElsewhere === true) this.#lost = undefined;
+    this.#losses.assertAccount(account);
   }
 
   /**
@@ -161,18 +143,6 @@ export class ContainerBinding {
     this.assertAccount(account);
     // What follows is sent there, whatever the next login says.
     if (memory.account === account) store.confirmAccount(account);
-  }
-
-  /**
-   * What is served here lies in that account, or begins there: no login leads elsewhere from now on.
-   * @throws ContainerLost; unavailable when one has led elsewhere meanwhile
-   */
-  #settleIn(account: string): void {
-    const { memory, store, assertAccountOfOthers } = this.#options;
-    this.assertAccount(account);
-    // A database that Swift has not seen yet would be sent to a stranger.
-    if (!(memory.isConfirmed && memory.account === account)) assertAccountOfOthers?.(account);
-    store.confirmAccount(account);
   }
 
   /** When the container was last seen to be there and nobody's drop, in ms since the epoch. */
@@ -283,7 +253,7 @@ export class ContainerBinding {
   async #bind(options: RequestOptions): Promise<void> {
     const { store, container, database, log } = this.#options;
     const account = await store.account(options);
-    this.#settleIn(account);
+    this.#losses.settleIn(account);
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
     if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
@@ -291,7 +261,7 @@ export class ContainerBinding {
       if (outcome === 'ended') return;
       if (outcome === 'doubtful') throw this.missing();
     }
-    const replaces = this.#replacedBy(account, info);
+    const replaces = this.#losses.replacedBy(account, info);
     if (info === undefined) {
       const outcome = await store.createContainer(container, this.#claim.metadata(), options);
       if (outcome === 'created') {
@@ -313,24 +283,12 @@ export class ContainerBinding {
 
   /** @param replaces what the container takes the place of, in words; forgotten now, and not before it is ours */
   #becomeBound(account: string, replaces: string | undefined): void {
-    const { container, database, log, memory } = this.#options;
-    if (replaces !== undefined) {
-      log.warn('container.replaced', {
-        container,
-        database: displayName(database),
-        account,
-        accountBefore: memory.account,
-        meaning: `accept_new_container: ${replaces}; what was known is forgotten, and what waits is stored in the container that is there now`,
-      });
-      memory.replaced();
-    }
-    this.#acceptNew = false;
+    this.#losses.settled(account, replaces);
     this.#bound = true;
     this.#isEnded = false;
-    this.#lost = undefined;
     this.#drops.bound();
     this.#seen(steadyNowMs());
-    memory.confirmed(account);
+    this.#options.memory.confirmed(account);
   }
 
   /** It is there, and nobody's drop. */
@@ -349,47 +307,11 @@ export class ContainerBinding {
       const outcome = outcomeOf(info, this.isExpected);
       if (outcome === 'ended') {
         this.unbind();
-        this.#lost = undefined;
+        this.#losses.ended();
         this.#isEnded = true;
       }
       return outcome;
     };
-  }
-
-  /**
-   * @returns undefined when what we found is the container that was served from here, or nothing hangs on that one; else what does, in words: the one
-   * that is there, or is made now, takes its place (`accept_new_container`)
-   * @throws ContainerLost
-   */
-  #replacedBy(account: string, info: ContainerInfo | undefined): string | undefined {
-    const missing = info === undefined ? this.#whatHangsOnMissing() : undefined;
-    const hangs = isElsewhere(this.#options.memory, account) ? whatWouldGoAstray(this.#options.memory) : missing;
-    if (hangs !== undefined && !this.#acceptNew) throw this.#lose(account, hangs);
-    return hangs;
-  }
-
-  /** With several nodes, one that was ours in this life, is missing, and has nothing to wait for is a drop by another node, or its late end. */
-  #whatHangsOnMissing(): string | undefined {
-    const { memory, nodes } = this.#options;
-    const mayBeDrop = memory.writes === undefined && this.#drops.mayBeDrop;
-    if (nodes === 'many' && (mayBeDrop || this.#drops.isJustRemade)) return undefined;
-    return whatHangsOn(memory);
-  }
-
-  /** Told once, and again when it is another story. @param account in which we look. @returns what to throw */
-  #lose(account: string | undefined, hangs: string): ContainerLost {
-    const { container, database, memory, log, store } = this.#options;
-    const lost = new ContainerLost(container, memory, account, hangs);
-    if (this.#lost?.where !== lost.where) {
-      log.error('container.lost', {
-        database: displayName(database),
-        reason: lost.message,
-        meaning: 'a read of a file that is not on this machine is EIO; writes stay in the spool',
-      });
-    }
-    this.#lost = lost;
-    if (lost.isElsewhere && account !== undefined) store.doubtAccount(account);
-    return lost;
   }
 }
 
