@@ -274,6 +274,41 @@ test('a writer of a blob that is read is sent back for an inode of his own, and 
   assert.equal(filestore.openFiles, 0);
 });
 
+test('a writer who was sent back and did not come is forgotten after a minute, and the inode that waited for him after a second', async (t) => {
+  const { vfs, me, at, ino } = await popularBlob();
+  const reader = await vfs.open(me, ino, READ);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
+  const other = (await at(`${SHARD}/${SHA1}`)).attributes.ino;
+  const opensDirect = async (): Promise<boolean> => {
+    const { handle, directIo } = await vfs.open(me, other, READ);
+    await vfs.release(other, handle);
+    return directIo;
+  };
+  t.mock.timers.tick(999);
+  assert.equal(await opensDirect(), true, 'it is kept for him');
+  t.mock.timers.tick(1);
+  assert.equal(await opensDirect(), false);
+  t.mock.timers.tick(59_000);
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' }, 'as if he had never been there');
+  await vfs.release(ino, reader.handle);
+});
+
+test('a writer who is sent back a second time is remembered for a minute from then on', async (t) => {
+  const { vfs, me, ino } = await popularBlob();
+  const reader = await vfs.open(me, ino, READ);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const comesBack = async (): Promise<void> => vfs.release(ino, (await vfs.open(me, ino, WRITE)).handle);
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
+  t.mock.timers.tick(30_000);
+  await comesBack();
+  assert.throws(() => vfs.open(me, ino, WRITE), { kind: 'stale' });
+  // The minute of the first time would end here.
+  t.mock.timers.tick(59_999);
+  await comesBack();
+  await vfs.release(ino, reader.handle);
+});
+
 test('sharing ends when a blob is opened to write, cut, replaced or deleted', async () => {
   const { vfs, me, parent, ino, ended, makeFile } = await popularBlob();
   const { handle } = await vfs.open(me, ino, READ_WRITE);
