@@ -20,18 +20,14 @@ import { DownloadReader } from './download-reader.js';
 import { readPartOf } from './fingerprint.js';
 import type { Intermissions } from './intermissions.js';
 import type { PartialFile } from './partial-file.js';
+import { PreparedFile } from './prepared-file.js';
 import { ProgressWaiters } from './progress-waiters.js';
 import { discardBody, receiveBody } from './receive-body.js';
 import { SharedFile } from './shared-file.js';
 import { SideStreams } from './side-stream.js';
+import { SourceTries } from './source-tries.js';
+import { remedyOf } from './wrong-bytes.js';
 
-/** Openings of one source in a row that bring no byte. */
-const FRUITLESS_MAX = 3;
-/** Openings of one source in a row that bring little and end soon: a body that breaks every few bytes is no source. */
-const HASTY_MAX = 20;
-const HASTY_BYTES = 1 << 20;
-const HASTY_MS = 5_000;
-const RETRY_DELAY_MS = 100;
 /** An object up to this size is given to its readers before its file is written. */
 const AT_ONCE_MAX_BYTES = 256 * 1024;
 /** A reader this far ahead of the download gets a request of its own. */
@@ -69,8 +65,7 @@ export class Download {
   #areBytesWanted = false;
   #source: FillSource | undefined;
   #partial: PartialFile | undefined;
-  /** Made for the answer that is awaited. */
-  #prepared: PartialFile | undefined;
+  readonly #prepared: PreparedFile;
   #hash = createHash('sha1');
   #totalBytes: number | undefined;
   #wasSeen = false;
@@ -82,6 +77,9 @@ export class Download {
 
   constructor(options: DownloadOptions) {
     this.#options = options;
+    this.#prepared = new PreparedFile(options.createPartial, (error) => {
+      options.log.debug('cache.not-prepared', { key: options.key, reason: messageOf(error) });
+    });
     this.#wanted = options.isAhead ? new AbortController() : undefined;
     this.finished = this.#run();
     // Whoever waits hears of a failure; that nobody does is no fault.
@@ -184,8 +182,7 @@ export class Download {
       this.#verifiedBytes.reject(this.#failure);
       throw this.#failure;
     } finally {
-      this.#prepared?.discard();
-      this.#prepared = undefined;
+      this.#prepared.discard();
       this.#sides.close();
       this.#waiters.wakeAll();
     }
@@ -213,9 +210,10 @@ export class Download {
   async #fillFrom(source: FillSource): Promise<boolean> {
     this.#source = source;
     const { clock } = this.#options;
-    let [fruitless, hasty] = [0, 0];
+    const tries = new SourceTries(clock);
     for (;;) {
-      const [start, startedMs] = [this.#partial?.receivedBytes ?? 0, clock.nowMs()];
+      const start = this.#partial?.receivedBytes ?? 0;
+      tries.begin();
       const opened = await this.#open(source, start);
       if (opened === undefined) return false;
       let partial: PartialFile;
@@ -236,14 +234,12 @@ export class Download {
         await this.#verify(partial, source);
         return true;
       }
-      const broughtBytes = partial.receivedBytes - start;
-      fruitless = broughtBytes > 0 ? 0 : fruitless + 1;
-      hasty = broughtBytes >= HASTY_BYTES || clock.nowMs() - startedMs >= HASTY_MS ? 0 : hasty + 1;
-      if (fruitless >= FRUITLESS_MAX || hasty >= HASTY_MAX) {
+      tries.brokeOff(partial.receivedBytes - start);
+      if (tries.areEnough) {
         const at = `broke off at byte ${partial.receivedBytes} of ${opened.totalBytes}`;
         throw new FilestoreError('unavailable', `${source.description} ${at}: ${messageOf(broken ?? 'the body ended')}`, { cause: broken });
       }
-      await clock.sleep(RETRY_DELAY_MS << fruitless, this.#abort.signal);
+      await clock.sleep(tries.pauseMs, this.#abort.signal);
     }
   }
 
@@ -251,7 +247,7 @@ export class Download {
   async #open(source: FillSource, start: number): ReturnType<FillSource['open']> {
     const opening = source.open(start, this.#abort.signal, this.#wanted?.signal);
     const endPreparing = afterRequest(() => {
-      this.#prepare(source.expectedBytes);
+      if (this.#partial === undefined) this.#prepared.make(source.expectedBytes);
       this.#options.intermissions.begin();
     });
     try {
@@ -259,23 +255,6 @@ export class Download {
     } finally {
       endPreparing();
     }
-  }
-
-  #prepare(expectedBytes: number | undefined): void {
-    if (expectedBytes === undefined || this.#partial !== undefined || this.#prepared !== undefined) return;
-    try {
-      this.#prepared = this.#options.createPartial(expectedBytes);
-    } catch (error) {
-      this.#options.log.debug('cache.not-prepared', { key: this.key, reason: messageOf(error) });
-    }
-  }
-
-  #takePrepared(totalBytes: number): PartialFile | undefined {
-    const prepared = this.#prepared;
-    this.#prepared = undefined;
-    if (prepared?.expectedBytes === totalBytes) return prepared;
-    prepared?.discard();
-    return undefined;
   }
 
   /** Opens the file at the first answer; another size later is another object. */
@@ -287,7 +266,7 @@ export class Download {
     }
     this.#partial?.discard();
     this.#hash = createHash(algorithmOf(this.key));
-    this.#partial = this.#takePrepared(totalBytes) ?? this.#options.createPartial(totalBytes);
+    this.#partial = this.#prepared.take(totalBytes) ?? this.#options.createPartial(totalBytes);
     this.#totalBytes = totalBytes;
     this.#total.resolve(totalBytes);
     this.#waiters.wakeAll();
@@ -347,14 +326,4 @@ async function readShared(file: HeldFile, offset: number, length: number): Promi
   } finally {
     file.close();
   }
-}
-
-/** What a gateway has packed must not be taken for damage: who removes the copy removes a good one. */
-async function remedyOf(wrong: PartialFile): Promise<string> {
-  const head = await wrong.read(0, 2).catch(() => undefined);
-  const isPacked = head?.[0] === 0x1f && head[1] === 0x8b;
-  const packed = isPacked
-    ? 'they begin as gzip does: where something before Swift packs its answers (Content-Encoding), end that there, and remove nothing; else '
-    : '';
-  return `these bytes were not kept; ${packed}the copy there is damaged: put the right one in its place, or remove it`;
 }
