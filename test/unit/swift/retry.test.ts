@@ -4,10 +4,9 @@ import { after, before, describe, test } from 'node:test';
 import { kindOf, messageOf } from '../../../src/base/errors.js';
 import { RetryDelay, retryAfterMs } from '../../../src/swift/requests/retry-delay.js';
 import { statusError, verdictOf } from '../../../src/swift/requests/verdict.js';
-import type { SwiftStore } from '../../../src/swift/swift-store.js';
-import { LoginStub, type StubAnswer } from '../../helpers/keystone-v2-stub.js';
+import type { StubAnswer } from '../../helpers/keystone-v2-stub.js';
 import { listNames } from '../../helpers/store-bytes.js';
-import { storeAt } from '../../helpers/stub-store.js';
+import { StubbedSwift } from '../../helpers/stub-store.js';
 
 void describe('pauses between attempts', () => {
   void test('they grow with jitter and stay below five seconds', () => {
@@ -80,16 +79,11 @@ void describe('what a status means', () => {
 });
 
 void describe('an answer that is an error to who made the request', () => {
-  let stub: LoginStub;
-  let store: SwiftStore;
+  let swift: StubbedSwift;
   before(async () => {
-    stub = await LoginStub.start(() => ({ status: 404 }));
-    store = storeAt(stub);
+    swift = await StubbedSwift.start();
   });
-  after(async () => {
-    await store.close();
-    await stub.close();
-  });
+  after(() => swift.close());
 
   const name = `aa/${'a'.repeat(40)}`;
   const body = { sizeBytes: 1, md5: '9dd4e461268c8034f5c8564e155c67a6', read: () => Buffer.from('x') };
@@ -99,33 +93,33 @@ void describe('an answer that is an error to who made the request', () => {
   const range = { start: 1, end: 2 };
   /** What is done, how it is told, and the answers by method; any other is 404. */
   const rows: readonly (readonly [string, () => Promise<unknown>, string, Readonly<Record<string, StubAnswer>>])[] = [
-    ['PUT without its container', () => store.put('c', name, body), `PUT /c/${name} 404`, {}],
-    ['PUT past a quota', () => store.put('c', name, body), `PUT /c/${name} 413`, { PUT: quota }],
-    ['PUT of other bytes', () => store.put('c', name, body), `PUT /c/${name} 201`, { PUT: { status: 201, headers: { etag: 'x' } } }],
-    ['PUT that others delete', () => store.put('c', name, body), `PUT /c/${name} 202`, { PUT: { status: 202 } }],
+    ['PUT without its container', () => swift.store.put('c', name, body), `PUT /c/${name} 404`, {}],
+    ['PUT past a quota', () => swift.store.put('c', name, body), `PUT /c/${name} 413`, { PUT: quota }],
+    ['PUT of other bytes', () => swift.store.put('c', name, body), `PUT /c/${name} 201`, { PUT: { status: 201, headers: { etag: 'x' } } }],
+    ['PUT that others delete', () => swift.store.put('c', name, body), `PUT /c/${name} 202`, { PUT: { status: 202 } }],
     [
       'PUT below what is to come',
-      () => store.put('c', name, body),
+      () => swift.store.put('c', name, body),
       `PUT /c/${name} 202`,
       { PUT: { status: 202 }, HEAD: { status: 200, headers: { etag: 'x', 'x-timestamp': '9999999999' } } },
     ],
-    ['COPY without its target', () => store.copy('c', 'o', 'd', name), 'COPY /c/o 404', { HEAD: { status: 200, headers: object } }],
-    ['COPY past a quota', () => store.copy('c', 'o', 'd', name), 'COPY /c/o 413', { COPY: quota }],
-    ['GET of a range', () => store.get('c', 'o', { range }), 'GET /c/o 200', { GET: { status: 200, headers: object, text: 'xx' } }],
-    ['listing of no container', () => listNames(store, 'c'), 'GET /c 404', {}],
-    ['listing of something else', () => listNames(store, 'c'), 'GET /c 200', { GET: { status: 200, text: '<html>' } }],
-    ['POST to no container', () => store.updateContainer('c', {}), 'POST /c 404', {}],
-    ['PUT of a container', () => store.createContainer('c'), 'PUT /c 400', { PUT: { status: 400 } }],
-    ['DELETE of a full container', () => store.deleteContainer('c'), 'DELETE /c 409', { DELETE: { status: 409 } }],
+    ['COPY without its target', () => swift.store.copy('c', 'o', 'd', name), 'COPY /c/o 404', { HEAD: { status: 200, headers: object } }],
+    ['COPY past a quota', () => swift.store.copy('c', 'o', 'd', name), 'COPY /c/o 413', { COPY: quota }],
+    ['GET of a range', () => swift.store.get('c', 'o', { range }), 'GET /c/o 200', { GET: { status: 200, headers: object, text: 'xx' } }],
+    ['listing of no container', () => listNames(swift.store, 'c'), 'GET /c 404', {}],
+    ['listing of something else', () => listNames(swift.store, 'c'), 'GET /c 200', { GET: { status: 200, text: '<html>' } }],
+    ['POST to no container', () => swift.store.updateContainer('c', {}), 'POST /c 404', {}],
+    ['PUT of a container', () => swift.store.createContainer('c'), 'PUT /c 400', { PUT: { status: 400 } }],
+    ['DELETE of a full container', () => swift.store.deleteContainer('c'), 'DELETE /c 409', { DELETE: { status: 409 } }],
     [
       'DELETE of a large object whose manifest is none',
-      () => store.delete('e', 'o'),
+      () => swift.store.delete('e', 'o'),
       'GET /e/o 200',
       { HEAD: { status: 200, headers: slo }, GET: { status: 200, headers: slo, text: '<html>' } },
     ],
     [
       'DELETE of a large object',
-      () => store.delete('e', 'o'),
+      () => swift.store.delete('e', 'o'),
       'DELETE /e/o 200',
       { HEAD: { status: 200, headers: slo }, GET: { status: 200, headers: slo, json: [] }, DELETE: { status: 200, text: '<html>' } },
     ],
@@ -133,8 +127,8 @@ void describe('an answer that is an error to who made the request', () => {
   for (const [what, work, told, answers] of rows) {
     void test(`the message carries all of it: ${what}`, async () => {
       const [method = '', path = '', status = ''] = told.split(' ');
-      stub.answerWith((request) => answers[request.method] ?? { status: 404 });
-      const where = `${new URL(stub.url).host}/v1/AUTH_a${path}`;
+      swift.stub.answerWith((request) => answers[request.method] ?? { status: 404 });
+      const where = `${new URL(swift.stub.url).host}/v1/AUTH_a${path}`;
       await assert.rejects(work(), (error: Error) => {
         assert.ok(error.message.startsWith(`${method} ${where} answered ${status} (transaction stub, attempt 1): `), error.message);
         return true;
@@ -144,8 +138,8 @@ void describe('an answer that is an error to who made the request', () => {
 
   void test('a large object that breaks off says that a segment may be missing, another object does not', async () => {
     const cut = async (headers: Readonly<Record<string, string>>): Promise<string> => {
-      stub.answerWith(() => ({ status: 200, headers: { ...headers, connection: 'close', 'content-length': '10' }, text: 'half' }));
-      const read = (await store.get('c', 'o')) ?? assert.fail('it is there');
+      swift.stub.answerWith(() => ({ status: 200, headers: { ...headers, connection: 'close', 'content-length': '10' }, text: 'half' }));
+      const read = (await swift.store.get('c', 'o')) ?? assert.fail('it is there');
       return once(read.body.resume(), 'end').then(
         () => assert.fail('it was whole'),
         (error: unknown) => (kindOf(error) === 'unavailable' ? messageOf(error) : assert.fail(String(error))),
