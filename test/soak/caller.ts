@@ -11,7 +11,7 @@ export class Caller {
   #said = '';
 
   constructor(script: string, args: readonly string[]) {
-    this.child = spawn('python3', [script, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child = spawn('python3', ['-B', script, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     const { stdout, stderr } = this.child;
     assert.ok(stdout !== null && stderr !== null);
     createInterface({ input: stdout }).on('line', (line) => this.#lines.push(line));

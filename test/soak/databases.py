@@ -19,7 +19,8 @@ import random
 import shutil
 import sys
 import time
-import traceback
+
+from verdict import Wrong, tell_wrong
 
 DATABASES = ("prod", "Test", "copy", "neu")
 SHARDS = ("0a", "7f", "c3")
@@ -27,10 +28,6 @@ SLACK_S = 0.7
 # EIO may come of a trouble for so long after its end.
 AFTERMATH_S = 15
 CALL_LIMIT_S = 45
-
-
-class Wrong(Exception):
-    pass
 
 
 class GivenUp(Exception):
@@ -608,10 +605,7 @@ def main():
     try:
         run.run()
     except BaseException as error:
-        if not isinstance(error, Wrong):
-            traceback.print_exc()
-        print("\n".join(run.history), file=sys.stderr, flush=True)
-        print(f"wrong {error!r}", flush=True)
+        tell_wrong(error, run.history)
         sys.exit(1)
 
 

@@ -27,6 +27,8 @@ import stat
 import sys
 import time
 
+from verdict import Wrong, tell_wrong
+
 DEAD = {errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED, errno.ENODEV}
 # How long after a trouble an EIO may still come of it.
 AFTERMATH_S = 20
@@ -44,10 +46,6 @@ MARKERS = ("checklist/m1", "checklist/ab/m2", "checklist/ab/m3")
 TEMPORARIES = ("upload/u1", "upload/u2", "db/t.__new")
 SIZES = (0, 1, 10, 700, 4096, 5000, 70_000, 140_000)
 LARGE = (300_000, 600_000, 1_500_000)
-
-
-class Wrong(Exception):
-    pass
 
 
 class Died(Exception):
@@ -979,11 +977,7 @@ def main():
     try:
         fuzz.run()
     except Exception as error:
-        if not isinstance(error, Wrong):
-            import traceback
-            traceback.print_exc()
-        print("\n".join(fuzz.history), file=sys.stderr, flush=True)
-        print(f"wrong {error!r}", flush=True)
+        tell_wrong(error, fuzz.history)
         # Where the two part.
         try:
             print("\n".join(compare(mount, local, "all")), file=sys.stderr, flush=True)

@@ -145,7 +145,7 @@ class Run {
 }
 
 async function compare(mount: string, local: string, what: 'all' | 'swift'): Promise<void> {
-  const { code, stdout, stderr } = await run('python3', [SCRIPT, 'compare', mount, local, what]);
+  const { code, stdout, stderr } = await run('python3', ['-B', SCRIPT, 'compare', mount, local, what]);
   assert.equal(code, 0, `the mount (${what}) is not the local directory:\n${stdout}${stderr}`);
 }
 
