@@ -24,22 +24,29 @@ function readableCopy(t: TestContext): { directory: string; server: string } {
   return { directory, server: join(directory, 'test/mount/fuse-server.js') };
 }
 
-test('an ordinary user mounts through fusermount3 and unmounts again', async (t) => {
-  const { directory, server } = readableCopy(t);
-  const path = freshDirectory(t);
-  // A mount namespace of its own has /dev/fuse and fuse.conf as a distribution ships them for users, whatever this machine has.
-  const script = `
-set -e
+/**
+ * The beginning of a shell script. A mount namespace of its own has /dev/fuse and fuse.conf as a distribution ships them for users, whatever this
+ * machine has. It defines `as_user`, which serves until it hears commands, and `await PATTERN`, which looks for a line in `log`.
+ */
+function asUser(directory: string, server: string, path: string): string {
+  return `set -e
 chown ${NOBODY} '${path}'; cd '${directory}'
 mknod -m 666 device c 10 229; echo user_allow_other > conf; touch /etc/fuse.conf
 mount --bind device /dev/fuse; mount --bind conf /etc/fuse.conf; mkfifo commands
-setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' device < commands > log & daemon=$!
-exec 9> commands
-for i in $(seq 300); do grep -qE '^(mounted|refused)' log && break; sleep 0.05; done
+as_user() { exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' device; }
+await() { for i in $(seq 600); do grep -qE "$1" log && break; sleep 0.05; done; }`;
+}
+
+test('an ordinary user mounts through fusermount3 and unmounts again', async (t) => {
+  const { directory, server } = readableCopy(t);
+  const path = freshDirectory(t);
+  const script = `${asUser(directory, server, path)}
+(as_user) < commands > log & daemon=$!
+exec 9> commands; await '^(mounted|refused)'
 cat log; cat '${path}/hello'; grep '${path}' /proc/self/mounts
-echo unmount >&9; for i in $(seq 300); do grep -qE '^(unmounted|failed)' log && break; sleep 0.05; done
+echo unmount >&9; await '^(unmounted|failed)'
 echo close >&9; exec 9>&-; wait $daemon; tail -n 1 log; ! grep '${path}' /proc/self/mounts`;
-  const outcome = await run('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], 60_000);
+  const outcome = await run('unshare', ['-m', '--propagation', 'private', 'bash', '-c', script], 60_000);
   assert.match(
     outcome.out,
     /^mounted kernel \(addon\)[^\n]*\nhello, world\ntest:tree [^\n]*user_id=65534[^\n]*allow_other[^\n]*\nunmounted\n$/,
@@ -50,13 +57,7 @@ echo close >&9; exec 9>&-; wait $daemon; tail -n 1 log; ! grep '${path}' /proc/s
 test('an ordinary user mounts anew where a killed daemon left a dead mount', async (t) => {
   const { directory, server } = readableCopy(t);
   const path = freshDirectory(t);
-  const script = `
-set -e
-chown ${NOBODY} '${path}'; cd '${directory}'
-mknod -m 666 device c 10 229; echo user_allow_other > conf; touch /etc/fuse.conf
-mount --bind device /dev/fuse; mount --bind conf /etc/fuse.conf; mkfifo commands
-as_user() { exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups '${process.execPath}' '${server}' '${path}' device; }
-await() { for i in $(seq 600); do grep -qE "$1" log && break; sleep 0.05; done; }
+  const script = `${asUser(directory, server, path)}
 (as_user) < commands > log & daemon=$!
 exec 9> commands; await '^(mounted|refused)'; kill -9 $daemon; exec 9>&-; wait $daemon || true
 cat '${path}/hello' 2>&1 || true

@@ -1,6 +1,6 @@
 /** Swift is there, and answers slowly, in parts, or not at all: what that holds up, and for how long. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
@@ -16,11 +16,6 @@ import { AT_ONCE_MS, measured, withTrouble } from './trouble.js';
 /** `drain_timeout` and the orderly end; `request_timeout`, which nothing may wait for then, is longer. */
 const STOP_AT_MOST_MS = 25_000;
 
-/** Reads them in another process: a test's own threads would wait for them. */
-function readTogether(files: readonly string[]): ChildProcess {
-  return spawn('sh', ['-c', 'for name; do cat "$name" > /dev/null & done; wait', 'sh', ...files]);
-}
-
 describe('while Swift is slow or silent', () => {
   let swift: Swift;
   let proxy: FaultProxy;
@@ -30,6 +25,22 @@ describe('while Swift is slow or silent', () => {
   after(() => swift.stop());
   const withMount = (database: string, work: (mount: Mount) => Promise<void>): Promise<void> =>
     withTrouble({ swift, proxy }, database, work);
+
+  /** Works while another process reads large files, which come slowly and take the connections. A test's own threads would wait for them. */
+  const whileTheyCome = async (mount: Mount, large: readonly Blob[], work: () => Promise<void>): Promise<void> => {
+    for (const { sha1 } of large) proxy.add({ do: 'slow', method: 'GET', path: new RegExp(sha1), bytesPerSecond: 50_000 });
+    const files = large.map(({ name }) => mount.file(name));
+    const readers = spawn('sh', ['-c', 'for name; do cat "$name" > /dev/null & done; wait', 'sh', ...files]);
+    try {
+      await eventually('connections are busy', () => proxy.running >= 12);
+      await work();
+    } finally {
+      proxy.clear();
+      await proxy.down();
+      await once(readers, 'exit');
+      await proxy.up();
+    }
+  };
 
   it('A file that comes slowly is read, however long it takes, as long as bytes come.', () =>
     withMount('slow', async (mount) => {
@@ -66,22 +77,14 @@ describe('while Swift is slow or silent', () => {
       const large = makeBlobs(20, 2 << 20, 7_000);
       for (const blob of [small, ...large]) await client.put('odoo-crowd', blob.name, blob.content);
       await mount.restart();
-      for (const { sha1 } of large) proxy.add({ do: 'slow', method: 'GET', path: new RegExp(sha1), bytesPerSecond: 50_000 });
-      const readers = readTogether(large.map(({ name }) => mount.file(name)));
-      try {
-        await eventually('connections are busy', () => proxy.running >= 12);
+      await whileTheyCome(mount, large, async () => {
         // Longer than `read_timeout`: those that wait for a connection give up.
         await setTimeout(3_000);
         assert.deepEqual(await fs.readFile(mount.file(small.name)), small.content);
         await writeBlob(mount.path, makeBlob(8));
         const [database] = (await mount.status()).databases;
         assert.deepEqual([database?.state, database?.pendingWrites], ['serving', 0]);
-      } finally {
-        proxy.clear();
-        await proxy.down();
-        await once(readers, 'exit');
-        await proxy.up();
-      }
+      });
     }));
 
   it('A walk that has asked for small files ahead reads them at once, however many large files come slowly.', () =>
@@ -98,17 +101,9 @@ describe('while Swift is slow or silent', () => {
       small.sort((a, b) => (a.name < b.name ? -1 : 1));
       for (const blob of [...small, ...large]) await client.put('odoo-overtaken', blob.name, blob.content);
       await mount.restart();
-      for (const { sha1 } of large) proxy.add({ do: 'slow', method: 'GET', path: new RegExp(sha1), bytesPerSecond: 50_000 });
-      const readers = readTogether(large.map(({ name }) => mount.file(name)));
-      try {
-        await eventually('connections are busy', () => proxy.running >= 12);
+      await whileTheyCome(mount, large, async () => {
         for (const { name, content } of small) assert.deepEqual(await fs.readFile(mount.file(name)), content);
-      } finally {
-        proxy.clear();
-        await proxy.down();
-        await once(readers, 'exit');
-        await proxy.up();
-      }
+      });
     }));
 
   it('A large file that takes longer than `write_timeout` is pending, and nobody else notices', () =>
