@@ -2,7 +2,7 @@
 import path from 'node:path';
 import fc from 'fast-check';
 import { makeBlobs } from '../helpers/blobs.js';
-import type { StoreMethod } from '../helpers/memory-store.js';
+import type { StoreMethod } from '../helpers/store-faults.js';
 import { isTemporary } from './reference-filestore.js';
 
 const BLOBS = makeBlobs(4, 3000);

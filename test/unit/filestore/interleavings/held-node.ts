@@ -5,7 +5,8 @@ import path from 'node:path';
 import { createLog } from '../../../../src/base/log.js';
 import type { FilestoreSettings } from '../../../../src/filestore/filestore-options.js';
 import { mountInMemory, type FilestoreInMemory } from '../../../helpers/filestore-in-memory.js';
-import { MemoryStore, type StoreRequest } from '../../../helpers/memory-store.js';
+import { MemoryStore } from '../../../helpers/memory-store.js';
+import type { StoreRequest } from '../../../helpers/store-faults.js';
 import { removeDir, tempDir } from '../../../helpers/temp-dir.js';
 
 export const CONTAINER = 'odoo-db';
