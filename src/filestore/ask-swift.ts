@@ -9,7 +9,8 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors
 import type { ListedObject, ListOptions, ObjectInfo, RequestOptions, SizedInfo } from '../store/object-store.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
-import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
+import { learnPage } from './learn-page.js';
+import { isFileInSwift, kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
 import type { ShardTable } from './shard-table.js';
 
@@ -18,8 +19,8 @@ const PAGE = 10_000;
 const LISTING_LAG_MS = 900_000;
 
 /** Questions that one listing may lead to: more are asked by the next one. */
-const MOST_ASKED = 200;
-const ASKED_AT_ONCE = 8;
+export const MOST_ASKED = 200;
+export const ASKED_AT_ONCE = 8;
 
 /**
  * To take what is not told for a size of 0 would be to call a document empty.
@@ -156,7 +157,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
       if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
       const startedMs = steadyNowMs();
       for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20, tries: 'few' })) {
-        merge(db, page, startedMs);
+        learnPage(db, page, startedMs);
         if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
       }
       return false;
@@ -173,7 +174,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
 export async function askListing(db: Database, path: string, signal: AbortSignal): Promise<void> {
   const startedMs = steadyNowMs();
   const ask = async (): Promise<void> => {
-    for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return merge(db, page, startedMs);
+    for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return learnPage(db, page, startedMs);
   };
   try {
     await db.health.answerOrAway(ask, signal, 2 * db.settings.lookupWaitMs);
@@ -192,7 +193,7 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
     const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
     for await (const page of pagesOf(db, { ...prefix, limit: PAGE, ...options })) {
       shown += page.length;
-      merge(db, page, startedMs);
+      learnPage(db, page, startedMs);
       for (const object of page) names?.add(pathOfObject(object.name));
     }
     const unshownAtMs = names === undefined ? Infinity : await askForUnshown(db, directory, names);
@@ -222,7 +223,7 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
     const startedMs = steadyNowMs();
     const [files, directories] = [new Set<string>(), new Array<string>()];
     for await (const page of pagesOf(db, { level: true, limit: PAGE, ...options })) {
-      merge(db, page, startedMs);
+      learnPage(db, page, startedMs);
       for (const { name } of page) {
         if (name.endsWith('/')) directories.push(pathOfObject(name.slice(0, -1)));
         else files.add(pathOfObject(name));
@@ -233,26 +234,6 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
     await forEachAtOnce(unknown, ASKED_AT_ONCE, async (path) => void (await hasObjectBelow(db, path)));
     db.catalog.topListedAtMs = Math.min(startedMs, unshownAtMs);
   });
-}
-
-/**
- * For who is about to remove the database, when all that was seen of it is gone: what another node has stored since the directories were listed is
- * learnt. Each name is asked for, since a listing may lag behind our own deletes.
- */
-export async function lookForUnseen(db: Database): Promise<void> {
-  const options = { priority: 'read' } as const;
-  await refreshTop(db, options);
-  const [unseen, directories] = [new Array<string>(), new Array<string>()];
-  db.catalog.forEachIn('', (name, kind) => void (kind === 'file' ? unseen : directories).push(name));
-  // To its end: what is left of our own deletes in a listing that lags may stand before what is there.
-  await forEachAtOnce(directories, ASKED_AT_ONCE, (name) => refreshBelow(db, name, options));
-  for (const name of directories) db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
-  // One that is really there is enough to know.
-  for (let at = 0; at < unseen.length; at += MOST_ASKED) {
-    const asked = unseen.slice(at, at + MOST_ASKED);
-    await askForEach(db, asked);
-    if (asked.some((path) => db.catalog.sizeOf(path) !== undefined)) return;
-  }
 }
 
 /**
@@ -295,7 +276,8 @@ function firstOf<T>(items: Iterable<T>, most: number): T[] {
   return first;
 }
 
-function askForEach(db: Database, paths: readonly string[]): Promise<void> {
+/** Of names that may be gone: what Swift says teaches the catalog. */
+export function askForEach(db: Database, paths: readonly string[]): Promise<void> {
   return forEachAtOnce(paths, ASKED_AT_ONCE, async (path) => {
     try {
       await headOf(db, path);
@@ -312,35 +294,6 @@ async function assertEmpty(db: Database, options: RequestOptions): Promise<void>
   if (db.catalog.count === 0) return;
   const info = await db.store.headContainer(db.container, options);
   if (info?.objectCount !== 0) throw new StoreAnswered(`container ${db.container}: its listing is empty, its count is not`);
-}
-
-/** A page of a listing: presence is believed unless we have deleted the name meanwhile. */
-function merge(db: Database, page: readonly ListedObject[], startedMs: number): void {
-  for (const object of page) {
-    const path = pathOfObject(object.name);
-    if (db.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
-    const shard = shardOfBlobPath(path);
-    if (shard !== undefined) {
-      if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);
-      continue;
-    }
-    if (kindOfPath(path) === 'blob' && object.sizeBytes !== undefined) {
-      db.learnBlob(path, object.sizeBytes, startedMs);
-      continue;
-    }
-    const known = db.catalog.other(path);
-    if (known !== undefined && known.checkedAtMs >= startedMs) continue;
-    // The second: an empty object in a shard's place is how `swift upload` keeps an empty directory.
-    if (!isFileInSwift(path) || (known === undefined && object.sizeBytes === 0 && isOdooDirectory(path))) continue;
-    // A listing does not tell mtime and MD5 of our other files: a HEAD will, at the first stat.
-    db.learnOther(path, {
-      sizeBytes: object.sizeBytes ?? 0,
-      mtimeMs: known?.mtimeMs ?? object.lastModifiedMs,
-      md5: known?.md5,
-      checkedAtMs: known?.checkedAtMs ?? 0,
-      seenAtMs: startedMs,
-    });
-  }
 }
 
 /** Whether an error means that we could not find out, rather than that the question was wrong. */

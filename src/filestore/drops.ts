@@ -6,12 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName, pathOfObject } from '../base/names.js';
 import { storeNowMs } from '../store/store-now.js';
-import { isDontKnow, lookForUnseen, lookupPatienceMs } from './ask-swift.js';
+import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { ContainerLost } from './container-lost.js';
 import { DROPPED_KEY } from './container-metadata.js';
 import { endGrace, rmdir } from './delete-path.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
+import { lookForUnseen } from './look-for-unseen.js';
 import type { OpenDatabase } from './open-database.js';
 
 const DROP_TRIES = 30;

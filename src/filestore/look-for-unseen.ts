@@ -1,0 +1,25 @@
+/** The last look before a database is removed: what another node has stored and this one has not seen. */
+import { forEachAtOnce } from '../base/at-once.js';
+import { joinPath } from '../base/names.js';
+import { ASKED_AT_ONCE, askForEach, MOST_ASKED, refreshBelow, refreshTop } from './ask-swift.js';
+import type { Database } from './database.js';
+
+/**
+ * For who is about to remove the database, when all that was seen of it is gone: what another node has stored since the directories were listed is
+ * learnt. Each name is asked for, since a listing may lag behind our own deletes.
+ */
+export async function lookForUnseen(db: Database): Promise<void> {
+  const options = { priority: 'read' } as const;
+  await refreshTop(db, options);
+  const [unseen, directories] = [new Array<string>(), new Array<string>()];
+  db.catalog.forEachIn('', (name, kind) => void (kind === 'file' ? unseen : directories).push(name));
+  // To its end: what is left of our own deletes in a listing that lags may stand before what is there.
+  await forEachAtOnce(directories, ASKED_AT_ONCE, (name) => refreshBelow(db, name, options));
+  for (const name of directories) db.catalog.forEachIn(name, (below) => unseen.push(joinPath(name, below)));
+  // One that is really there is enough to know.
+  for (let at = 0; at < unseen.length; at += MOST_ASKED) {
+    const asked = unseen.slice(at, at + MOST_ASKED);
+    await askForEach(db, asked);
+    if (asked.some((path) => db.catalog.sizeOf(path) !== undefined)) return;
+  }
+}
