@@ -16,8 +16,9 @@ import { SingleFlight } from '../base/single-flight.js';
 import { CacheFolder } from './cache-folder.js';
 import { algorithmOf, CacheLayout, sumOf } from './cache-layout.js';
 import type { BlobCache, CacheKey, CacheStatistics, Fill, FillSource, HeldFile } from './cache.js';
-import { findEntries, saveIndex } from './cache-index.js';
+import { saveIndex } from './cache-index.js';
 import { Downloads } from './downloads.js';
+import { EarlierLife } from './earlier-life.js';
 import { Evictor } from './evictor.js';
 import type { Fingerprint } from './fingerprint.js';
 import { fingerprintOf, hashFile, isSameFile } from './fingerprint.js';
@@ -66,12 +67,8 @@ class DiskCache implements OpenedCache {
   readonly #verified = new Map<CacheKey, Fingerprint>();
   readonly #verifying = new SingleFlight<void>();
   readonly #downloads: Downloads;
-  readonly #closing = new AbortController();
+  readonly #earlier: EarlierLife;
   readonly found: Promise<void>;
-  /** The last search: there is another when the folder becomes ours late, since it may have been another daemon's until then. */
-  #finding: Promise<void>;
-  /** Removed while the search for what an earlier life left runs. Undefined once that is over. */
-  #removedMeanwhile: Set<CacheKey> | undefined = new Set();
   #hits = 0;
   #misses = 0;
   #quarantined = 0;
@@ -107,11 +104,16 @@ class DiskCache implements OpenedCache {
       log: options.log,
       clock,
     });
-    this.found = this.#find();
-    this.#finding = this.found;
-    folder.onLateOpen = () => {
-      this.#finding = this.#finding.then(() => this.#find());
-    };
+    this.#earlier = new EarlierLife({
+      layout,
+      ledger: this.#ledger,
+      isWritable: () => folder.isWritable(),
+      onFound: () => this.#evictor.evictSoon(),
+      onFailure: (error) => folder.complain(error),
+    });
+    this.found = this.#earlier.settled;
+    // It may have been another daemon's until then.
+    folder.onLateOpen = () => this.#earlier.searchAgain();
   }
 
   get statistics(): CacheStatistics {
@@ -140,7 +142,7 @@ class DiskCache implements OpenedCache {
 
   has(key: CacheKey): boolean {
     if (this.#ledger.has(key)) return true;
-    if (this.#removedMeanwhile === undefined) return false;
+    if (this.#earlier.isKnown) return false;
     const fd = this.#openFile(key);
     if (fd === undefined) return false;
     closeSync(fd);
@@ -169,32 +171,19 @@ class DiskCache implements OpenedCache {
 
   forget(key: CacheKey): void {
     this.#downloads.forget(key);
-    if (this.#ledger.has(key) || this.#removedMeanwhile !== undefined) this.#remove(key);
+    if (this.#ledger.has(key) || !this.#earlier.isKnown) this.#remove(key);
     else this.#held.drop(key);
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#earlier.giveUp();
     await this.#downloads.close();
-    await this.#finding;
+    await this.#earlier.settled;
     await this.#evictor.settled();
     this.#held.closeIdle();
-    if (this.#removedMeanwhile !== undefined || !this.#folder.isWritable()) return;
+    if (!this.#earlier.isKnown || !this.#folder.isWritable()) return;
     try {
       await saveIndex(this.#layout, this.#ledger.entries());
-    } catch (error) {
-      this.#folder.complain(error);
-    }
-  }
-
-  async #find(): Promise<void> {
-    const forgotten = (this.#removedMeanwhile ??= new Set<CacheKey>());
-    try {
-      const older = await findEntries(this.#layout, this.#closing.signal, this.#folder.isWritable());
-      if (older === undefined) return;
-      await this.#ledger.addOlder(older, forgotten, () => new Promise((resolve) => setImmediate(resolve)));
-      this.#removedMeanwhile = undefined;
-      this.#evictor.evictSoon();
     } catch (error) {
       this.#folder.complain(error);
     }
@@ -218,7 +207,7 @@ class DiskCache implements OpenedCache {
       this.#ledger.touch(key);
       return held;
     }
-    if (held === undefined && !this.#ledger.has(key) && this.#removedMeanwhile === undefined) return undefined;
+    if (held === undefined && !this.#ledger.has(key) && this.#earlier.isKnown) return undefined;
     const known = this.#openKnown(key);
     if (known !== undefined) return known;
     const fd = this.#openForReader(key);
@@ -297,7 +286,7 @@ class DiskCache implements OpenedCache {
 
   /** What stood under this name lost it while it was hashed; maybe another copy has it by now. @param known of it before that */
   #isReplaced(key: CacheKey, known: Fingerprint | undefined): boolean {
-    const isThere = this.#ledger.has(key) || this.#removedMeanwhile?.has(key) === false;
+    const isThere = this.#ledger.has(key) || this.#earlier.mayHave(key);
     return !isThere || this.#verified.get(key) !== known;
   }
 
@@ -343,7 +332,7 @@ class DiskCache implements OpenedCache {
   }
 
   #noteVerified(key: CacheKey, fingerprint: Fingerprint): void {
-    this.#removedMeanwhile?.delete(key);
+    this.#earlier.added(key);
     this.#verified.set(key, fingerprint);
     this.#ledger.set(key, fingerprint.sizeBytes);
   }
@@ -362,7 +351,7 @@ class DiskCache implements OpenedCache {
   }
 
   #remove(key: CacheKey): void {
-    this.#removedMeanwhile?.add(key);
+    this.#earlier.removed(key);
     const isOpen = this.#held.isPinned(key);
     this.#held.drop(key);
     this.#verified.delete(key);
