@@ -14,6 +14,7 @@ import { isFileInSwift, kindOfPath } from './path-kind.js';
 import { believe } from './revival.js';
 import type { ShardTable } from './shard-table.js';
 
+/** Names in a page of a listing: Swift gives no more. */
 const PAGE = 10_000;
 /** How long Swift's listing may lack what was stored (object-updater and container-updater run every few minutes). */
 const LISTING_LAG_MS = 900_000;
@@ -53,7 +54,7 @@ export function headOf(
         await db.binding.assertOurAccount({ tries });
         const startedMs = steadyNowMs();
         const info = sized(path, await db.store.head(db.container, name, { tries }));
-        if (db.wasDeletedSince(path, startedMs)) return undefined;
+        if (db.ownChanges.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
           if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
           learnInfo(db, path, info, startedMs);
@@ -92,7 +93,7 @@ export function callAbsent(db: Database, path: string, askedAtMs: number): void 
   const reason = db.damaged.get(path);
   if (reason !== undefined)
     throw new FilestoreError('corrupt', `${displayName(path)}: Swift has it no more after it sent it damaged (${reason})`);
-  if (db.wasStoredSince(path, askedAtMs)) return;
+  if (db.ownChanges.wasStoredSince(path, askedAtMs)) return;
   db.unlearn(path);
   db.changed(path);
 }
@@ -140,10 +141,9 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
   if (!db.binding.madeHere || db.settings.nodes !== 'one') return false;
   if (db.absence.holdsOnlyOurs) return true;
   await db.listings.run('count', async () => {
-    const before = db.changes;
-    const idle = db.changing === 0;
+    const hasChanged = db.ownChanges.watch();
     const info = await db.store.headContainer(db.container);
-    if (info === undefined || !idle || db.changing !== 0 || db.changes !== before) return;
+    if (info === undefined || hasChanged()) return;
     for (const tombstone of db.spool.tombstones.values()) if (tombstone.owedToSwift) return;
     if (info.objectCount === db.catalog.count) db.absence.countAgreed();
   });

@@ -24,7 +24,7 @@ import { DIRECTORY_SIZE_BYTES, type Stat } from './filestore.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
-import { RecentPaths } from './recent-paths.js';
+import { OwnChanges } from './own-changes.js';
 import { Trash } from './retention.js';
 import type { StoreHealth } from './store-health.js';
 import { WalkAhead } from './walk-ahead.js';
@@ -34,7 +34,7 @@ import { Writers } from './writers.js';
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
 const TRUST_ONE_MS = 3600_000;
 
-/** Damaged names that are kept in mind, and sizes. */
+/** The most names that are kept in mind as damaged, and as having another size than is said. */
 const DAMAGED_MOST = 10_000;
 
 /**
@@ -87,6 +87,7 @@ export class Database {
   readonly heads = new SingleFlight<SizedInfo | undefined>();
   readonly listings = new SingleFlight<void>();
   readonly writers = new Writers();
+  readonly ownChanges = new OwnChanges();
   readonly live = new Map<string, LiveFile>();
   readonly absence: Absence;
   readonly walk: WalkAhead;
@@ -109,21 +110,17 @@ export class Database {
   floorLook: { readonly untilMs: number; readonly leftBytes: number } = { untilMs: 0, leftBytes: 0 };
   /** What sealed files looked like when their bytes were hashed in this life of the daemon, by sequence. */
   readonly verifiedSeals = new Map<number, Fingerprint>();
-  /** Names of which damaged bytes came, with the reason: an answer "not there" that follows is no word for their absence. */
+  /** Names of which damaged bytes came, with the reason: an answer "not there" that follows does not say that they are absent. */
   readonly damaged = new Map<string, string>();
   /** Sizes of blobs whose verified bytes are more or fewer than Swift or an origin has under the name, where a damaged copy lies. */
   readonly #trueSizes = new Map<string, number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
-  /** Since a PUT of a close() failed for a time, and none has been taken: the publisher finds out when one is, and no close() waits for that. On the clock of `steadyNowMs`. */
+  /**
+   * The PUT of a close() failed for a time, and Swift has taken none since: that it takes one again is for the publisher to find out, and no close()
+   * waits for it. On the clock of `steadyNowMs`.
+   */
   putFailure: { readonly reason: string; readonly sinceMs: number } | undefined;
-  /** Requests of ours that change the container: under way, and ended so far. A count taken while these move says nothing. */
-  changing = 0;
-  changes = 0;
-  /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
-  readonly #deletedAtMs = new RecentPaths();
-  /** The same of what stored it; Infinity while that is under way. */
-  readonly #storedAtMs = new RecentPaths();
   /** Its directory was removed: what it owes is still told to Swift, but its container is not made again. */
   dropped = false;
   /** Set by the publisher: there is work. */
@@ -284,38 +281,8 @@ export class Database {
   }
 
   /** Runs a request that changes the container. @param stores the object that it stores, if it does */
-  async change<T>(request: () => Promise<T>, stores?: string): Promise<T> {
-    this.changing++;
-    if (stores !== undefined) this.#storedAtMs.note(stores, Infinity);
-    try {
-      return await request();
-    } finally {
-      this.changing--;
-      this.changes++;
-      if (stores !== undefined) this.#storedAtMs.note(stores, steadyNowMs());
-    }
-  }
-
-  noteDeleted(path: string): void {
-    this.#deletedAtMs.note(path, steadyNowMs());
-  }
-
-  wasDeletedSince(path: string, sinceMs: number): boolean {
-    return this.#deletedAtMs.isSince(path, sinceMs);
-  }
-
-  /** Also while a request that stores it is under way. */
-  wasStoredSince(path: string, sinceMs: number): boolean {
-    return this.#storedAtMs.isSince(path, sinceMs);
-  }
-
-  /** The same for a lookup that found one: a full disk of the spool does not make the answer wrong. */
-  noteDirectory(path: string): void {
-    try {
-      this.recordDirectory(path);
-    } catch (error) {
-      this.log.debug('directory.not-recorded', { reason: messageOf(error) });
-    }
+  change<T>(request: () => Promise<T>, stores?: string): Promise<T> {
+    return this.ownChanges.run(request, stores);
   }
 
   /** A directory exists from now on, also when it becomes empty; so do those above it. */
@@ -323,6 +290,15 @@ export class Database {
     if (path === '' || this.spool.directories.has(path)) return;
     this.recordDirectory(splitPath(path).directory);
     this.spool.addDirectory(path, Date.now());
+  }
+
+  /** As {@link recordDirectory}, for a lookup that found one: a full disk of the spool does not make the answer wrong. */
+  noteDirectory(path: string): void {
+    try {
+      this.recordDirectory(path);
+    } catch (error) {
+      this.log.debug('directory.not-recorded', { reason: messageOf(error) });
+    }
   }
 
   /** Whether something is known, here and now, to be at or below a directory. */

@@ -171,7 +171,7 @@ async function lookAgain(db: Database, path: string, options: RequestOptions): P
 
 /** Swift has deleted it: the tombstone ends, or stays for as long as an origin has the name. */
 export async function settleDeleted(db: Database, path: string, sequence: number): Promise<void> {
-  db.noteDeleted(path);
+  db.ownChanges.noteDeleted(path);
   db.cutShort.delete(path);
   const inOrigin = await mayBeInOrigin(db, path);
   const tombstone = db.spool.tombstones.get(path);

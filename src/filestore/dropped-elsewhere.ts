@@ -19,10 +19,10 @@ import { owedWrites } from './owed.js';
  * @param end what is to be done with the record when the database ends; whether the drop was seen to be marked
  */
 export function beginLook(db: Database, end: (isMarked: boolean) => void): DropLook {
-  const before = db.changes;
+  const hasChanged = db.ownChanges.watch();
   return {
     // What was changed in the container meanwhile is newer than the answer.
-    isInUse: () => isInUse(db) || db.changing > 0 || db.changes !== before,
+    isInUse: () => isInUse(db) || hasChanged(),
     end: (isMarked) => {
       // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
       end(isMarked);

@@ -10,7 +10,7 @@ import { believe } from './revival.js';
 export function learnPage(db: Database, page: readonly ListedObject[], startedMs: number): void {
   for (const object of page) {
     const path = pathOfObject(object.name);
-    if (db.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
+    if (db.ownChanges.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);
