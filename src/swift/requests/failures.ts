@@ -68,6 +68,11 @@ export class Failures {
     this.#breaker.succeeded();
   }
 
+  /** An attempt that ended before anything was sent: it says nothing about Swift. */
+  notMade(): void {
+    this.#breaker.abandoned();
+  }
+
   /** @throws what broke our own bytes, or the deadline's error */
   broken(trace: AttemptTrace, { error, sourceError, deadline, last, tookMs }: BrokenExchange): Failure {
     if (sourceError !== undefined) {
