@@ -254,7 +254,7 @@ class DiskCache implements OpenedCache {
     try {
       return this.#folder.openCopy(key);
     } catch (error) {
-      if (kindOf(error) === 'not-found') this.#dropLine(key);
+      if (kindOf(error) === 'not-found') this.#dropEntry(key);
       else this.#folder.complain(error);
       return undefined;
     }
@@ -292,7 +292,7 @@ class DiskCache implements OpenedCache {
 
   #putInQuarantine(key: CacheKey, reason: string): void {
     this.#held.drop(key);
-    this.#dropLine(key);
+    this.#dropEntry(key);
     this.#quarantined++;
     this.#folder.quarantine(key, reason);
   }
@@ -345,7 +345,7 @@ class DiskCache implements OpenedCache {
     this.#ledger.set(key, sizeBytes);
   }
 
-  #dropLine(key: CacheKey): void {
+  #dropEntry(key: CacheKey): void {
     this.#verified.delete(key);
     this.#ledger.delete(key);
   }

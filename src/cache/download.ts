@@ -82,7 +82,7 @@ export class Download {
     });
     this.#wanted = options.isAhead ? new AbortController() : undefined;
     this.finished = this.#run();
-    // Whoever waits hears of a failure; that nobody does is no fault.
+    // Who waits hears of a failure; that nobody waits is no fault.
     this.finished.catch(() => undefined);
     this.#total.promise.catch(() => undefined);
     this.#verifiedBytes.promise.catch(() => undefined);

@@ -39,7 +39,7 @@ export class ContainerBinding {
   readonly #looks = new SingleFlight<void>();
   #bound = false;
   #seenAtMs = 0;
-  /** When a question set out that found it there, dropped or not. */
+  /** When the last question set out that found it there, dropped or not. */
   #lookedAtMs = 0;
   #madeHere = false;
   #isEnded = false;
@@ -89,7 +89,7 @@ export class ContainerBinding {
     // A look that others have begun may be older than our question; the second is not.
     for (let looks = 0; looks < 2 && this.isExpected && this.#lookedAtMs < sinceMs; looks++) {
       await this.#looks.run('look', async () => {
-        if (await this.#isGone()) throw this.missing();
+        if (await this.#isMissing()) throw this.missing();
       });
     }
   }
@@ -97,7 +97,7 @@ export class ContainerBinding {
   /** Asks whether a bound container is still there; where another node dropped it, the database ends here. @throws what the store throws */
   async look(): Promise<void> {
     await this.#looks.run('look', async () => {
-      await this.#isGone();
+      await this.#isMissing();
     });
   }
 
@@ -106,8 +106,8 @@ export class ContainerBinding {
     return this.#drops.secondLookInMs;
   }
 
-  /** Whether it is missing although nobody dropped it. */
-  async #isGone(): Promise<boolean> {
+  /** Whether it is missing, and no other node has dropped it. */
+  async #isMissing(): Promise<boolean> {
     const [outcomeOf, askedAtMs] = [this.#beginLook(), steadyNowMs()];
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;

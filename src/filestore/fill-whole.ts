@@ -10,6 +10,7 @@ import type { CacheKey, Fill, HeldFile } from '../cache/cache.js';
 import type { Database } from './database.js';
 import { sourcesOf } from './fill-sources.js';
 
+/** Before Swift is asked once more. */
 const RETRY_MS = 200;
 /** A rate limit or a missing container: to ask again at once would only be told the same. */
 const ANSWERED_PAUSE_MS = 1_000;
