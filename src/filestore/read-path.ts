@@ -1,5 +1,5 @@
 /**
- * From a name to bytes: spool, cache, then Swift, then origin. A blob is opened when all of it is here and hashes to its name; above
+ * From a name to bytes: spool, cache, then Swift, then origin (fill-whole.ts). A blob is opened when all of it is here and hashes to its name; above
  * `stream_above` it is opened at once and followed while it downloads.
  * An OPEN of what is in the cache is answered in the same turn of the loop.
  */

@@ -6,9 +6,9 @@
  *   marker → marker            rename on this disk
  *   xx/SHA ⇄ xx/SHA.__gc       a record (on this machine only)
  *   pending → any              a record in the journal
- *   object → content name      into the spool, if its bytes hash to the name, then as pending
- *   object → any other         server-side COPY, then a tombstone; as pending where Swift does not say that it has copied, and with several nodes
- *                              where it takes another file's place
+ *   object → content name      into the spool, if its bytes hash to the name (rename-by-spool.ts), then as pending
+ *   object → any other         server-side COPY, then a tombstone (rename-by-copy.ts); as pending where Swift does not say that it has copied, and
+ *                              with several nodes where it takes another file's place
  *   empty directory            a record; a directory with something in it is EXDEV, so that mv and shutil copy it
  */
 import { steadyNowMs } from '../base/clock.js';

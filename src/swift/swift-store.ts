@@ -3,7 +3,7 @@
  * its circuit breaker.
  *
  *   swift-store ─► objects/, containers ─► requests/requester ─► login/session-keeper
- *                                               └► requests/wire ─► undici
+ *                                               └► requests/sender ─► requests/wire ─► undici
  */
 import { SYSTEM_CLOCK, type Clock } from '../base/clock.js';
 import { FilestoreError, kindOf } from '../base/errors.js';

@@ -1,4 +1,7 @@
-/** One node over a store in memory whose requests can be held: what happens between two awaits. Each test is a loss that was possible once. Its directories stay over a restart. */
+/**
+ * One node over a store in memory whose requests can be held, for what may happen between two awaits: each test beside this file is a loss that was
+ * possible once. Its directories stay over a restart.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
