@@ -340,7 +340,7 @@ class DiskCache implements OpenedCache {
   /** As what a life before left: hashed when it is opened. */
   #noteUnverified(key: CacheKey, sizeBytes: number): void {
     this.#held.drop(key);
-    this.#removedMeanwhile?.delete(key);
+    this.#earlier.added(key);
     this.#verified.delete(key);
     this.#ledger.set(key, sizeBytes);
   }

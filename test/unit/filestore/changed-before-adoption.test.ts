@@ -37,7 +37,7 @@ describe('what Swift has taken', () => {
     store = new WatchedStore();
     spoolDirectory = tempDir('changed');
     log = new LogGuard();
-    life = await mountInMemory(store, log, { spoolDirectory });
+    life = await mountInMemory(store, log.log(), { spoolDirectory });
     for (const blob of [SMALL, LARGE]) await life.client.mkdir(blob.name.slice(0, 2));
   });
   afterEach(async () => {

@@ -43,7 +43,7 @@ describe('what is owed to Swift', () => {
 /** A filestore over a store in memory, whose PUTs are counted and may be held up, mounted in this process. */
 class Behind {
   puts = 0;
-  readonly #store: MemoryStore;
+  readonly store: MemoryStore;
   readonly #mounted: FilestoreInMemory;
 
   static async start(changed: Partial<FilestoreSettings>): Promise<Behind> {
@@ -53,7 +53,7 @@ class Behind {
   }
 
   private constructor(store: MemoryStore, mounted: FilestoreInMemory) {
-    this.#store = store;
+    this.store = store;
     this.#mounted = mounted;
     this.onPut(() => Promise.resolve());
   }
@@ -72,7 +72,7 @@ class Behind {
 
   /** @param answer of the PUT with this number, from 1 on */
   onPut(answer: (number: number) => Promise<void>): void {
-    this.#store.before = ({ method }) => (method === 'put' ? answer(++this.puts) : Promise.resolve());
+    this.store.before = ({ method }) => (method === 'put' ? answer(++this.puts) : Promise.resolve());
   }
 
   /** The PUT with this number is not answered until the function that is returned is called. */
@@ -84,7 +84,7 @@ class Behind {
   }
 
   isStored(name: string): boolean {
-    return this.#store.peek(this.filestore.databases[0]?.container ?? assert.fail('none'), name) !== undefined;
+    return this.store.peek(this.filestore.databases[0]?.container ?? assert.fail('none'), name) !== undefined;
   }
 
   get owed(): { readonly writes: number | undefined; readonly deletes: number | undefined } {
@@ -205,7 +205,7 @@ describe('publishing behind writers', () => {
     const [later, deleted] = [blobOf('later'), blobOf('deleted')];
     for (const { content } of [later, deleted]) await behind.write(content.toString());
     await eventually('they are sent beside them', () => [later, deleted].every(({ name }) => behind.isStored(name)), 15_000);
-    await behind.mount.client.unlink(deleted.name);
+    await behind.client.unlink(deleted.name);
     await eventually('it is removed', () => !behind.isStored(deleted.name), 15_000);
     const again = (): number => [...tries.values()].filter((tried) => tried > 1).length;
     await eventually('of those that hang four are tried again', () => again() === 4, 15_000);
