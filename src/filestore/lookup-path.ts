@@ -163,8 +163,11 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
     const inOrigin = await directoryInOrigin(db, path);
     if (inOrigin !== undefined) return inOrigin;
     // Swift answers and cannot list (its container servers are away): an ENOENT here would be one of every blob in it that another node has stored, and
-    // those can be asked for, each by its name. Whether it is there is asked again each time.
-    if (!db.health.isAway && db.settings.nodes === 'many' && isShardName(path)) return { ...db.directoryStat(path), validMs: 0 };
+    // those can be asked for, each by its name. It stays: who was told that it is there makes none, and his write would fail once Swift lists again.
+    if (!db.health.isAway && db.settings.nodes === 'many' && isShardName(path)) {
+      db.noteDirectory(path);
+      return db.directoryStat(path);
+    }
     // None of its names is on the list, so each of them is ENOENT too; the mkdir of a first write must be able to follow.
     return undefined;
   }
