@@ -56,7 +56,7 @@ export function headOf(
         const info = sized(path, await db.store.head(db.container, name, { tries }));
         if (db.ownChanges.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
-          if (!believe(db, path, info.lastModifiedMs, 'asked')) return undefined;
+          if (!believe(db, path, info)) return undefined;
           learnInfo(db, path, info, startedMs);
         } else if (db.catalog.sizeOf(path) !== undefined) {
           await assertContainer(db, startedMs);
@@ -157,7 +157,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
       if (await holdsOnlyOurs(db)) return db.catalog.hasBelow(directory);
       const startedMs = steadyNowMs();
       for await (const page of pagesOf(db, { prefix: `${objectNameOf(directory)}/`, limit: 20, tries: 'few' })) {
-        learnPage(db, page, startedMs);
+        await learnFrom(db, page, startedMs);
         if (page.map((object) => pathOfObject(object.name)).some((path) => isFileInSwift(path) && !db.isBuried(path))) return true;
       }
       return false;
@@ -174,7 +174,7 @@ export function hasObjectBelow(db: Database, directory: string, signal?: AbortSi
 export async function askListing(db: Database, path: string, signal: AbortSignal): Promise<void> {
   const startedMs = steadyNowMs();
   const ask = async (): Promise<void> => {
-    for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return learnPage(db, page, startedMs);
+    for await (const page of pagesOf(db, { prefix: objectNameOf(path), limit: 1 })) return learnFrom(db, page, startedMs);
   };
   try {
     await db.health.answerOrAway(ask, signal, 2 * db.settings.lookupWaitMs);
@@ -193,7 +193,7 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
     const names = directory === '' || db.settings.nodes === 'one' ? undefined : new Set<string>();
     for await (const page of pagesOf(db, { ...prefix, limit: PAGE, ...options })) {
       shown += page.length;
-      learnPage(db, page, startedMs);
+      await learnFrom(db, page, startedMs);
       for (const object of page) names?.add(pathOfObject(object.name));
     }
     const unshownAtMs = names === undefined ? Infinity : await askForUnshown(db, directory, names);
@@ -223,7 +223,7 @@ export function refreshTop(db: Database, options: RequestOptions): Promise<void>
     const startedMs = steadyNowMs();
     const [files, directories] = [new Set<string>(), new Array<string>()];
     for await (const page of pagesOf(db, { level: true, limit: PAGE, ...options })) {
-      learnPage(db, page, startedMs);
+      await learnFrom(db, page, startedMs);
       for (const { name } of page) {
         if (name.endsWith('/')) directories.push(pathOfObject(name.slice(0, -1)));
         else files.add(pathOfObject(name));
@@ -294,6 +294,11 @@ async function assertEmpty(db: Database, options: RequestOptions): Promise<void>
   if (db.catalog.count === 0) return;
   const info = await db.store.headContainer(db.container, options);
   if (info?.objectCount !== 0) throw new StoreAnswered(`container ${db.container}: its listing is empty, its count is not`);
+}
+
+/** Learns a page, and asks for the objects whose rows do not tell. */
+function learnFrom(db: Database, page: readonly ListedObject[], startedMs: number): Promise<void> {
+  return askForEach(db, learnPage(db, page, startedMs).slice(0, MOST_ASKED));
 }
 
 /** Whether an error means that we could not find out, rather than that the question was wrong. */

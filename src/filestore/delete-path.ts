@@ -164,7 +164,7 @@ async function lookAgain(db: Database, path: string, options: RequestOptions): P
     await db.health.watch(assertContainer(db, askedAtMs));
     return 'gone';
   }
-  if (!believe(db, path, info.lastModifiedMs, 'asked')) return 'old';
+  if (!believe(db, path, info)) return 'old';
   learnInfo(db, path, sized(path, info), askedAtMs);
   return 'newer';
 }

@@ -4,13 +4,20 @@ import type { ListedObject } from '../store/object-store.js';
 import { shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import { isFileInSwift, isOdooDirectory, kindOfPath } from './path-kind.js';
-import { believe } from './revival.js';
+import { believe, mustBeAsked } from './revival.js';
 
-/** Presence is believed unless we have deleted the name meanwhile. @param startedMs when the listing set out */
-export function learnPage(db: Database, page: readonly ListedObject[], startedMs: number): void {
+/**
+ * Presence is believed unless we have deleted the name meanwhile.
+ * @param startedMs when the listing set out
+ * @returns paths whose row does not tell; the objects are to be asked for
+ */
+export function learnPage(db: Database, page: readonly ListedObject[], startedMs: number): readonly string[] {
+  const unsure: string[] = [];
   for (const object of page) {
     const path = pathOfObject(object.name);
-    if (db.ownChanges.wasDeletedSince(path, startedMs) || !believe(db, path, object.lastModifiedMs, 'listed')) continue;
+    if (db.ownChanges.wasDeletedSince(path, startedMs)) continue;
+    if (mustBeAsked(db, path, object)) unsure.push(path);
+    if (!believe(db, path, object)) continue;
     const shard = shardOfBlobPath(path);
     if (shard !== undefined) {
       if (object.sizeBytes !== undefined) db.learnBlob(path, object.sizeBytes, startedMs);
@@ -33,4 +40,5 @@ export function learnPage(db: Database, page: readonly ListedObject[], startedMs
       seenAtMs: startedMs,
     });
   }
+  return unsure;
 }

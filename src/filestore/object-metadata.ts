@@ -30,6 +30,22 @@ export function closedHere({ nodeId, store }: Database, closedAtMs = storeNowMs(
 }
 
 /**
+ * Whether this machine closed what is stored there, at the latest then: what has made the object younger since is a POST of ours, or a PUT that came late.
+ * @param byMs by the store's clock
+ */
+export function wasClosedHere({ nodeId }: Database, { metadata }: Pick<ObjectInfo, 'metadata'>, byMs: number): boolean {
+  return metadata[NODE_KEY] === nodeId && Number(metadata[CLOSED_KEY]) <= Math.round(byMs);
+}
+
+/** For what somebody has brought back: no machine may take it for what it has deleted itself. Merged into an object's metadata. */
+export const CLOSED_BY_NOBODY: Metadata = { [NODE_KEY]: '' };
+
+/** The same for an object that is made. */
+export function closedByNobody(metadata: Metadata): Metadata {
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => key !== NODE_KEY));
+}
+
+/**
  * When another node closed what is stored there, by the store's clock; undefined: it did not, as far as can be told. The object's own time is no
  * evidence of that: a POST moves it (a time that was set), and a close that had to wait is stored later than it happened.
  * @param knownMd5 of what this machine knew there before

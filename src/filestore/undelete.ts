@@ -9,6 +9,7 @@ import { forEachAtOnce } from '../base/at-once.js';
 import { FilestoreError } from '../base/errors.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { isBeingDropped } from './container-metadata.js';
+import { CLOSED_BY_NOBODY, closedByNobody } from './object-metadata.js';
 import { isTrash, trashContainerOf } from './retention.js';
 
 /**
@@ -73,7 +74,7 @@ async function undeleteOne(store: ObjectStore, { container, dryRun }: UndeleteRe
   if (kept === undefined) return 'too-late';
   if ((await store.head(container, name)) !== undefined) return 'there';
   if (dryRun) return 'restored';
-  return (await store.copy(trash, name, container, name, { metadata: kept.metadata })) ? 'restored' : 'too-late';
+  return (await store.copy(trash, name, container, name, { metadata: closedByNobody(kept.metadata) })) ? 'restored' : 'too-late';
 }
 
 async function undeleteNamed(store: ObjectStore, request: UndeleteRequest, name: string): Promise<UndeleteOutcome> {
@@ -82,7 +83,7 @@ async function undeleteNamed(store: ObjectStore, request: UndeleteRequest, name:
   const { container, dryRun } = request;
   if ((await store.head(container, name)) !== undefined) {
     // A node may have deleted it and wait out its grace: the newer time tells it that the file is wanted.
-    if (!dryRun) await store.updateMetadata(container, name, {});
+    if (!dryRun) await store.updateMetadata(container, name, CLOSED_BY_NOBODY);
     return 'there';
   }
   // Swift answers 404 as soon as the time is up, and clears its listing later.

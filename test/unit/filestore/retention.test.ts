@@ -94,6 +94,15 @@ describe('retention', () => {
     assert.ok(((await store.head('c', 'cd/3'))?.lastModifiedMs ?? 0) > before);
   });
 
+  it('what is brought back is no machine’s any more: one that still owes its delete, and closed it, would take it for what it has deleted', async () => {
+    store.plant('c', 'notes', Buffer.from('notes'), { sha1: 'n', node: 'n1', closed: '1' });
+    store.plant('c', 'plan', Buffer.from('plan'), { sha1: 'p', node: 'n1', closed: '1' });
+    await remove('notes');
+    assert.deepEqual(await bring({ names: ['notes', 'plan'] }), { notes: 'restored', plan: 'there' });
+    assert.deepEqual((await store.head('c', 'notes'))?.metadata, { sha1: 'n', closed: '1' });
+    assert.deepEqual((await store.head('c', 'plan'))?.metadata, { sha1: 'p', closed: '1' });
+  });
+
   it('nothing is brought back into a container that goes with its database: it would live on with just that', async () => {
     await remove('ab/1');
     await store.updateContainer('c', { 'osf-dropped': String(clock.nowMs()) });
