@@ -35,10 +35,9 @@ export async function copyOrSeal(db: Database, from: string, to: string, request
 
 /** @returns false when the copy was not worth it: its source is pending by now */
 async function copyThenBury(db: Database, from: string, to: string, requester: Requester): Promise<boolean> {
-  const [known, sizeBytes] = [db.catalog.other(from), db.catalog.sizeOf(from)];
   // Only an origin has it, or it would be a temporary name in Swift, or the target is owed under its own bytes: mv copies through the mount.
   const isOwed = contentSha1(to) !== undefined && db.spool.pending.has(to);
-  if (sizeBytes === undefined || kindOfPath(to) === 'temporary' || isOwed) throw crossDevice(from, to);
+  if (db.catalog.sizeOf(from) === undefined || kindOfPath(to) === 'temporary' || isOwed) throw crossDevice(from, to);
   let isGivenUp = false;
   // The rename was answered with an error meanwhile: whatever was done to the target since is newer. Or something was closed under the old name
   // and answered from the spool: that is newer than what was copied.
@@ -53,6 +52,9 @@ async function copyThenBury(db: Database, from: string, to: string, requester: R
     const options = { priority: 'write' as const, timeoutMs: db.settings.writeTimeoutMs, addedMetadata };
     await db.binding.assertOurAccount(options);
     if (isGivenUp) return false;
+    // Only now: a time, or bytes, may have been on their way to Swift while the locks were waited for.
+    const [known, sizeBytes] = [db.catalog.other(from), db.catalog.sizeOf(from)];
+    if (sizeBytes === undefined) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
     const copied = await db.change(() => db.store.copy(db.container, objectNameOf(from), db.container, objectNameOf(to), options), to);
     if (!copied) throw new FilestoreError('not-found', `${displayName(from)} is not there`);
     if (isOvertaken()) return false;
