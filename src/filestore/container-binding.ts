@@ -112,7 +112,7 @@ export class ContainerBinding {
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;
     if (info !== undefined && !isBeingDropped(info)) {
-      this.#seen(askedAtMs);
+      this.#seen(askedAtMs, info);
       return false;
     }
     return outcomeOf(info) !== 'ended' && info === undefined;
@@ -212,7 +212,7 @@ export class ContainerBinding {
       await this.ensure(options);
       return;
     }
-    this.#seen(steadyNowMs());
+    this.#seen(steadyNowMs(), info);
     await this.#claim.renew(info, options);
   }
 
@@ -291,10 +291,10 @@ export class ContainerBinding {
     this.#options.memory.confirmed(account);
   }
 
-  /** It is there, and nobody's drop. */
-  #seen(atMs: number): void {
+  /** It is there, and nobody's drop. @param info what it said of itself */
+  #seen(atMs: number, info?: ContainerInfo): void {
     this.#seenAtMs = atMs;
-    this.#drops.seen();
+    this.#drops.seen(info?.objectCount);
   }
 
   /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */

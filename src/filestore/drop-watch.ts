@@ -5,7 +5,7 @@
 import { steadyNowMs } from '../base/clock.js';
 import type { ContainerInfo } from '../store/object-store.js';
 
-/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again. */
+/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again, unless it held something since. */
 const REMADE_MS = 60_000;
 /** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
 const SECOND_LOOK_MS = 2_000;
@@ -60,10 +60,11 @@ export class DropWatch {
     this.#wasBound = true;
   }
 
-  /** It is there, and nobody's drop. */
-  seen(): void {
+  /** It is there, and nobody's drop. @param objectCount of what it holds: Swift removes no container that holds something, so the end of a drop came too late for it */
+  seen(objectCount = 0): void {
     this.#missingSinceMs = undefined;
     this.#sawMark = false;
+    if (objectCount > 0) this.#remadeAtMs = -Infinity;
   }
 
   /**
