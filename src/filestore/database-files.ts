@@ -130,8 +130,8 @@ export class DatabaseFiles {
       if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
       return this.#live(path, undefined, Date.now(), true);
     }
-    const opened = await openOther(this.db, path, requester);
-    if ('file' in opened) return this.#live(path, opened.file, opened.stat.mtimeMs, mode.write);
+    const { opened, stat } = await openOther(this.db, path, requester);
+    if ('file' in opened) return this.#live(path, opened.file, stat.mtimeMs, mode.write);
     if (mode.write)
       throw new FilestoreError(
         'unsupported',

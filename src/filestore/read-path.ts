@@ -125,17 +125,36 @@ export async function openVerified(db: Database, path: string, requester: Reques
   return heldBlob(db, blob, filled, stat);
 }
 
+interface OpenedOther {
+  readonly opened: { readonly file: CachedFile } | { readonly ranged: RangedFile };
+  readonly stat: Stat;
+  /** Of its bytes, where that is known. */
+  readonly md5: string | undefined;
+}
+
 /** The bytes of a file that is not content-named, as it is now. @throws not-found, unavailable, corrupt */
-export async function openOther(
-  db: Database,
-  path: string,
-  requester: Requester,
-): Promise<{ file: CachedFile; stat: Stat } | { ranged: RangedFile; stat: Stat }> {
+export async function openOther(db: Database, path: string, requester: Requester): Promise<OpenedOther> {
+  for (let tries = 1; ; tries++) {
+    const other = await openOtherOnce(db, path, requester);
+    if (isStillNamed(db, path, other)) return other;
+    if ('file' in other.opened) other.opened.file.close();
+    // Removed, renamed or replaced here while its bytes came: the name is not theirs any more.
+    if (tries >= STALE_TRIES) throw new FilestoreError('unavailable', `${displayName(path)} is replaced again and again`);
+  }
+}
+
+function isStillNamed(db: Database, path: string, { md5 }: OpenedOther): boolean {
+  const pending = db.spool.pending.get(path);
+  if (pending !== undefined) return pending.md5 === md5;
+  return !db.isBuried(path) && db.catalog.other(path)?.md5 === md5;
+}
+
+async function openOtherOnce(db: Database, path: string, requester: Requester): Promise<OpenedOther> {
   const stat = await lookup(db, path, requester);
   if (stat === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   if (stat.kind === 'directory') throw new FilestoreError('is-directory', `${displayName(path)} is a directory`);
   const pending = db.spool.pending.get(path);
-  if (pending !== undefined) return { file: await openSealed(db, pending), stat };
+  if (pending !== undefined) return { opened: { file: await openSealed(db, pending) }, stat, md5: pending.md5 };
   for (let tries = 1; ; tries++) {
     if ((tries > 1 || db.catalog.other(path)?.checkedAtMs === 0) && !db.health.isAway) await headOf(db, path, requester.signal);
     try {
@@ -147,18 +166,14 @@ export async function openOther(
   }
 }
 
-async function openOtherAsKnown(
-  db: Database,
-  path: string,
-  stat: Stat,
-  requester: Requester,
-): Promise<{ file: CachedFile; stat: Stat } | { ranged: RangedFile; stat: Stat }> {
+async function openOtherAsKnown(db: Database, path: string, stat: Stat, requester: Requester): Promise<OpenedOther> {
   const known = db.catalog.other(path);
-  if (known === undefined) return { file: await openFromOrigin(db, path, requester), stat };
-  if (known.md5 === undefined) return { ranged: ranged(db, path, stat), stat };
-  const key: CacheKey = `md5-${known.md5}`;
+  if (known === undefined) return { opened: { file: await openFromOrigin(db, path, requester) }, stat, md5: undefined };
+  const { md5 } = known;
+  if (md5 === undefined) return { opened: { ranged: ranged(db, path, stat) }, stat, md5 };
+  const key: CacheKey = `md5-${md5}`;
   const cached = await db.cache.open(key);
-  return { file: cached ?? (await fillWhole(db, path, key, requester.signal)), stat };
+  return { opened: { file: cached ?? (await fillWhole(db, path, key, requester.signal)) }, stat, md5 };
 }
 
 async function openFromOrigin(db: Database, path: string, requester: Requester): Promise<CachedFile> {
