@@ -4,8 +4,8 @@
  *   staging ──seal (sealer.ts)──► sealed + record ──publish──► released, file gone or adopted by the cache
  *      └──set aside──► torn
  */
-import { copyFile, stat } from 'node:fs/promises';
-import { constants, statSync, unlink } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, statSync, unlink } from 'node:fs';
 import { join } from 'node:path';
 import { FilestoreError } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
@@ -136,13 +136,18 @@ export class DiskSpool implements Spool {
 
   async createStagingFrom(file: string): Promise<StagingFile> {
     const path = this.#ground.nextPath();
+    let fd = -1;
     try {
-      this.#room.take((await stat(file)).size);
-      await copyFile(file, path, constants.COPYFILE_FICLONE);
+      // In this turn of the loop: where `file` is a descriptor, that may be closed, and be another file's, before the copy begins.
+      fd = openSync(file, 'r');
+      this.#room.take(fstatSync(fd).size);
+      await copyFile(`/proc/self/fd/${fd}`, path, constants.COPYFILE_FICLONE);
       return new DiskStagingFile(this.#ground, { path, sizeBytes: statSync(path).size });
     } catch (error) {
       unlink(path, () => undefined);
       throw diskError(error, `cannot copy ${file} to write on it`);
+    } finally {
+      if (fd >= 0) closeSync(fd);
     }
   }
 

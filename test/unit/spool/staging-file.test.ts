@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SMALL_FILE_BYTES } from '../../../src/spool/small-bytes.js';
@@ -118,6 +118,22 @@ test('Sealed twice without a change, each record has a file of its own.', async 
   await staging.discard();
   for (const { file } of spool.pending.values()) assert.equal(readFileSync(file, 'utf8'), 'same');
   assert.equal(new Set([...spool.pending.values()].map(({ file }) => file)).size, 2);
+  await spool.close();
+});
+
+test('A staging file made from a descriptor has the bytes that this led to when it was asked for, also when it is closed at once and is another file’s.', async () => {
+  const spool = await open(tempDir('spool'));
+  const [first, second] = [await sealBlob(spool, blobOf('first'), 'one'), await sealBlob(spool, blobOf('second'), 'two')];
+  const fd = openSync(first.file, 'r');
+  const copying = spool.createStagingFrom(`/proc/self/fd/${fd}`);
+  closeSync(fd);
+  const others: number[] = [];
+  for (let n = 0; n < 4; n++) others.push(openSync(second.file, 'r'));
+  assert.ok(others.includes(fd), 'the number is used again');
+  const staging = await copying;
+  assert.equal((await staging.digest()).sha1, first.sha1);
+  await staging.discard();
+  for (const other of others) closeSync(other);
   await spool.close();
 });
 
