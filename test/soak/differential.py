@@ -134,6 +134,8 @@ class Handle:
     def __init__(self, path, flags, ours, theirs, key, side=None):
         self.path, self.flags, self.ours, self.theirs, self.key, self.side = path, flags, ours, theirs, key, side
         self.writes = flags & os.O_ACCMODE != os.O_RDONLY
+        # Who only reads publishes nothing, unless it has emptied or made the file.
+        self.publishes = self.writes or flags & os.O_TRUNC != 0
         self.is_overwritten = False
 
     def __str__(self):
@@ -362,6 +364,8 @@ class Fuzz:
         handle.theirs_read = os.open(f"/proc/self/fd/{values[1]}", os.O_RDONLY)
         if key not in self.published and (handle.writes or flags & (os.O_TRUNC | os.O_CREAT)):
             self.published[key] = old if before == key else None
+        if before != key:
+            handle.publishes = True
         if flags & os.O_TRUNC or before != key:
             self.changed(key)
         self.handles.append(handle)
@@ -527,7 +531,7 @@ class Fuzz:
         if handle is None:
             return
         self.same(f"dup-close {handle}", lambda: os.close(os.dup(handle.ours)), lambda: os.close(os.dup(handle.theirs)), eio=self.strict)
-        if handle.writes:
+        if handle.publishes:
             self.publish(handle)
 
     def op_close(self):
@@ -538,7 +542,7 @@ class Fuzz:
     def close(self, handle):
         self.handles.remove(handle)
         # Before it: a close that meets a dead mount has closed all the same.
-        if handle.writes or handle.flags & (os.O_CREAT | os.O_TRUNC):
+        if handle.publishes:
             before = self.published.get(handle.key)
             self.publish(handle) if handle.side is None else None
         else:
