@@ -419,8 +419,9 @@ class Run:
         self.remove_tree(node, database)
         time.sleep(self.rnd.choice((0, 0.02, 0.1, 0.5, 1, 2, 3)))
         other = 1 - node
-        # It may believe that it is there.
-        self.mkdir(other, database, (errno.EEXIST,))
+        # It may believe that it is there. What waits in its spool when it hears of the drop is kept, and a decision is asked for.
+        if self.mkdir(other, database, (errno.EEXIST,)) is not None and self.back:
+            return
         for blob in self.rnd.sample(sorted(self.blobs), self.rnd.randrange(3)):
             # It may hear of the drop in between.
             self.store(other, database, blob, (errno.ENOENT,))
@@ -518,7 +519,9 @@ class Run:
         if self.calm or self.troubled is not None:
             return
         self.troubled = self.rnd.choice(self.nodes)
-        self.trouble_start = time.monotonic()
+        # Who has not made up yet for the last one is still where he was before that.
+        if time.monotonic() - self.trouble_end >= self.lag:
+            self.trouble_start = time.monotonic()
         self.do("trouble", self.troubled)
 
     def op_calm(self):
