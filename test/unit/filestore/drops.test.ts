@@ -58,28 +58,31 @@ describe('a database that is dropped', () => {
   });
 
   it('ends for a node that has made it again right after a drop of its own, once that has seen what it stored', async () => {
-    const [a, b] = [await node('a'), await node('b')];
+    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, later] = [makeBlob(8, 100), makeBlob(10, 100)];
     await a.client.mkdir('db');
     await a.write(old);
-    store.before = ({ method }) => {
+    nodes.store.before = ({ method }) => {
       if (method === 'deleteContainer') throw new FilestoreError('busy', 'not now');
     };
     await a.drop();
-    await eventually('the drop is marked', async () => (await store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined);
+    await eventually('the drop is marked', async () => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined);
     await a.client.mkdir('db');
     await a.write(later);
-    await eventually('the mark is taken away', async () => (await store.headContainer(CONTAINER))?.metadata['osf-dropped'] === undefined);
-    store.before = undefined;
-    assert.deepEqual(store.names(CONTAINER), [later.name]);
+    await eventually(
+      'the mark is taken away',
+      async () => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] === undefined,
+    );
+    nodes.store.before = undefined;
+    assert.deepEqual(nodes.store.names(CONTAINER), [later.name]);
     assert.equal(await b.has(`db/${later.name}`), true);
     assert.equal(await a.has('db'), true);
     await b.drop();
-    await gone();
+    await nodes.containerGone();
     const startedMs = performance.now();
     await a.loses('db');
     assert.ok(performance.now() - startedMs < 10_000);
-    assert.equal(store.names(CONTAINER), undefined);
+    assert.equal(nodes.store.names(CONTAINER), undefined);
   });
 
   it('is left with what another node has stored after the drop', async () => {

@@ -1,6 +1,7 @@
 /** Listings: of directories, and of the container. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { FilestoreError } from '../../../../src/base/errors.js';
 import { blobOf, makeBlob } from '../../../helpers/blobs.js';
 import { eventually } from '../../../helpers/processes.js';
 import { CONTAINER, HeldNode } from './held-node.js';
@@ -106,5 +107,18 @@ describe('what may interleave with a listing', () => {
     await others;
     assert.equal(node.filestore.databases[0]?.state, 'serving', 'it was no outage');
     await slow;
+  });
+
+  it('A shard that was said to be there while Swift could not list is there when it can again: who saw it makes none before he writes.', async () => {
+    const client = await node.start({ nodes: 'many', lookupWaitMs: 100 });
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    const blob = makeBlob(12, 1000);
+    const shard = blob.sha1.slice(0, 2);
+    node.store.before = ({ method }) => (method === 'list' ? Promise.reject(new FilestoreError('busy', 'no')) : undefined);
+    assert.equal(await client.exists(shard), true);
+    node.store.before = undefined;
+    await client.writeFile(blob.name, blob.content);
+    assert.deepEqual(await client.readFile(blob.name), blob.content);
+    await node.drained();
   });
 });

@@ -1,6 +1,9 @@
 /** Times that are set. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FilestoreError } from '../../../../src/base/errors.js';
+import { eventually } from '../../../helpers/processes.js';
 import { CONTAINER, HeldNode } from './held-node.js';
 
 describe('what may interleave with setting a time', () => {
@@ -50,5 +53,38 @@ describe('what may interleave with setting a time', () => {
     await client.utimes('travelling', 1_100_000_000_000, 1_100_000_000_000);
     put.go();
     await isKept('travelling', 1_100_000_000_000);
+  });
+
+  it('a file that is renamed while Swift is told its time has that time under its new name', async () => {
+    const client = await node.start();
+    await client.writeFile('a.1', Buffer.from('one'));
+    const post = node.hold(({ method }) => method === 'updateMetadata');
+    await client.setattr('a.1', { mtimeMs: 1_000_000_000_000 });
+    await post.held;
+    const renamed = client.rename('a.1', 'a.2');
+    await delay(50);
+    post.go();
+    await renamed;
+    assert.equal((await client.stat('a.2')).mtimeMs, 1_000_000_000_000);
+  });
+
+  it('A time that was being set does not bring back what was deleted meanwhile, where Swift was not told of that at once.', async () => {
+    const client = await node.start({ nodes: 'many' });
+    await client.writeFile('notes.txt', Buffer.from('notes'));
+    const post = node.hold(({ method }) => method === 'updateMetadata');
+    await client.setattr('notes.txt', { mtimeMs: 1_000_000_000_000 });
+    await post.held;
+    // The DELETE waits for the POST, and is put off after a second.
+    await client.unlink('notes.txt');
+    const posted = (): number => node.store.counts.updateMetadata ?? 0;
+    assert.equal(posted(), 1);
+    node.store.before = ({ method }) => (method === 'delete' ? Promise.reject(new FilestoreError('busy', 'no')) : undefined);
+    post.go();
+    await eventually('the time is set', async () => (await node.store.head(CONTAINER, 'notes.txt'))?.metadata['mtime'] === '1000000000000');
+    assert.deepEqual(await client.readdir(''), []);
+    assert.equal(await client.exists('notes.txt'), false);
+    node.store.before = undefined;
+    await node.drained();
+    assert.deepEqual(node.store.names(CONTAINER), []);
   });
 });
