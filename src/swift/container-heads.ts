@@ -1,11 +1,16 @@
 /**
- * Whether a container is there. Its 404 alone does not say so: Swift's proxy asks the account first, and where the account's servers do not answer, and
+ * Whether a container is there, and whether an object is missing in it. A container's 404 alone does not say so: Swift's proxy asks the account first, and where the account's servers do not answer, and
  * its memory of that account (60 s) is over, it calls every container missing, for whatever is asked of it but a GET or HEAD of an object
  * (`account_info` and `get_container_info` in swift/proxy/controllers/base.py, seen in 2.30). So the account is asked as well, and has to answer.
+ *
+ * A GET or HEAD of an object goes to the servers of its container's storage policy. Where the proxy calls the container missing, it asks those
+ * of policy 0 (`GETorHEAD` in controllers/obj.py), and they say 404 of what the others have. So where Swift has several policies, a 404 counts only while
+ * the proxy remembers the container, because that has answered a moment ago.
  */
 import type { Clock } from '../base/clock.js';
 import { kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
+import type { Capabilities } from './capabilities.js';
 import { isContainerListed } from './objects/listing.js';
 import { metadataOf } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
@@ -16,15 +21,26 @@ import { header } from './requests/wire.js';
 
 /** An account may list for a while what was removed while its servers were away; an updater mends that. Past this the container itself is believed. */
 const LISTED_IN_VAIN_MS = 60_000;
+/** Half as long as Swift's proxies remember a container (`recheck_container_existence`). */
+const REMEMBERED_MS = 30_000;
+
+interface ListedInVain {
+  readonly sinceMs: number;
+  readonly lastMs: number;
+}
 
 export class ContainerHeads {
   readonly #requester: Requester;
   readonly #clock: Clock;
-  /** Since when a container is listed by its account and says itself that it is not there. */
-  readonly #listedInVainSinceMs = new Map<string, number>();
+  readonly #capabilities: Pick<Capabilities, 'info'>;
+  /** Containers that their account lists and that say themselves that they are not there. */
+  readonly #listedInVain = new Map<string, ListedInVain>();
+  /** When the question set out that a container last answered. */
+  readonly #answeredMs = new Map<string, number>();
 
-  constructor(requester: Requester, clock: Clock) {
+  constructor(requester: Requester, capabilities: Pick<Capabilities, 'info'>, clock: Clock) {
     this.#requester = requester;
+    this.#capabilities = capabilities;
     this.#clock = clock;
   }
 
@@ -35,19 +51,35 @@ export class ContainerHeads {
    */
   async head(container: string, options: RequestOptions): Promise<ContainerInfo | undefined> {
     const call = { method: 'HEAD', path: containerPath(container), accept: [404], options } as const;
+    let askedMs = this.#clock.nowMs();
     let answer = await this.#requester.call(call);
     if (answer.status === 404) {
       const isListed = await isContainerListed(this.#requester, container, options);
       // Now the proxy remembers the account, or its servers answer.
+      askedMs = this.#clock.nowMs();
       answer = await this.#requester.call(call);
       if (answer.status === 404) {
+        this.#answeredMs.delete(container);
         if (isListed) this.#assertListedInVain(container, answer);
-        else this.#listedInVainSinceMs.delete(container);
+        else this.#listedInVain.delete(container);
         return undefined;
       }
     }
-    this.#listedInVainSinceMs.delete(container);
+    this.#listedInVain.delete(container);
+    this.#answeredMs.set(container, askedMs);
     return infoOf(answer);
+  }
+
+  /**
+   * Runs what finds an object, or does not: once more where Swift may have looked for it in the wrong policy.
+   * @param find resolves with undefined where it is not there
+   * @throws what `find` and {@link head} throw
+   */
+  async unlessElsewhere<T>(container: string, options: RequestOptions, find: () => Promise<T | undefined>): Promise<T | undefined> {
+    const remembered = this.#clock.nowMs() - (this.#answeredMs.get(container) ?? -Infinity) < REMEMBERED_MS;
+    const found = await find();
+    if (found !== undefined || remembered || (await this.#capabilities.info()).storagePolicies.length < 2) return found;
+    return (await this.head(container, options)) === undefined ? undefined : find();
   }
 
   /**
@@ -67,8 +99,9 @@ export class ContainerHeads {
 
   #assertListedInVain(container: string, answer: Answer): void {
     const nowMs = this.#clock.nowMs();
-    const sinceMs = this.#listedInVainSinceMs.get(container) ?? nowMs;
-    this.#listedInVainSinceMs.set(container, sinceMs);
+    const before = this.#listedInVain.get(container);
+    const sinceMs = before === undefined || nowMs - before.lastMs >= LISTED_IN_VAIN_MS ? nowMs : before.sinceMs;
+    this.#listedInVain.set(container, { sinceMs, lastMs: nowMs });
     if (nowMs - sinceMs < LISTED_IN_VAIN_MS) throw notTrue(answered(answer));
   }
 }

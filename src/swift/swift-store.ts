@@ -135,7 +135,7 @@ class UndiciSwiftStore implements SwiftStore {
       userAgent,
     });
     this.#capabilities = new Capabilities(dispatcher, clock, userAgent, async () => (await this.#sessions.session()).storageUrl);
-    this.#heads = new ContainerHeads(this.#requester, clock);
+    this.#heads = new ContainerHeads(this.#requester, this.#capabilities, clock);
     this.#known = new SegmentsKnown(this.#requester, clock);
     this.#large = new LargeObjects({
       requester: this.#requester,
@@ -169,21 +169,28 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {
-    return getObject(this.#requester, container, name, options);
+    return this.#heads.unlessElsewhere(container, options, () => getObject(this.#requester, container, name, options));
   }
 
   head(container: string, name: string, options: RequestOptions = {}): Promise<ObjectInfo | undefined> {
-    return headObject(this.#requester, container, name, options, () => this.#known.noteMade(container));
+    const onLarge = (): void => this.#known.noteMade(container);
+    return this.#heads.unlessElsewhere(container, options, () => headObject(this.#requester, container, name, options, onLarge));
   }
 
-  updateMetadata(container: string, name: string, metadata: Metadata, options: RequestOptions = {}): Promise<boolean> {
-    return updateMetadata(this.#requester, this.#heads, container, name, metadata, options);
+  async updateMetadata(container: string, name: string, metadata: Metadata, options: RequestOptions = {}): Promise<boolean> {
+    const update = async (): Promise<true | undefined> =>
+      (await updateMetadata(this.#requester, this.#heads, container, name, metadata, options)) || undefined;
+    return (await this.#heads.unlessElsewhere(container, options, update)) === true;
   }
 
   async copy(container: string, name: string, toContainer: string, toName: string, options: CopyOptions = {}): Promise<boolean> {
     const replaced = await this.#segmentsReplaced(toContainer, toName, options);
-    const copy = (): ReturnType<typeof copyObject> => copyObject(this.#requester, container, name, toContainer, toName, options);
-    const done = await this.#heads.unlessThere(toContainer, options, copy);
+    const copy = async (): Promise<'copied' | 'too-large' | undefined> => {
+      const outcome = await copyObject(this.#requester, container, name, toContainer, toName, options);
+      return outcome === 'missing' ? undefined : outcome;
+    };
+    const copyFound = (): ReturnType<typeof copy> => this.#heads.unlessElsewhere(container, options, copy);
+    const done = await this.#heads.unlessThere(toContainer, options, copyFound);
     if (done === 'too-large') return this.#large.copy(container, name, toContainer, toName, options);
     if (done === 'copied') await this.#large.remove(replaced);
     return done === 'copied';

@@ -116,6 +116,7 @@ const ALL = PROBES.map(({ name }) => name);
 const PATIENCE_MS = 2500;
 /** How long a proxy that remembers next to nothing remembers an account or a container. */
 const REMEMBERED_S = 1;
+const SECOND_POLICY = 'gold';
 
 interface Situation {
   readonly title: string;
@@ -171,15 +172,18 @@ void describe('faults inside Swift', () => {
   }
 });
 
-/** It asks the account before each question to a container, and calls the container missing where that does not answer. */
+/**
+ * It asks the account before each question to a container, and calls the container missing where that does not answer; it asks the container before
+ * each question to an object, and looks in policy 0 where that does not answer.
+ */
 void describe('faults inside Swift whose proxy remembers nothing', () => {
   let swift: Swift;
   before(async () => {
-    swift = await startSwift({ nodeTimeoutSeconds: 1, recheckSeconds: REMEMBERED_S });
+    swift = await startSwift({ nodeTimeoutSeconds: 1, recheckSeconds: REMEMBERED_S, secondPolicy: SECOND_POLICY });
   });
   after(() => swift.stop());
 
-  for (const situation of SITUATIONS.filter(({ tag }) => tag.startsWith('account-'))) {
+  for (const situation of SITUATIONS.filter(({ tag }) => /^(account|container)-/.test(tag))) {
     void test(`while ${situation.title} each call does its work or is unavailable, and does its work afterwards`, () =>
       goThrough(swift, {
         ...situation,
@@ -195,7 +199,7 @@ void describe('faults inside Swift whose proxy remembers nothing', () => {
 async function startSwift(options: SwiftOptions): Promise<Swift> {
   const swift = await withSwift(options);
   const log = new LogGuard();
-  const store = openStore(swift, log);
+  const store = openStore(swift, log, options.secondPolicy);
   await store.createContainer(MAIN);
   await store.put(MAIN, 'seed', bodyOf('seed'));
   await store.close();
@@ -203,8 +207,9 @@ async function startSwift(options: SwiftOptions): Promise<Swift> {
   return swift;
 }
 
-function openStore(swift: Swift, log: LogGuard): SwiftStore {
-  return createSwiftStore(tempauthSettings(swift.authUrl), { log: log.log(), userAgent: 'servers' });
+function openStore(swift: Swift, log: LogGuard, storagePolicy?: string): SwiftStore {
+  const settings = tempauthSettings(swift.authUrl, storagePolicy === undefined ? {} : { storagePolicy });
+  return createSwiftStore(settings, { log: log.log(), userAgent: 'servers' });
 }
 
 async function goThrough(swift: Swift, { tag, enter, leave, fail, either }: Situation): Promise<void> {

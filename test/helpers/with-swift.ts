@@ -27,6 +27,8 @@ export interface SwiftOptions {
   readonly nodeTimeoutSeconds?: number;
   /** Seconds the proxy remembers that an account or a container is there; default 60, as Swift's own. */
   readonly recheckSeconds?: number;
+  /** Name of a storage policy beside `default`. */
+  readonly secondPolicy?: string;
   /** Tokens are Keystone's; its URL. Needs `port`, since the catalog names it. */
   readonly keystoneUrl?: string;
   readonly keystoneTokenCacheSeconds?: number;
@@ -81,6 +83,7 @@ async function swiftUp(dir: string, port: number, options: SwiftOptions): Promis
   if (options.ratelimit !== undefined) env['SWIFT_RATELIMIT'] = String(options.ratelimit);
   if (options.nodeTimeoutSeconds !== undefined) env['SWIFT_NODE_TIMEOUT'] = String(options.nodeTimeoutSeconds);
   if (options.recheckSeconds !== undefined) env['SWIFT_RECHECK'] = String(options.recheckSeconds);
+  if (options.secondPolicy !== undefined) env['SWIFT_SECOND_POLICY'] = options.secondPolicy;
   // nobody updates listings later: what was answered has to be listed
   if (options.daemons?.includes('object-updater') !== true) {
     env['SWIFT_UPDATE_TIMEOUT'] = String((options.nodeTimeoutSeconds ?? NODE_TIMEOUT_SECONDS) / 2);

@@ -23,6 +23,7 @@ max_file_size = ${SWIFT_MAX_FILE_SIZE:-5368709122}
 name = default
 default = yes
 CONF
+  [ -z "${SWIFT_SECOND_POLICY:-}" ] || printf '\n[storage-policy:1]\nname = %s\n' "$SWIFT_SECOND_POLICY" >>"$etc/swift.conf"
   write_storage_server object "$object_port"
   write_storage_server container "$container_port"
   write_storage_server account "$account_port"

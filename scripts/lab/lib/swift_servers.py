@@ -99,7 +99,8 @@ def main(directory, object_port, container_port, account_port, *roles):
     etc = os.path.join(directory, 'etc')
     utils.set_swift_dir(etc)
     import_everything()
-    write_rings(etc, {'object': int(object_port), 'container': int(container_port), 'account': int(account_port)})
+    second = {'object-1': int(object_port)} if os.environ.get('SWIFT_SECOND_POLICY') else {}
+    write_rings(etc, {**second, 'object': int(object_port), 'container': int(container_port), 'account': int(account_port)})
     for role in roles:
         pid = os.fork()
         if pid == 0:

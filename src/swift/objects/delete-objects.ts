@@ -34,8 +34,7 @@ export async function deleteObject(parts: DeleteParts, container: string, name: 
   const path = objectPath(container, name);
   if (await mayBeLarge(known, container, options)) {
     const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
-    if (head.status === 404) return false;
-    if (isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
+    if (head.status !== 404 && isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
       await deleteWithSegments(requester, path, options);
       await deleteLeftovers(parts, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
       return true;

@@ -60,6 +60,38 @@ void describe('a container that answers 404', () => {
     await assert.rejects(timed.headContainer('box'), { kind: 'unavailable' });
   });
 
+  void test('has objects that are looked for once more where Swift has several policies, unless it answered a moment ago', async (t) => {
+    let policies = ['a', 'b'];
+    const asked: string[] = [];
+    const swift = await LoginStub.start(({ method, url }) => {
+      const { pathname } = new URL(url, 'http://swift');
+      if (pathname === '/info') return { status: 200, json: { swift: { policies: policies.map((name) => ({ name })) } } };
+      asked.push(`${method} ${pathname}`);
+      return { status: pathname.endsWith('/name') ? 404 : 204 };
+    });
+    const clock = new FakeClock();
+    const open = (): SwiftStore => {
+      const settings = { ...TEST_SETTINGS, token: 't', storageUrl: `${swift.url}/v1/AUTH_a` };
+      const opened = createSwiftStore(settings, { log: SILENT_LOG, userAgent: 'unit', clock });
+      t.after(() => opened.close());
+      return opened;
+    };
+    t.after(() => swift.close());
+    const several = open();
+    const requestsOf = async (look: () => Promise<unknown>): Promise<string> => {
+      asked.length = 0;
+      assert.equal(await look(), undefined);
+      return asked.join(', ').replaceAll('/v1/AUTH_a/', '');
+    };
+    assert.equal(await requestsOf(() => several.head('box', 'name')), 'HEAD box/name, HEAD box, HEAD box/name');
+    assert.equal(await requestsOf(() => several.get('box', 'name')), 'GET box/name');
+    await clock.advance(30_000);
+    assert.equal(await requestsOf(() => several.get('box', 'name')), 'GET box/name, HEAD box, GET box/name');
+    policies = ['a'];
+    const one = open();
+    assert.equal(await requestsOf(() => one.head('box', 'name')), 'HEAD box/name');
+  });
+
   void test('hears a listing, a delete and an update, which say the same without reason, as unavailable', async () => {
     account = 503;
     const listing = async (): Promise<void> => {
