@@ -19,7 +19,15 @@ import { DropLooks } from './drop-looks.js';
 import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
-import { hasSpoolFolder, openDatabase, recordedDatabases, recordIn, type OpenDatabase, type SharedParts } from './open-database.js';
+import {
+  hasSpoolFolder,
+  holdsWrites,
+  openDatabase,
+  recordedDatabases,
+  recordIn,
+  type OpenDatabase,
+  type SharedParts,
+} from './open-database.js';
 import { RefusedAgain } from './refused-again.js';
 import type { RefusedDatabase, RefusedDatabases } from './refused-databases.js';
 
@@ -77,10 +85,12 @@ export class Databases {
     for (const recorded of recordedDatabases(this.#shared.settings)) {
       try {
         if ('error' in recorded) throw recorded.error;
-        await this.#openFrom(recorded.record);
+        if (recorded.record !== undefined) await this.#openFrom(recorded.record);
+        else await this.#openUnrecorded(recorded.folder);
       } catch (error) {
-        const database = 'record' in recorded ? recorded.record.database : databaseOfFolder(recorded.folder);
-        this.#refuse({ folder: recorded.folder, hasFolder: true, database }, error, 'record' in recorded ? recorded.record : undefined);
+        const record = 'record' in recorded ? recorded.record : undefined;
+        const database = record?.database ?? databaseOfFolder(recorded.folder);
+        this.#refuse({ folder: recorded.folder, hasFolder: true, database }, error, record);
       }
     }
     const { firstError } = this.#refused;
@@ -107,11 +117,24 @@ export class Databases {
     else if (hasFolder && !hasSpoolFolder(settings, folder)) return false;
     // There was none, or it was moved away: then the container says which database it was.
     else if (database === undefined) this.#discovery.again();
-    else return this.#openUnrecorded(database);
+    // Also where Swift does not know it: it may have been made while that was away.
+    else if (holdsWrites(settings, folder)) await this.#openUnrecorded(folder);
+    else return this.#openIfThere(database);
     return true;
   }
 
-  async #openUnrecorded(database: string): Promise<boolean> {
+  /** Its record was moved away, and bytes wait there. @throws FilestoreError bad-config where the name of the folder does not tell the database */
+  async #openUnrecorded(folder: string): Promise<void> {
+    const database = databaseOfFolder(folder);
+    if (database !== undefined) await this.#reopen(database);
+    else
+      throw new FilestoreError(
+        'bad-config',
+        `the spool's folder ${folder} has no record.json, and files wait there; restore it from a backup`,
+      );
+  }
+
+  async #openIfThere(database: string): Promise<boolean> {
     try {
       if (!(await this.#isInOrigin(database)) && !(await this.#isInSwift(database))) return true;
     } catch (error) {

@@ -1,7 +1,7 @@
 /** Puts a database together from its place on disk: record, spool, list of names, container binding, and the loop behind it. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import type { Log } from '../base/log.js';
 import type { BlobCache } from '../cache/cache.js';
@@ -52,17 +52,17 @@ export interface SharedParts {
 
 const RECORD = 'record.json';
 
-/** What a folder of the spool says of its database: the record, or why that cannot be read. */
-export type Recorded = { readonly folder: string } & ({ readonly record: DatabaseRecord } | { readonly error: FilestoreError });
+/** What a folder of the spool says of its database: the record, or why that cannot be read; or that there is none, and bytes wait for Swift. */
+export type Recorded = { readonly folder: string } & ({ readonly record: DatabaseRecord | undefined } | { readonly error: FilestoreError });
 
-/** The databases that this machine has served, from their records. */
+/** The databases that this machine has served, from their records, or from what waits for Swift where a record was moved away. */
 export function recordedDatabases(settings: FilestoreSettings): Recorded[] {
   const directory = join(settings.spoolDirectory, SPOOL_FORMAT);
   makeDurableDirectory(directory, DIRECTORY_MODE);
   return readdirSync(directory).flatMap((folder): Recorded[] => {
     try {
       const record = recordIn(settings, folder);
-      return record === undefined ? [] : [{ folder, record }];
+      return record !== undefined || holdsWrites(settings, folder) ? [{ folder, record }] : [];
     } catch (error) {
       if (!(error instanceof FilestoreError)) throw error;
       return [{ folder, error }];
@@ -77,6 +77,18 @@ export function recordIn(settings: FilestoreSettings, folder: string): DatabaseR
 
 export function hasSpoolFolder(settings: FilestoreSettings, folder: string): boolean {
   return existsSync(join(settings.spoolDirectory, SPOOL_FORMAT, folder));
+}
+
+/** Whether bytes lie there that may wait for Swift. */
+export function holdsWrites(settings: FilestoreSettings, folder: string): boolean {
+  const { sealed, ahead } = layoutIn(settings.spoolDirectory, folder);
+  try {
+    if (readdirSync(sealed).length > 0) return true;
+  } catch (error) {
+    // Where the disk does not give it, nobody can say that there are none.
+    if (kindOf(error) !== 'not-found' && kindOf(error) !== 'not-directory') return true;
+  }
+  return ahead.some((segment) => (statSync(segment, { throwIfNoEntry: false })?.size ?? 0) > 0);
 }
 
 /** Reads in other threads what opening the database of this folder reads. @throws as that does, when the disk does not give record or names */

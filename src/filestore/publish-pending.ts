@@ -68,7 +68,7 @@ export class PendingPublisher {
     }
   }
 
-  /** Oldest first. */
+  /** Oldest first, and behind them those that have hung. */
   #due(): string[] {
     const { spool, publishing } = this.#db;
     const { retries } = this.#attempts;
@@ -76,8 +76,14 @@ export class PendingPublisher {
     let hung = this.#hungUnderWay;
     const due: string[] = [];
     for (const { path } of owedWrites(spool)) {
+      if (!this.#hung.has(path) && !publishing.has(path) && retries.isDue(PUBLISH + path)) due.push(path);
+    }
+    // Those whose last try is the longest ago: the same few would have the places for ever otherwise.
+    for (const path of this.#hung) {
+      if (hung >= HUNG_AT_ONCE) break;
       if (publishing.has(path) || !retries.isDue(PUBLISH + path)) continue;
-      if (!this.#hung.has(path) || ++hung <= HUNG_AT_ONCE) due.push(path);
+      hung++;
+      due.push(path);
     }
     return due;
   }
@@ -134,8 +140,8 @@ export class PendingPublisher {
         await this.#send(path, 'background');
         this.#sinceMs.delete(path);
         const isInVain = before !== undefined && this.#db.spool.pending.get(path) === before;
+        this.#hung.delete(path);
         if (isInVain && steadyNowMs() - sinceMs >= LONG_MS) this.#hung.add(path);
-        else this.#hung.delete(path);
         this.#onEnd();
       }
     }

@@ -182,9 +182,15 @@ async function openFromOrigin(db: Database, path: string, requester: Requester):
   const opened = await source?.open(0, requester.signal);
   if (opened === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   const staging = db.spool.createStaging();
+  const discard = (): Promise<void> => staging.discard().catch(() => undefined);
   let at = 0;
-  for await (const chunk of opened.body) at += staging.write(at, chunk as Uint8Array);
-  return { fd: staging.file().fd, sizeBytes: at, close: () => void staging.discard().catch(() => undefined) };
+  try {
+    for await (const chunk of opened.body) at += staging.write(at, chunk as Uint8Array);
+    return { fd: staging.file().fd, sizeBytes: at, close: () => void discard() };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
 }
 
 function ranged(db: Database, path: string, stat: Stat): RangedFile {

@@ -8,7 +8,7 @@ import { readFileSync, statSync, type Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import type { buildConnector as Connector } from 'undici';
 import buildConnector from 'undici/lib/core/connect.js';
-import { FilestoreError, messageOf } from '../../base/errors.js';
+import { asError, FilestoreError, messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { SingleFlight } from '../../base/single-flight.js';
 import { untilAborted } from '../../base/until-aborted.js';
@@ -43,7 +43,9 @@ export class Certificates {
 
   readonly connect: Connector.connector = (options, callback) => {
     if (options.protocol !== 'https:' || this.#files.length === 0) return this.#connector(options.host)(options, callback);
-    void this.#lookSoon().then(() => this.#connector(options.host)(options, callback));
+    this.#lookSoon()
+      .then(() => this.#connector(options.host)(options, callback))
+      .catch((error: unknown) => callback(asError(error), null));
   };
 
   #connector(host = ''): Connector.connector {
@@ -66,7 +68,10 @@ export class Certificates {
 
   /** @throws what the disk says when they cannot be looked at: renewed by a rename, one may be gone for a moment */
   async #look(): Promise<void> {
-    const stamp = stampOf(await Promise.all(this.#files.map((file) => stat(file))));
+    // One after another: on a disk that hangs each would hold a thread.
+    const found: Stats[] = [];
+    for (const file of this.#files) found.push(await stat(file));
+    const stamp = stampOf(found);
     if (stamp === this.#stamp) return;
     try {
       const texts = new Map(await Promise.all(this.#files.map(async (file) => [file, await readFile(file, 'utf8')] as const)));

@@ -215,6 +215,23 @@ describe('publishing behind writers', () => {
     assert.ok(turns.callCount() <= 3, `${turns.callCount()} turns in two seconds`);
   });
 
+  it('of those that have hung the one whose last try is the longest ago comes first: a few that hang for ever keep no other from Swift', async () => {
+    const hung = Array.from({ length: 8 }, (_, n) => blobOf(`hung ${n}`));
+    const tries = new Map(hung.map(({ name }) => [name, 0]));
+    const forEver = new Set(hung.slice(0, 4).map(({ name }) => name));
+    behind.store.before = async ({ method, name }) => {
+      const tried = method === 'put' ? tries.get(name) : undefined;
+      if (tried === undefined) return;
+      tries.set(name, tried + 1);
+      if (tried > 0 && !forEver.has(name)) return;
+      await sleep(2_200);
+      throw new FilestoreError('unavailable', 'no answer');
+    };
+    for (const { content } of hung) await behind.write(content.toString());
+    await eventually('four are in Swift', () => behind.owed.writes === 4, 20_000);
+    for (const { name } of hung) assert.equal(behind.isStored(name), !forEver.has(name));
+  });
+
   it('a stop does not wait for a PUT that is not answered', async () => {
     behind.onPut(() => new Promise(() => undefined));
     await behind.write('first');

@@ -147,6 +147,30 @@ describe('databases that cannot be opened', () => {
     assert.deepEqual(await client.readFile(`moved/${BLOB.name}`), BLOB.content);
   });
 
+  for (const when of ['while it is refused', 'before the start'])
+    it(`a database whose record is moved away ${when}, and of which Swift knows nothing, is served with what waits in it`, async () => {
+      const first = await start();
+      await make(first, 'sound');
+      assert.equal(await first.filestore.drain(20_000), true);
+      store.down = true;
+      await make(first, 'new');
+      await first.close();
+      life = undefined;
+      writeFileSync(inSpool('new', 'record.json'), '{');
+      const moveAway = (): void => rmSync(inSpool('new', 'record.json'));
+      if (when === 'before the start') moveAway();
+      const { client, filestore } = await start();
+      if (when === 'while it is refused') {
+        await assert.rejects(client.stat('new'), { kind: 'unavailable' });
+        moveAway();
+      }
+      await eventually('it is served', async () => await client.exists('new').catch(() => false), 20_000);
+      assert.deepEqual(await client.readFile(`new/${BLOB.name}`), BLOB.content);
+      assert.equal(filestore.databases.find(({ database }) => database === 'new')?.pendingWrites, 1);
+      store.down = false;
+      await eventually('what waited is in Swift', () => store.names('odoo-new')?.includes(BLOB.name), 20_000);
+    });
+
   it('a start that could open none of them is refused with the reason', async () => {
     await make(await start(), 'only');
     await life?.close();
