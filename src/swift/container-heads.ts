@@ -4,8 +4,8 @@
  * (`account_info` and `get_container_info` in swift/proxy/controllers/base.py, seen in 2.30). So the account is asked as well, and has to answer.
  *
  * A GET or HEAD of an object goes to the servers of its container's storage policy. Where the proxy calls the container missing, it asks those
- * of policy 0 (`GETorHEAD` in controllers/obj.py), and they say 404 of what the others have. So where Swift has several policies, a 404 counts only while
- * the proxy remembers the container, because that has answered a moment ago.
+ * of policy 0 (`GETorHEAD` in controllers/obj.py), and they say 404 of what the others have. So where Swift has several policies, or does not say which, a
+ * 404 counts only while the proxy remembers the container, because that has answered a moment ago.
  */
 import type { Clock } from '../base/clock.js';
 import { kindOf, messageOf, StoreAnswered } from '../base/errors.js';
@@ -14,27 +14,20 @@ import type { Capabilities } from './capabilities.js';
 import { isContainerListed } from './objects/listing.js';
 import { metadataOf } from './objects/metadata-headers.js';
 import { containerPath } from './objects/paths.js';
-import { answered } from './objects/refusals.js';
 import type { Answer } from './requests/call.js';
 import type { Requester } from './requests/requester.js';
 import { header } from './requests/wire.js';
 
-/** An account may list for a while what was removed while its servers were away; an updater mends that. Past this the container itself is believed. */
-const LISTED_IN_VAIN_MS = 60_000;
-/** Half as long as Swift's proxies remember a container (`recheck_container_existence`). */
-const REMEMBERED_MS = 30_000;
-
-interface ListedInVain {
-  readonly sinceMs: number;
-  readonly lastMs: number;
-}
+/** So often the account and the container are asked where the one lists what the other denies, as after a removal that the account did not hear of. */
+const LOOKS = 3;
+const LOOK_PAUSE_MS = 500;
+/** So long after a container has answered the proxy is taken to remember it: a POST to the container, by whichever node, ends its memory. */
+const REMEMBERED_MS = 1_000;
 
 export class ContainerHeads {
   readonly #requester: Requester;
   readonly #clock: Clock;
   readonly #capabilities: Pick<Capabilities, 'info'>;
-  /** Containers that their account lists and that say themselves that they are not there. */
-  readonly #listedInVain = new Map<string, ListedInVain>();
   /** When the question set out that a container last answered. */
   readonly #answeredMs = new Map<string, number>();
 
@@ -45,29 +38,30 @@ export class ContainerHeads {
   }
 
   /**
-   * A container that is missing costs three requests.
+   * A container that is missing costs three requests; seven, and a second, where its account lists it.
    * @returns undefined when it is not there
-   * @throws StoreAnswered while Swift says both; FilestoreError unavailable when the account cannot be asked
+   * @throws FilestoreError unavailable when the account cannot be asked
    */
   async head(container: string, options: RequestOptions): Promise<ContainerInfo | undefined> {
-    const call = { method: 'HEAD', path: containerPath(container), accept: [404], options } as const;
-    let askedMs = this.#clock.nowMs();
-    let answer = await this.#requester.call(call);
-    if (answer.status === 404) {
-      const isListed = await isContainerListed(this.#requester, container, options);
-      // Now the proxy remembers the account, or its servers answer.
-      askedMs = this.#clock.nowMs();
-      answer = await this.#requester.call(call);
-      if (answer.status === 404) {
-        this.#answeredMs.delete(container);
-        if (isListed) this.#assertListedInVain(container, answer);
-        else this.#listedInVain.delete(container);
-        return undefined;
+    const startedMs = this.#clock.nowMs();
+    // All of it in the time that the one call has.
+    const inTime = (): RequestOptions =>
+      options.timeoutMs === undefined
+        ? options
+        : { ...options, timeoutMs: Math.max(1, startedMs + options.timeoutMs - this.#clock.nowMs()) };
+    let isListed = false;
+    for (let looks = 0; ; looks++) {
+      const askedMs = this.#clock.nowMs();
+      const answer = await this.#requester.call({ method: 'HEAD', path: containerPath(container), accept: [404], options: inTime() });
+      if (answer.status !== 404) {
+        this.#answeredMs.set(container, askedMs);
+        return infoOf(answer);
       }
+      // From an answer of the account on the proxy remembers it, so that the next 404 is the container's own.
+      if (looks > 0 && (!isListed || looks >= LOOKS)) return undefined;
+      if (looks > 0) await this.#clock.sleep(LOOK_PAUSE_MS, options.signal);
+      isListed = await isContainerListed(this.#requester, container, inTime());
     }
-    this.#listedInVain.delete(container);
-    this.#answeredMs.set(container, askedMs);
-    return infoOf(answer);
   }
 
   /**
@@ -78,7 +72,7 @@ export class ContainerHeads {
   async unlessElsewhere<T>(container: string, options: RequestOptions, find: () => Promise<T | undefined>): Promise<T | undefined> {
     const remembered = this.#clock.nowMs() - (this.#answeredMs.get(container) ?? -Infinity) < REMEMBERED_MS;
     const found = await find();
-    if (found !== undefined || remembered || (await this.#capabilities.info()).storagePolicies.length < 2) return found;
+    if (found !== undefined || remembered || (await this.#capabilities.info()).storagePolicies.length === 1) return found;
     return (await this.head(container, options)) === undefined ? undefined : find();
   }
 
@@ -96,19 +90,11 @@ export class ContainerHeads {
       }
     }
   }
-
-  #assertListedInVain(container: string, answer: Answer): void {
-    const nowMs = this.#clock.nowMs();
-    const before = this.#listedInVain.get(container);
-    const sinceMs = before === undefined || nowMs - before.lastMs >= LISTED_IN_VAIN_MS ? nowMs : before.sinceMs;
-    this.#listedInVain.set(container, { sinceMs, lastMs: nowMs });
-    if (nowMs - sinceMs < LISTED_IN_VAIN_MS) throw notTrue(answered(answer));
-  }
 }
 
 /** @param saying what said that the container is missing */
 export function notTrue(saying: string, cause?: unknown): StoreAnswered {
-  const why = `${saying}; but its account lists it, or it was there right after that: Swift's account servers may be away`;
+  const why = `${saying}; but it was there right after that: Swift's account servers may be away`;
   return new StoreAnswered(why, { cause });
 }
 

@@ -26,13 +26,17 @@ export async function createContainer(
   const path = containerPath(container);
   const policy = storagePolicy === undefined ? {} : { 'x-storage-policy': storagePolicy };
   const headers = { ...metadataHeaders('container', metadata), ...policy, 'content-length': '0' };
-  const answer = await requester.call({ method: 'PUT', path, headers, accept: [400, 409], options });
+  const answer = await requester.call({ method: 'PUT', path, headers, accept: [400, 404, 409], options });
   if (answer.status === 201) return answer.repeated ? 'existed' : 'created';
   if (answer.status === 400) {
     const { storagePolicies } = await capabilities.info();
     const known = storagePolicies.length === 0 ? '' : `; this Swift has: ${storagePolicies.join(', ')}`;
     const wanted = storagePolicy === undefined ? '' : ` with storage policy "${storagePolicy}" (storage_policy)`;
     throw new FilestoreError('bad-config', `${answered(answer)}: Swift does not make this container${wanted}${known}`);
+  }
+  if (answer.status === 404) {
+    const why = 'the account is not there, and is not made by itself, or Swift cannot ask its account servers';
+    throw new FilestoreError('unavailable', `${answered(answer)}: ${why}`);
   }
   // 409: it is there with another policy, which no request can change. It serves as it is.
   if (answer.status === 409) await updateContainer(requester, container, metadata, options);

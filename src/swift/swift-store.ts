@@ -136,7 +136,7 @@ class UndiciSwiftStore implements SwiftStore {
     });
     this.#capabilities = new Capabilities(dispatcher, clock, userAgent, async () => (await this.#sessions.session()).storageUrl);
     this.#heads = new ContainerHeads(this.#requester, this.#capabilities, clock);
-    this.#known = new SegmentsKnown(this.#requester, clock);
+    this.#known = new SegmentsKnown(this.#requester, this.#heads, clock);
     this.#large = new LargeObjects({
       requester: this.#requester,
       capabilities: this.#capabilities,

@@ -32,21 +32,25 @@ export interface DeleteParts {
 export async function deleteObject(parts: DeleteParts, container: string, name: string, options: RequestOptions): Promise<boolean> {
   const { requester, heads, known } = parts;
   const path = objectPath(container, name);
-  if (await mayBeLarge(known, container, options)) {
-    const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
-    if (head.status !== 404 && isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
-      await deleteWithSegments(requester, path, options);
-      await deleteLeftovers(parts, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
-      return true;
+  let isRepeated = false;
+  for (let isAgain = false; ; isAgain = true) {
+    if (await mayBeLarge(known, container, options)) {
+      const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
+      if (head.status !== 404 && isStaticLarge(head.headers) && (await hasOnlyOwnSegments(requester, container, name, options))) {
+        await deleteWithSegments(parts, container, path, options);
+        await deleteLeftovers(parts, container, name, objectInfoOf(head.headers).lastModifiedMs, options);
+        return true;
+      }
     }
+    const answer = await requester.call({ method: 'DELETE', path, accept: [404], options });
+    if (answer.status !== 404) return true;
+    // Or it was deleted by an attempt whose answer was lost.
+    isRepeated ||= answer.repeated;
+    if (isAgain) return isRepeated;
+    // Of a container that is missing, or that it only believes to be (container-heads.ts), Swift says 404 as well.
+    if ((await heads.head(container, options)) === undefined) return false;
+    known.noteGone(container);
   }
-  const call = { method: 'DELETE', path, accept: [404], options } as const;
-  const answer = await requester.call(call);
-  if (answer.status !== 404) return true;
-  // Of a container that is missing, or that it only believes to be (container-heads.ts), Swift says 404 as well.
-  if ((await heads.head(container, options)) === undefined) return false;
-  // Or it was deleted by an attempt whose answer was lost.
-  return (await requester.call(call)).status !== 404 || answer.repeated;
 }
 
 /** The containers' servers may be away while those of the objects are not: then the object itself is asked. */
@@ -71,8 +75,13 @@ async function hasOnlyOwnSegments(requester: Requester, container: string, name:
 }
 
 /** Answered with 200 whatever happened; the truth is in the JSON. */
-async function deleteWithSegments(requester: Requester, path: string, options: RequestOptions): Promise<void> {
-  const answer = await requester.call({
+async function deleteWithSegments(
+  { requester, heads }: DeleteParts,
+  container: string,
+  path: string,
+  options: RequestOptions,
+): Promise<void> {
+  const call: Call = {
     method: 'DELETE',
     path,
     query: 'multipart-manifest=delete',
@@ -80,7 +89,9 @@ async function deleteWithSegments(requester: Requester, path: string, options: R
     options,
     longWorkMs: LONG_WORK_MS,
     refusesToken,
-  });
+  };
+  let answer = await requester.call(call);
+  if (!foundAll(answer) && (await heads.head(container, options)) !== undefined) answer = await requester.call(call);
   const [first] = bulkResultOf(answer).failed;
   if (first !== undefined) throw new FilestoreError('unavailable', `${answered(answer)}: its segment ${first[0]} stays: ${first[1]}`);
 }

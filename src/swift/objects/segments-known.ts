@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../base/clock.js';
 import type { RequestOptions } from '../../store/object-store.js';
+import type { ContainerHeads } from '../container-heads.js';
 import type { Requester } from '../requests/requester.js';
 import { segmentsContainer } from './large-object.js';
 import { containerPath } from './paths.js';
@@ -15,12 +16,14 @@ const NO_IS_BELIEVED_MS = 60_000;
 
 export class SegmentsKnown {
   readonly #requester: Requester;
+  readonly #heads: ContainerHeads;
   readonly #clock: Clock;
   readonly #yes = new Set<string>();
   readonly #no = new Map<string, number>();
 
-  constructor(requester: Requester, clock: Clock) {
+  constructor(requester: Requester, heads: ContainerHeads, clock: Clock) {
     this.#requester = requester;
+    this.#heads = heads;
     this.#clock = clock;
   }
 
@@ -44,9 +47,11 @@ export class SegmentsKnown {
     if (this.#yes.has(container)) return true;
     const nowMs = this.#clock.nowMs();
     if (nowMs - (this.#no.get(container) ?? -Infinity) < NO_IS_BELIEVED_MS) return false;
-    const path = containerPath(segmentsContainer(container));
-    const answer = await this.#requester.call({ method: 'HEAD', path, accept: [403, 404], options, once: patience === 'once' });
-    if (answer.status < 400) {
+    const segments = segmentsContainer(container);
+    const isOnce = patience === 'once';
+    const answer = await this.#requester.call({ method: 'HEAD', path: containerPath(segments), accept: [403, 404], options, once: isOnce });
+    const asked: RequestOptions = isOnce ? { ...options, tries: 'few' } : options;
+    if (answer.status < 400 || (answer.status === 404 && (await this.#heads.head(segments, asked)) !== undefined)) {
       this.noteMade(container);
       return true;
     }

@@ -14,13 +14,15 @@ void describe('a container that answers 404', () => {
   /** What the account lists, or the status it answers with. */
   let account: readonly string[] | number = [];
   let asked: string[] = [];
+  /** The container is there, and is called missing until the account has been asked. */
+  let isForgotten = false;
 
   before(async () => {
     stub = await LoginStub.start(() => ({ status: 404 }));
     stub.answerWith(({ method, url }) => {
       const { pathname } = new URL(url, stub.url);
       asked.push(`${method} ${pathname}`);
-      if (pathname !== '/v1/AUTH_a') return { status: 404 };
+      if (pathname !== '/v1/AUTH_a') return { status: isForgotten && asked.includes('GET /v1/AUTH_a') ? 204 : 404 };
       return typeof account === 'number' ? { status: account } : { status: 200, json: account.map((name) => ({ name })) };
     });
     store = storeAt(stub);
@@ -43,21 +45,19 @@ void describe('a container that answers 404', () => {
     assert.equal(await store.headContainer('box'), undefined);
   });
 
-  void test('is unavailable while its account lists it, and missing when that has gone on for a minute', async (t) => {
-    const clock = new FakeClock();
-    const settings = { ...TEST_SETTINGS, token: 't', storageUrl: `${stub.url}/v1/AUTH_a` };
-    const timed = createSwiftStore(settings, { log: SILENT_LOG, userAgent: 'unit', clock });
-    t.after(() => timed.close());
+  void test('is missing too where its account goes on listing it, as after a removal that it did not hear of', async () => {
     account = ['box'];
-    await assert.rejects(timed.headContainer('box'), { kind: 'unavailable', message: /HEAD .*box answered 404 .*its account lists it/ });
-    await clock.advance(59_000);
-    await assert.rejects(timed.headContainer('box'), { kind: 'unavailable' });
-    await clock.advance(1_000);
-    assert.equal(await timed.headContainer('box'), undefined);
-    account = [];
-    assert.equal(await timed.headContainer('box'), undefined);
+    asked = [];
+    assert.equal(await store.headContainer('box'), undefined);
+    const look = ['GET /v1/AUTH_a', 'HEAD /v1/AUTH_a/box'];
+    assert.deepEqual(asked, ['HEAD /v1/AUTH_a/box', ...look, ...look, ...look]);
+  });
+
+  void test('is there where it says so as soon as its account has answered', async () => {
     account = ['box'];
-    await assert.rejects(timed.headContainer('box'), { kind: 'unavailable' });
+    [isForgotten, asked] = [true, []];
+    assert.notEqual(await store.headContainer('box'), undefined);
+    isForgotten = false;
   });
 
   void test('has objects that are looked for once more where Swift has several policies, unless it answered a moment ago', async (t) => {
@@ -85,11 +85,34 @@ void describe('a container that answers 404', () => {
     };
     assert.equal(await requestsOf(() => several.head('box', 'name')), 'HEAD box/name, HEAD box, HEAD box/name');
     assert.equal(await requestsOf(() => several.get('box', 'name')), 'GET box/name');
-    await clock.advance(30_000);
+    await clock.advance(1_000);
     assert.equal(await requestsOf(() => several.get('box', 'name')), 'GET box/name, HEAD box, GET box/name');
     policies = ['a'];
     const one = open();
     assert.equal(await requestsOf(() => one.head('box', 'name')), 'HEAD box/name');
+  });
+
+  void test('keeps a large object that was called missing with its segments, until it is deleted', async (t) => {
+    const LARGE = { 'x-static-large-object': 'True', etag: '"x"' };
+    const deletes: string[] = [];
+    const swift = await LoginStub.start(({ method, url }) => {
+      const { pathname, searchParams } = new URL(url, 'http://swift');
+      if (method === 'DELETE') {
+        deletes.push(pathname);
+        const found = deletes.length > 1 ? 2 : 0;
+        return { status: 200, json: { 'Response Status': '200 OK', 'Number Deleted': found, 'Number Not Found': 2 - found, Errors: [] } };
+      }
+      if (searchParams.get('multipart-manifest') === 'get') return { status: 200, json: [], headers: LARGE };
+      if (pathname.endsWith('/name')) return deletes.length > 1 ? { status: 404 } : { status: 200, headers: LARGE };
+      return { status: 204 };
+    });
+    const large = storeAt(swift);
+    t.after(async () => {
+      await large.close();
+      await swift.close();
+    });
+    assert.equal(await large.delete('box', 'name'), true);
+    assert.deepEqual(deletes, ['/v1/AUTH_a/box/name', '/v1/AUTH_a/box/name']);
   });
 
   void test('hears a listing, a delete and an update, which say the same without reason, as unavailable', async () => {
