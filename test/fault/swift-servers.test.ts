@@ -214,6 +214,8 @@ function openStore(swift: Swift, log: LogGuard, storagePolicy?: string): SwiftSt
 
 async function goThrough(swift: Swift, { tag, enter, leave, fail, either }: Situation): Promise<void> {
   const log = new LogGuard();
+  // The store's own timers keep no process alive.
+  const awake = setInterval(() => undefined, 1000);
   // A store for each, so that one call's circuit breaker does not answer for another's.
   const cases = PROBES.map((probe) => ({ ...probe, store: openStore(swift, log) }));
   try {
@@ -237,6 +239,7 @@ async function goThrough(swift: Swift, { tag, enter, leave, fail, either }: Situ
     await Promise.all(again.map(({ name, run, store }) => untilServed(name, () => run(store, tag, {}))));
     for (const { store } of cases) assert.equal(store.stalledMs, 0);
   } finally {
+    clearInterval(awake);
     await Promise.all(cases.map(({ store }) => store.close()));
   }
   log.assertQuiet();
