@@ -23,6 +23,8 @@ const LOOKS = 3;
 const LOOK_PAUSE_MS = 500;
 /** So long after a container has answered the proxy is taken to remember it: a POST to the container, by whichever node, ends its memory. */
 const REMEMBERED_MS = 1_000;
+/** A name that is not there is not to wait for /info, where that hangs. */
+const INFO_WAIT_MS = 500;
 
 export class ContainerHeads {
   readonly #requester: Requester;
@@ -72,8 +74,15 @@ export class ContainerHeads {
   async unlessElsewhere<T>(container: string, options: RequestOptions, find: () => Promise<T | undefined>): Promise<T | undefined> {
     const remembered = this.#clock.nowMs() - (this.#answeredMs.get(container) ?? -Infinity) < REMEMBERED_MS;
     const found = await find();
-    if (found !== undefined || remembered || (await this.#capabilities.info()).storagePolicies.length === 1) return found;
+    if (found !== undefined || remembered || (await this.#hasOnePolicy())) return found;
     return (await this.head(container, options)) === undefined ? undefined : find();
+  }
+
+  /** @returns false also while /info does not answer */
+  async #hasOnePolicy(): Promise<boolean> {
+    const late = this.#clock.sleep(INFO_WAIT_MS).then(() => undefined);
+    const info = await Promise.race([this.#capabilities.info(), late]);
+    return info?.storagePolicies.length === 1;
   }
 
   /**
