@@ -237,7 +237,10 @@ class UndiciSwiftStore implements SwiftStore {
   }
 
   async account(options: RequestOptions = {}): Promise<string> {
-    return accountOf(await patientSession(this.#patience, options));
+    const account = accountOf(await patientSession(this.#patience, options));
+    // Asked behind it, so that the first name that is not there need not wait for what it says.
+    void this.#capabilities.info();
+    return account;
   }
 
   confirmAccount(account: string): void {
