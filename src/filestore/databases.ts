@@ -86,7 +86,7 @@ export class Databases {
       try {
         if ('error' in recorded) throw recorded.error;
         if (recorded.record !== undefined) await this.#openFrom(recorded.record);
-        else await this.#openUnrecorded(recorded.folder);
+        else await this.#reopen(databaseIn(recorded.folder));
       } catch (error) {
         const record = 'record' in recorded ? recorded.record : undefined;
         const database = record?.database ?? databaseOfFolder(recorded.folder);
@@ -118,20 +118,9 @@ export class Databases {
     // There was none, or it was moved away: then the container says which database it was.
     else if (database === undefined) this.#discovery.again();
     // Also where Swift does not know it: it may have been made while that was away.
-    else if (holdsWrites(settings, folder)) await this.#openUnrecorded(folder);
+    else if (holdsWrites(settings, folder)) await this.#reopen(database);
     else return this.#openIfThere(database);
     return true;
-  }
-
-  /** Its record was moved away, and bytes wait there. @throws FilestoreError bad-config where the name of the folder does not tell the database */
-  async #openUnrecorded(folder: string): Promise<void> {
-    const database = databaseOfFolder(folder);
-    if (database !== undefined) await this.#reopen(database);
-    else
-      throw new FilestoreError(
-        'bad-config',
-        `the spool's folder ${folder} has no record.json, and files wait there; restore it from a backup`,
-      );
   }
 
   async #openIfThere(database: string): Promise<boolean> {
@@ -417,4 +406,12 @@ export class Databases {
     const failed = ended.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
+}
+
+/** @throws FilestoreError bad-config where the name of a folder without a record does not tell its database */
+function databaseIn(folder: string): string {
+  const database = databaseOfFolder(folder);
+  if (database !== undefined) return database;
+  const remedy = 'restore it from a backup';
+  throw new FilestoreError('bad-config', `the spool's folder ${folder} has no record.json, and files wait there; ${remedy}`);
 }

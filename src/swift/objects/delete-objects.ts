@@ -75,12 +75,7 @@ async function hasOnlyOwnSegments(requester: Requester, container: string, name:
 }
 
 /** Answered with 200 whatever happened; the truth is in the JSON. */
-async function deleteWithSegments(
-  { requester, heads }: DeleteParts,
-  container: string,
-  path: string,
-  options: RequestOptions,
-): Promise<void> {
+async function deleteWithSegments(parts: DeleteParts, container: string, path: string, options: RequestOptions): Promise<void> {
   const call: Call = {
     method: 'DELETE',
     path,
@@ -90,8 +85,7 @@ async function deleteWithSegments(
     longWorkMs: LONG_WORK_MS,
     refusesToken,
   };
-  let answer = await requester.call(call);
-  if (!foundAll(answer) && (await heads.head(container, options)) !== undefined) answer = await requester.call(call);
+  const answer = await callForAll(parts, container, call);
   const [first] = bulkResultOf(answer).failed;
   if (first !== undefined) throw new FilestoreError('unavailable', `${answered(answer)}: its segment ${first[0]} stays: ${first[1]}`);
 }
@@ -163,7 +157,7 @@ export async function deleteMany(
 }
 
 async function bulkDelete(
-  { requester, heads }: DeleteParts,
+  parts: DeleteParts,
   container: string,
   names: readonly string[],
   atOnce: number,
@@ -184,9 +178,7 @@ async function bulkDelete(
       longWorkMs: LONG_WORK_MS,
       refusesToken,
     };
-    let answer = await requester.call(call);
-    // As for a single one: a container that Swift only believes to be missing.
-    if (!foundAll(answer) && (await heads.head(container, options)) !== undefined) answer = await requester.call(call);
+    const answer = await callForAll(parts, container, call);
     for (const [path, why] of bulkResultOf(answer).failed) {
       const name = byPath.get(path) ?? byPath.get(reencoded(path));
       if (name === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: "${path}" failed: ${why}`);
@@ -204,8 +196,11 @@ function reencoded(path: string): string {
   }
 }
 
-function foundAll(answer: Answer): boolean {
-  return field(parseJson(answer.text), 'Number Not Found') === 0;
+/** A bulk delete: once more where it did not find all of it in a container that Swift may only believe to be missing (container-heads.ts). */
+async function callForAll({ requester, heads }: DeleteParts, container: string, call: Call): Promise<Answer> {
+  const answer = await requester.call(call);
+  if (field(parseJson(answer.text), 'Number Not Found') === 0) return answer;
+  return (await heads.head(container, call.options)) === undefined ? answer : requester.call(call);
 }
 
 /** @throws FilestoreError unavailable when the run as a whole did not succeed and no name says why */
