@@ -10,6 +10,7 @@ import { SYSTEM_CLOCK } from '../base/clock.js';
 import { ERROR_KINDS, FilestoreError, kindOfOptionPath, messageOf, type ErrorKind } from '../base/errors.js';
 import { inheritedDescriptor, isInherited } from '../base/inherited-device.js';
 import { makeDirectory } from '../base/make-directory.js';
+import { stayAwake } from './stay-awake.js';
 
 type StartReport =
   | { readonly state: 'serving'; readonly warnings: readonly string[] }
@@ -107,12 +108,10 @@ async function untilMountAnswers(mountPoint: string, logFile: string): Promise<v
     () => 'late' as const,
     () => 'answered' as const,
   );
-  const keepAlive = setInterval(() => undefined, ANSWER_TIMEOUT_MS);
   try {
-    const outcome = await Promise.race([stat(mountPoint).then(() => 'answered' as const), late]);
+    const outcome = await stayAwake(() => Promise.race([stat(mountPoint).then(() => 'answered' as const), late]));
     if (outcome === 'late') throw new FilestoreError('unavailable', `${mountPoint} is mounted and does not answer; see ${logFile}`);
   } finally {
     patience.abort();
-    clearInterval(keepAlive);
   }
 }

@@ -4,8 +4,7 @@ import { checkLogin } from '../config/check-login.js';
 import type { Settings } from '../config/options.js';
 import { packageVersion } from '../config/version.js';
 import type { SwiftStore } from '../swift/swift-store.js';
-
-const AWAKE_MS = 60_000;
+import { stayAwake } from './stay-awake.js';
 
 /** @throws FilestoreError bad-config when the credentials are not complete; else what `work` throws */
 export async function withStore<T>(settings: Settings, work: (store: SwiftStore) => Promise<T>): Promise<T> {
@@ -14,12 +13,9 @@ export async function withStore<T>(settings: Settings, work: (store: SwiftStore)
   // A command that works says nothing but its result.
   const log = createLog(settings.logLevel === 'info' ? 'warn' : settings.logLevel, (line) => process.stderr.write(`${line}\n`));
   const store = createSwiftStore(settings, { log, userAgent: `odoo-swiftfs/${packageVersion()}` });
-  // Between two attempts nothing else may keep the process alive, and it would end as if all were done.
-  const awake = setInterval(() => undefined, AWAKE_MS);
   try {
-    return await work(store);
+    return await stayAwake(() => work(store));
   } finally {
-    clearInterval(awake);
     await store.close();
   }
 }
