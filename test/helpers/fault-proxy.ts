@@ -5,8 +5,9 @@
 import http from 'node:http';
 import { Transform } from 'node:stream';
 import type { TransformCallback } from 'node:stream';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from './processes.js';
 
 /** What is done to a request that a rule matches. */
 export type Fault =
@@ -70,7 +71,7 @@ export class FaultProxy {
   readonly #sockets = new Set<Socket>();
   #rules: ActiveRule[] = [];
   #server: http.Server | undefined;
-  #port: number;
+  readonly #port: number;
   /** Every request so far, in the order it came. */
   readonly seen: Seen[] = [];
   /** Requests not answered to the end yet. */
@@ -81,9 +82,12 @@ export class FaultProxy {
     this.#port = port;
   }
 
-  /** @param target e.g. `http://127.0.0.1:8090`. @param port default a free one */
-  static async start(target: string, port = 0): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target, port);
+  /**
+   * @param target e.g. `http://127.0.0.1:8090`
+   * @param port default a reserved one: of the ephemeral ports an outgoing connection may take ours while this proxy is down
+   */
+  static async start(target: string, port?: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, port ?? (await freePorts(1)));
     await proxy.up();
     return proxy;
   }
@@ -164,7 +168,6 @@ export class FaultProxy {
       server.once('error', reject);
       server.listen(this.#port, '127.0.0.1', resolve);
     });
-    this.#port = (server.address() as AddressInfo).port;
     server.unref();
     this.#server = server;
   }

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Finished {
@@ -63,29 +64,50 @@ export async function runOk(command: string, args: readonly string[], options: R
   return stdout;
 }
 
-/** @returns a port of 127.0.0.1 such that it and the `count - 1` after it were free a moment ago */
+/** Ports of one reservation; the first of them is its guard. */
+const RESERVED_PORTS = 8;
+/** What holds the reservations of this process; the kernel gives them back when it ends, however it does. */
+const guards: Server[] = [];
+
+/**
+ * Ports for servers that are started later, and perhaps again: no other test gets them while this process lives, for it listens on the port
+ * before them. (Two test files that only looked for free ports, and bound them a second later, shared one: Swift binds with SO_REUSEPORT.)
+ *
+ * @param count at most 7
+ * @returns the first of `count` ports of 127.0.0.1 in a row that are free
+ */
 export async function freePorts(count: number): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    // below the ephemeral range, so that no outgoing connection takes one meanwhile; spread by process id
-    const first = 12_000 + ((process.pid * 37 + attempt * 101 + Math.floor(Math.random() * 5_000) * 4) % 20_000);
-    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
-    if (free.every(Boolean)) return first;
+    // below the ephemeral range, so that no outgoing connection takes one meanwhile
+    const first = 12_000 + Math.floor(Math.random() * 2_500) * RESERVED_PORTS;
+    const guard = await listening(first);
+    if (guard === undefined) continue;
+    guard.unref();
+    guards.push(guard);
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + 1 + index)));
+    if (free.every(Boolean)) return first + 1;
   }
   throw new Error(`no ${count} free ports in a row on 127.0.0.1`);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** @returns a server on this port of 127.0.0.1, or undefined where it is taken */
+function listening(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
-    const server = createServer();
+    const server = createServer((socket) => socket.destroy());
     server.once('error', () => {
-      resolve(false);
+      resolve(undefined);
     });
     server.listen(port, '127.0.0.1', () => {
-      server.close(() => {
-        resolve(true);
-      });
+      resolve(server);
     });
   });
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = await listening(port);
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
 }
 
 /**
