@@ -24,7 +24,7 @@ interface PosixContractOptions {
   readonly limitMs?: number;
 }
 
-const SCRIPT = path.join(projectRoot, 'test/contract/posix-checks.py');
+const SCRIPT = path.join(projectRoot, 'test/contract/posix/run.py');
 
 const NODE_PROGRAM = path.join(import.meta.dirname, 'posix-node-program.js');
 
@@ -66,7 +66,7 @@ export function posixContract(title: string, makeRoot: () => Promise<PosixRoot>,
 }
 
 async function runChecks(directory: string, limitMs: number): Promise<Map<string, string | null>> {
-  const finished = await run('python3', [SCRIPT, directory], { timeoutMs: limitMs });
+  const finished = await run('python3', ['-B', SCRIPT, directory], { timeoutMs: limitMs });
   assert.equal(finished.code, 0, finished.stderr);
   const results = new Map<string, string | null>();
   for (const line of finished.stdout.split('\n')) {
