@@ -1,7 +1,6 @@
 /** SHA-1, MD5 and size of bytes: the two sums are taken in one reading (a blob's name, and Swift's ETag). */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { streamOfBorrowedFd } from './borrowed-fd-stream.js';
+import { bytesOfFile } from './file-bytes.js';
 
 export interface FileDigest {
   /** Hex. */
@@ -74,7 +73,6 @@ export class BytesDigest implements FileDigest {
  */
 export async function digestFile(path: string, fd?: number): Promise<FileDigest> {
   const digest = new RunningDigest();
-  const stream = fd === undefined ? createReadStream(path, { highWaterMark: 1 << 20 }) : streamOfBorrowedFd(fd);
-  for await (const chunk of stream) digest.update(chunk as Uint8Array);
+  for await (const piece of bytesOfFile(fd ?? path)) digest.update(piece as Uint8Array);
   return digest.peek();
 }

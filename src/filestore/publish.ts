@@ -11,7 +11,7 @@ import type { Readable } from 'node:stream';
 import { afterRequest } from '../base/after-request.js';
 import { steadyNowMs } from '../base/clock.js';
 import { DiskFailed, FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
-import { streamOfBorrowedFd } from '../base/borrowed-fd-stream.js';
+import { bytesOfFile } from '../base/file-bytes.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { FileDigest } from '../base/file-digest.js';
 import { contentSha1, displayName, objectNameOf } from '../base/names.js';
@@ -68,7 +68,7 @@ function bodyOf(
     sizeBytes,
     md5,
     read: (start, end): Readable | Uint8Array => {
-      if (end - start > SMALL_BYTES) return streamOfBorrowedFd(fd(), start, end);
+      if (end - start > SMALL_BYTES) return bytesOfFile(fd(), start, end);
       const bytes = Buffer.allocUnsafe(end - start);
       copyTo(bytes, start);
       return bytes;

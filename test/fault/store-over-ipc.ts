@@ -121,7 +121,7 @@ export function storeOfParent(): ObjectStore {
     const read = body.read(0, body.sizeBytes);
     const parts: Uint8Array[] = [];
     if (read instanceof Uint8Array) parts.push(read);
-    else for await (const part of read) parts.push(part as Uint8Array);
+    else for await (const part of read) parts.push(Uint8Array.from(part as Uint8Array));
     await ask('put', [container, name, { bytes: Buffer.concat(parts), md5: body.md5 } satisfies SentBody], options);
   };
   const given = {

@@ -3,15 +3,15 @@
  * such: to Swift its bytes are cut off or wrong, and Swift would be blamed.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync, type Stats } from 'node:fs';
-import { Readable } from 'node:stream';
+import { readFileSync, statSync, type Stats } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf } from '../../base/errors.js';
+import { bytesOfFile } from '../../base/file-bytes.js';
 import { digestFile } from '../../base/file-digest.js';
 import { untilAborted } from '../../base/until-aborted.js';
 import type { SwiftStore } from '../swift-store.js';
 
 const SMALL_BYTES = 1 << 20;
-const CHUNK_BYTES = 512 * 1024;
 
 interface SentFile {
   readonly sizeBytes: number;
@@ -51,14 +51,14 @@ export async function sendFile(
   }
   const body = {
     sizeBytes,
-    read: (): Readable => bytesOfFile(file, 0, sizeBytes),
+    read: (): Readable => bytesToSend(file, 0, sizeBytes),
     ...(wants === undefined ? {} : { beside: () => (sha1 = createHash('sha1')) }),
   };
   const md5 = await store.putUnhashed(container, name, body, { signal });
   if (md5 !== undefined) return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
   const digest = await untilAborted(digestFile(file), signal, () => new FilestoreError('interrupted', `${file} is not sent`));
   try {
-    await store.put(container, name, { ...digest, read: (start, end) => bytesOfFile(file, start, end) }, { signal });
+    await store.put(container, name, { ...digest, read: (start, end) => bytesToSend(file, start, end) }, { signal });
   } catch (error) {
     if (kindOf(error) === 'corrupt' && isChanged(file, before)) throw changed(file, 'was written to', error);
     throw error;
@@ -67,17 +67,8 @@ export async function sendFile(
 }
 
 /** @param end the byte after the last */
-function bytesOfFile(file: string, start: number, end: number): Readable {
-  return Readable.from(readRange(file, start, end), { objectMode: false, highWaterMark: CHUNK_BYTES });
-}
-
-async function* readRange(file: string, start: number, end: number): AsyncGenerator<Buffer> {
-  let leftBytes = end - start;
-  for await (const chunk of createReadStream(file, { start, end: end - 1, highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
-    leftBytes -= chunk.length;
-    yield chunk;
-  }
-  if (leftBytes > 0) throw changed(file, 'shrank');
+function bytesToSend(file: string, start: number, end: number): Readable {
+  return bytesOfFile(file, start, end, () => changed(file, 'shrank'));
 }
 
 function changed(file: string, what: string, cause?: unknown): FilestoreError {
