@@ -30,9 +30,10 @@ export function withOptionFlags(yargs: Argv, isWanted: (spec: OptionSpec) => boo
 
 function flagDefinition(spec: OptionSpec): Options {
   const fallback = spec.fallbackText ?? (typeof spec.fallback === 'string' && spec.fallback !== '' ? spec.fallback : undefined);
+  const facts = [...(spec.boolean === true ? [] : [spec.takes]), ...(fallback === undefined ? [] : [`default ${fallback}`])];
   return {
     group: `${spec.group}:`,
-    describe: wrapWords(fallback === undefined ? spec.help : `${spec.help} [${fallback}]`, HELP_TEXT_COLUMNS),
+    describe: wrapWords(facts.length === 0 ? spec.help : `${spec.help} [${facts.join('; ')}]`, HELP_TEXT_COLUMNS),
     ...(spec.boolean === true ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
   };
 }

@@ -17,7 +17,8 @@ const NOT_OURS = new Set(
 
 /** @returns the same as our own command line; undefined when it is not mount.fuse3 that calls */
 export function fstabArguments(args: readonly string[]): readonly string[] | undefined {
-  if (args.length !== 4 || args[2] !== '-o') return undefined;
+  // Somebody who types `mount POINT -o …` has no daemon in mind.
+  if (args.length !== 4 || args[2] !== '-o' || args[0] === 'mount') return undefined;
   const [, mountPoint = '', , words = ''] = args;
   return ['mount', mountPoint, '--daemon', ...splitWords(words).flatMap(flagsOfWord)];
 }

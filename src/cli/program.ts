@@ -1,27 +1,22 @@
 /** The commands. Each is loaded when it is called, so that none pays for another's modules. */
 import yargs, { type Argv } from 'yargs';
-import { FilestoreError } from '../base/errors.js';
-import { didYouMean } from '../config/did-you-mean.js';
-import { flagOf } from '../config/option.js';
-import { OPTION_ENTRIES } from '../config/options.js';
 import { packageVersion } from '../config/version.js';
+import { readBooleanFlags } from './boolean-flags.js';
 import { markDashedWords, unmarkDashedWords } from './dashed-words.js';
 import { isOfSwift, refuseSecretFlags, withOptionFlags } from './flags.js';
 import { fstabArguments } from './fstab.js';
-import { addSwiftCommands, VERBS } from './swift-commands.js';
+import { addSwiftCommands } from './swift-commands.js';
+import { COMMANDS, usageError } from './usage-error.js';
 import { refuseOtherThanUtf8 } from './utf8-words.js';
-
-const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', 'swift'];
-const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = { config: ['show'], swift: VERBS };
 
 /**
  * Runs one command line to its end; `mount` in the foreground ends with the mount.
- * @throws what the command throws; FilestoreError invalid-argument for a command line that is not understood
+ * @throws what the command throws; FilestoreError invalid-argument or bad-config for a command line that is not understood
  */
 export async function runProgram(args: readonly string[]): Promise<void> {
   refuseSecretFlags(args);
   refuseOtherThanUtf8(args);
-  await createProgram(fstabArguments(args) ?? args).parseAsync();
+  await createProgram(readBooleanFlags(fstabArguments(args) ?? args)).parseAsync();
 }
 
 function createProgram(args: readonly string[]): Argv {
@@ -70,6 +65,7 @@ function createProgram(args: readonly string[]): Argv {
     .strict()
     .version(packageVersion())
     .help()
+    .alias('help', 'h')
     .wrap(null)
     .fail((message: string | null, error: Error | undefined) => {
       // yargs' own errors are about the command line; all others are a command's, and are told as they are.
@@ -109,7 +105,7 @@ function undeleteOptions(command: Argv): Argv {
       })
       .option('name', { type: 'string', array: true, requiresArg: true, describe: 'only this file, as in store_fname; may be given again' })
       .option('dry-run', { type: 'boolean', default: false, describe: 'only say what would be done' }),
-    (spec) => spec.group === 'what is mounted' || isOfSwift(spec),
+    (spec) => spec.name === 'container_prefix' || isOfSwift(spec),
   );
 }
 
@@ -123,43 +119,4 @@ function loginOptions(command: Argv): Argv {
     // Which container is meant: whether the user may write is asked of it.
     (spec) => isOfSwift(spec) || spec.name === 'database' || spec.name === 'container_prefix',
   );
-}
-
-/** What stands after a command's words, for the message that it is missing. */
-const ARGUMENTS: Readonly<Record<string, string>> = {
-  mount: 'MOUNTPOINT',
-  unmount: 'MOUNTPOINT',
-  undelete: 'DB',
-  'swift stat': 'CONTAINER [OBJECT]',
-  'swift get': 'CONTAINER OBJECT [FILE]',
-  'swift put': 'CONTAINER OBJECT FILE',
-  'swift rm': 'CONTAINER [OBJECT]',
-};
-
-function usageError(message: string, args: readonly string[]): FilestoreError {
-  if (message.startsWith('Not enough non-option arguments')) {
-    const command = args[0] === 'swift' ? args.slice(0, 2).join(' ') : (args[0] ?? '');
-    const wanted = ARGUMENTS[command];
-    if (wanted !== undefined) return new FilestoreError('invalid-argument', `missing argument; give: odoo-swiftfs ${command} ${wanted}`);
-  }
-  const unknown = /^Unknown arguments?: (\S+?)(?:,|$)/.exec(message)?.[1];
-  if (unknown === undefined) return new FilestoreError('invalid-argument', `${message}; see odoo-swiftfs --help`);
-  const flags = [
-    ...OPTION_ENTRIES.filter(([, spec]) => spec.secret !== true).map(([, spec]) => flagOf(spec.name)),
-    'config',
-    'daemon',
-    'detach',
-    'json',
-    'check',
-    'since',
-    'name',
-    'dry-run',
-  ];
-  if (flags.includes(unknown))
-    return new FilestoreError('invalid-argument', `this command does not take --${unknown}; see odoo-swiftfs --help`);
-  const group = unknown === args[1] ? SUBCOMMANDS[args[0] ?? ''] : undefined;
-  if (group !== undefined)
-    return new FilestoreError('invalid-argument', `${args[0] ?? ''} has no command ${unknown}; there are: ${group.join(', ')}`);
-  const near = didYouMean(unknown, [...flags, ...COMMANDS]);
-  return new FilestoreError('invalid-argument', `unknown argument ${unknown}${near === '' ? '; see odoo-swiftfs --help' : near}`);
 }

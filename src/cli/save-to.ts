@@ -26,10 +26,14 @@ export async function saveTo<T>(file: string, { toFile, toStream }: Saving<T>): 
   if (file === '/dev/stdout') return toStream(process.stdout);
   if (/^\/(?:dev|proc)\//.test(file) || there?.isFile() === false) {
     const out = createWriteStream(file);
-    const result = await toStream(out);
-    out.end();
-    await finished(out);
-    return result;
+    try {
+      const result = await toStream(out);
+      out.end();
+      await finished(out);
+      return result;
+    } catch (error) {
+      throw ofFile(error, file, file);
+    }
   }
   return replace(there === undefined ? file : realpathSync(file), there, toFile);
 }

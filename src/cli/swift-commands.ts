@@ -36,7 +36,7 @@ export function addSwiftCommands(swift: Argv): Argv {
     .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, isOfSwift), run('put'))
     .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, isOfSwift), run('rm'))
     .command('info', 'what this Swift can do', (command) => withOptionFlags(command, isOfSwift), run('info'))
-    .demandCommand(1, `swift needs a command: ${VERBS.join(', ')}`);
+    .demandCommand(1, `swift needs a command right behind it: ${VERBS.join(', ')}`);
 }
 
 function run(verb: Verb): (parsed: ParsedFlags) => Promise<void> {

@@ -5,7 +5,7 @@
  * INVARIANT: a file that holds a secret is used only when no group and no other user can read it.
  */
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { isMap, isScalar } from 'yaml';
+import { isAlias, isMap, isScalar } from 'yaml';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { didYouMean } from './did-you-mean.js';
 import { OPTION_ENTRIES, type OptionKey } from './options.js';
@@ -19,7 +19,7 @@ export function fileSource(file: string): SourceTexts {
   const texts = new Map<OptionKey, SetText>();
   const root: unknown = document.contents;
   if (root === null || (isScalar(root) && root.value === '')) return texts;
-  if (!isMap(root)) throw new FilestoreError('bad-config', `${file}: must be lines of "option: value"`);
+  if (!isMap(root)) throw new FilestoreError('bad-config', `${file}: must be lines of "option: value", with a space behind the colon`);
   for (const { key: keyNode, value: valueNode } of root.items) {
     const keyOffset = isScalar(keyNode) ? keyNode.range?.[0] : undefined;
     const where = lineAt(keyOffset);
@@ -27,10 +27,18 @@ export function fileSource(file: string): SourceTexts {
     const entry = OPTION_ENTRIES.find(([, spec]) => spec.name === name);
     if (entry === undefined) {
       const names = OPTION_ENTRIES.map(([, spec]) => spec.name);
-      throw new FilestoreError('bad-config', `${where}: unknown option ${name}${didYouMean(name, names)}`);
+      const near = didYouMean(name, names);
+      throw new FilestoreError(
+        'bad-config',
+        `${where}: unknown option ${name}${near === '' ? '; docs/CONFIGURATION.md lists those there are' : near}`,
+      );
     }
+    // A password that begins so would lose its first word, and nobody would know.
+    if (isAlias(valueNode) || (isScalar(valueNode) && (valueNode.anchor !== undefined || isOddTag(valueNode.tag))))
+      throw new FilestoreError('bad-config', `${where}: ${name} begins with a sign of YAML (& * !); put it in single quotes`);
     if (valueNode !== null && !isScalar(valueNode)) {
-      throw new FilestoreError('bad-config', `${where}: ${name} must be one value, not a list or a section`);
+      const remedy = 'put one that begins with { or [ in single quotes';
+      throw new FilestoreError('bad-config', `${where}: ${name} must be one value, not a list or a section; ${remedy}`);
     }
     const text = valueNode === null ? '' : String(valueNode.value);
     if (text === '' && valueNode?.type !== 'QUOTE_SINGLE' && valueNode?.type !== 'QUOTE_DOUBLE')
@@ -41,6 +49,10 @@ export function fileSource(file: string): SourceTexts {
     texts.set(entry[0], { text, where });
   }
   return texts;
+}
+
+function isOddTag(tag: string | undefined): boolean {
+  return tag !== undefined && !tag.startsWith('tag:yaml.org,2002:');
 }
 
 /** @returns the text of a file, and whether group or others may read it; both of the same open file */

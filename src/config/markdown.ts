@@ -35,6 +35,7 @@ An unknown option, a value without its unit or a missing credential is refused w
 ## The file
 
 One YAML mapping of options. Values are taken as they are written: \`umask: 022\` is octal, and a password \`0123\` keeps its zero.
+A password with other signs than letters and digits belongs in single quotes: \`'a #b'\`, since \` #\` begins a comment. A quote in it is written twice.
 
 \`\`\`yaml
 auth_url: https://keystone.example.org/v3

@@ -80,15 +80,16 @@ export const url = textSchema((value) => {
   return parsed !== undefined && /^https?:$/.test(parsed.protocol) ? value : undefined;
 }, 'a URL that starts with http:// or https://');
 
-export function wholeNumber(least: number, most: number): TextSchema<number> {
+/** @param remark further words of the message */
+export function wholeNumber(least: number, most: number, remark = ''): TextSchema<number> {
   return textSchema((value) => {
     const number = /^\d{1,15}$/.test(value.trim()) ? Number(value) : undefined;
     return number !== undefined && number >= least && number <= most ? number : undefined;
-  }, `a whole number from ${least} to ${most}`);
+  }, `a whole number from ${least} to ${most}${remark}`);
 }
 
 export function oneOf<const T extends string>(...words: readonly T[]): TextSchema<T> {
-  return textSchema((value) => words.find((word) => word === value), `one of ${words.join(', ')}`);
+  return textSchema((value) => words.find((word) => word === value), `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`);
 }
 
 type Row = Omit<OptionSpec, 'schema'>;

@@ -160,13 +160,13 @@ export const OPTIONS = {
     help: 'How long a stop goes on sending what is pending to Swift; the rest stays in the spool for the next start.',
   }),
 
-  uid: option(wholeNumber(0, MAX_ID), {
+  uid: option(wholeNumber(0, MAX_ID, ' (id -u odoo prints it)'), {
     name: 'uid',
     group: 'mount',
     takes: 'NUMBER',
     help: 'Owner of all files on the mount. Unset: the owner of the mount point, so that a directory made for Odoo stays Odoo’s.',
   }),
-  gid: option(wholeNumber(0, MAX_ID), {
+  gid: option(wholeNumber(0, MAX_ID, ' (id -g odoo prints it)'), {
     name: 'gid',
     group: 'mount',
     takes: 'NUMBER',

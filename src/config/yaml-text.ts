@@ -6,6 +6,12 @@ import { isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml
 import { FilestoreError } from '../base/errors.js';
 
 const REMEDY = 'put a value with special characters in single quotes, and indent with spaces';
+const REMEDY_FOR: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'write each key once',
+  MULTIPLE_DOCS: 'keep one document, without a second ---',
+  MULTILINE_IMPLICIT_KEY: 'write "option: value", with a space behind the colon',
+  BLOCK_AS_IMPLICIT_KEY: 'put a value with a colon in it in single quotes, and begin each option at the same column',
+};
 
 interface YamlText {
   readonly document: Document.Parsed;
@@ -21,10 +27,7 @@ export function parseYamlText(content: string, file: string): YamlText {
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
     const sort = problem.code.toLowerCase().replaceAll('_', ' ');
-    throw new FilestoreError(
-      'bad-config',
-      `${file}:${line}:${col}: not YAML: ${sort}; ${problem.code === 'DUPLICATE_KEY' ? 'write each key once' : REMEDY}`,
-    );
+    throw new FilestoreError('bad-config', `${file}:${line}:${col}: not YAML: ${sort}; ${REMEDY_FOR[problem.code] ?? REMEDY}`);
   }
   return { document, lineAt: (offset) => (offset === undefined ? file : `${file}:${lines.linePos(offset).line}`) };
 }

@@ -218,8 +218,11 @@ async function readyMountPoint({ mountPoint, host, settings }: MountRequest, log
   if (isInherited(mountPoint)) return MountGround.inherited(settings, host);
   const there = await findMountAt([controlDirectory(host)], mountPoint);
   if (there !== undefined && there.state !== 'dead') {
-    const who = there.state === 'alive' ? `pid ${there.status.pid}` : there.reason;
-    throw new FilestoreError('busy', `${mountPoint} is mounted already by odoo-swiftfs (${who}); run: odoo-swiftfs unmount ${mountPoint}`);
+    const by = `${mountPoint} is mounted already by odoo-swiftfs`;
+    throw new FilestoreError(
+      'busy',
+      there.state === 'silent' ? `${by}: ${there.reason}` : `${by} (pid ${there.status.pid}); run: odoo-swiftfs unmount ${mountPoint}`,
+    );
   }
   const path = await canonicalMountPoint(mountPoint);
   await assertOutside(path, settings, false);

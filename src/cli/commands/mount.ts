@@ -18,6 +18,9 @@ export async function mountCommand(parsed: ParsedFlags, args: readonly string[])
   const { settings } = resolveSettings(resolveInputOf(parsed), host);
   const mountPoint = mountPointPath(String(parsed['mountpoint']));
   if (parsed['daemon'] === true) {
+    // The log, which is opened first, makes the directory that it lies in, which may be one of a filestore.
+    const { assertOutside } = await import('../../daemon/outside-mount-point.js');
+    await assertOutside(mountPoint, settings, true);
     const { pid, warnings } = await startInBackground(args, mountPoint, settings.logFile ?? `${settings.spoolDirectory}/daemon.log`);
     print(`${mountPoint}: mounted, pid ${pid}`);
     // It serves what it can, and yet an option that was just mistyped should not be found out days later.

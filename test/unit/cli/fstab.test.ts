@@ -13,6 +13,7 @@ test('the command line of mount.fuse3 becomes ours', () => {
 test('our own command lines are left alone', () => {
   assert.equal(fstabArguments(['mount', '/mnt']), undefined);
   assert.equal(fstabArguments(['status']), undefined);
+  assert.equal(fstabArguments(['mount', '/mnt', '-o', 'uid=1']), undefined);
 });
 
 test('a wrong mount option is refused with what was meant, and a secret with where it belongs', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { symlinkSync } from 'node:fs';
+import { readdirSync, symlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { exitCodeOf } from '../../../src/cli/exit-codes.js';
 import { age, columns, wrapWords } from '../../../src/cli/output.js';
@@ -20,16 +20,23 @@ async function refused(...args: string[]): Promise<FilestoreError> {
 }
 
 test('a command line that is not understood is refused with what was meant', async () => {
-  assert.equal((await refused('mount', '/x', '--cach-dir', '/y')).message, 'unknown argument cach-dir; did you mean cache-dir?');
-  assert.equal((await refused('sttus')).message, 'unknown argument sttus; did you mean status?');
+  assert.equal((await refused('mount', '/x', '--cach-dir', '/y')).message, 'unknown flag --cach-dir; did you mean --cache-dir?');
+  assert.equal((await refused('mount', '/x', '-o', 'uid=1')).message, 'unknown flag -o; see odoo-swiftfs mount --help');
+  assert.equal((await refused('sttus')).message, 'unknown command sttus; did you mean status?');
+  assert.equal((await refused('umount', '/x')).message, 'unknown command umount; did you mean unmount?');
+  assert.equal((await refused('--daemon', 'mount', '/x')).message, 'the command comes first: odoo-swiftfs mount …, and --daemon behind it');
   assert.equal((await refused('mount')).message, 'missing argument; give: odoo-swiftfs mount MOUNTPOINT');
   assert.match((await refused('swift', 'get', 'c')).message, /give: odoo-swiftfs swift get CONTAINER OBJECT/);
   assert.match((await refused()).message, /^a command is needed: mount, unmount, status/);
   assert.match((await refused('config')).message, /^config needs a command: show/);
   assert.equal((await refused('swift', 'list')).message, 'swift has no command list; there are: ls, stat, get, put, rm, info');
   assert.equal((await refused('config', 'print')).message, 'config has no command print; there are: show');
-  assert.equal((await refused('login', '--cache-dir', '/x')).message, 'this command does not take --cache-dir; see odoo-swiftfs --help');
-  assert.match((await refused('mount', '/x', '--region')).message, /Not enough arguments following: region/);
+  assert.equal(
+    (await refused('login', '--cache-dir', '/x')).message,
+    'this command does not take --cache-dir; see odoo-swiftfs login --help',
+  );
+  assert.equal((await refused('mount', '/x', '--region')).message, '--region needs a value; see odoo-swiftfs mount --help');
+  assert.equal((await refused('unmount', '')).message, 'MOUNTPOINT is empty; give the path of a directory');
 });
 
 test('the built program can be run by its path, and through a link', async () => {
@@ -53,6 +60,33 @@ test('a secret on the command line is refused before anything is done, and not r
     assert.equal(error.kind, 'bad-config');
     assert.match(error.message, /secrets are not taken from the command line.*OS_/);
     assert.doesNotMatch(error.message, /hunter2/);
+  }
+});
+
+test('a flag that is true or false takes the words that the config file takes, and no other', async () => {
+  for (const [word, meant] of [
+    ['yes', true],
+    ['True', true],
+    ['1', true],
+    ['no', false],
+  ] as const) {
+    const shown = await run(process.execPath, [cliPath, 'config', 'show', '--json', `--allow-other=${word}`], {});
+    assert.equal((JSON.parse(shown.stdout) as Record<string, { value: string }>)['allow_other']?.value, String(meant), word);
+  }
+  const wrong = await refused('mount', '/x', '--insecure=maybe');
+  assert.deepEqual([wrong.kind, wrong.message], ['bad-config', '--insecure must be true or false, not "maybe"']);
+  assert.match((await refused('undelete', 'prod', '--dry-run=on')).message, /^--dry-run must be true or false/);
+});
+
+test('a spool in the original directory is refused before anything is made there', async () => {
+  const base = tempDir('spool-in-origin');
+  try {
+    const flags = ['--origin', base, '--spool-dir', `${base}/spool`, '--cache-dir', `${base}-cache`];
+    const error = await refused('mount', base, '--daemon', ...flags);
+    assert.match(error.message, /^spool_dir .* lies below the mount point/);
+    assert.deepEqual(readdirSync(base), []);
+  } finally {
+    removeDir(base);
   }
 });
 

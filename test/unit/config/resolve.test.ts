@@ -92,7 +92,7 @@ test('a bad unit names the key, the value, where it was set and what is right', 
   assert.match(refusal({}, hostWith({ ODOO_SWIFTFS_UMASK: '9' })), /^umask must be an octal mask.*\(set by ODOO_SWIFTFS_UMASK\)$/);
   assert.match(refusal({ flags: { umask: '777' } }), /^umask must .* leaves the owner every right, such as 022 or 077, not "777"/);
   assert.equal(settingsOf({ flags: { umask: '077' } }).umask, 0o077);
-  assert.match(refusal({ flags: { nodes: 'two' } }), /^nodes must be one of one, many, not "two"/);
+  assert.match(refusal({ flags: { nodes: 'two' } }), /^nodes must be one or many, not "two"/);
   assert.match(refusal({}, hostWith({ OS_AUTH_URL: 'keystone:5000' })), /^auth_url must be a URL.*\(set by OS_AUTH_URL\)$/);
 });
 
@@ -109,7 +109,11 @@ test('a file that holds a secret and can be read by others is refused; without a
 });
 
 test('what is not a mapping of words to values is refused with its place', () => {
-  assert.match(refusal({ configFile: configFile('- a\n- b\n') }), /must be lines of "option: value"$/);
+  assert.match(refusal({ configFile: configFile('- a\n- b\n') }), /must be lines of "option: value", with a space behind the colon$/);
+  assert.match(
+    refusal({ configFile: configFile('uid: 1\nregion:a\ngid: 1\n') }),
+    /:2:1: not YAML: .*; write "option: value", with a space/,
+  );
   assert.match(refusal({ configFile: configFile('region: [a, b]\n') }), /:1: region must be one value/);
   assert.match(refusal({ configFile: configFile('region:\n') }), /:1: region has no value/);
   assert.match(refusal({ configFile: configFile('region: a\nregion: b\n') }), /:2:1: not YAML: duplicate key; write each key once$/);
@@ -117,6 +121,15 @@ test('what is not a mapping of words to values is refused with its place', () =>
   assert.equal(refusal({ configFile: '/nowhere/at/all.yaml' }), 'config file /nowhere/at/all.yaml: there is no such file');
   assert.equal(settingsOf({ configFile: configFile('') }).containerPrefix, 'odoo');
   assert.equal(settingsOf({ configFile: configFile('container_prefix: ""\n') }).containerPrefix, '');
+});
+
+test('a password that begins with a sign of YAML is refused, instead of losing its first word', () => {
+  for (const written of ['*abc', '&abc', '&abc def', '!abc', '!abc def']) {
+    const file = configFile(`password: ${written}\n`);
+    assert.equal(refusal({ configFile: file }), `${file}:1: password begins with a sign of YAML (& * !); put it in single quotes`);
+  }
+  assert.match(refusal({ configFile: configFile('password: {abc}\n') }), /one that begins with \{ or \[ in single quotes$/);
+  assert.equal(settingsOf({ configFile: configFile("password: '&abc #def'\n") }).password, '&abc #def');
 });
 
 test('ST_* are used when no other login is told of, and a flag may change one of them', () => {
