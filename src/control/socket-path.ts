@@ -38,7 +38,21 @@ export function ensureControlDirectory(directory: string, uid: number): void {
 /** Where sockets of mounts may be that this user can ask: the user's own place, and for root those of all users too. */
 export function controlDirectories(host: Host): readonly string[] {
   const own = controlDirectory(host);
-  return isRoot(host) ? [own, ...userDirectories()] : [own, controlDirectory({ ...host, uid: 0 })];
+  if (isRoot(host)) return [own, ...userDirectories()];
+  // The same user has XDG_RUNTIME_DIR in a session and none in a service.
+  const elsewhere = [`/run/user/${host.uid}/odoo-swiftfs`, `/tmp/odoo-swiftfs-${host.uid}`];
+  return [own, ...elsewhere.filter((directory) => directory !== own && isOf(host.uid, directory)), controlDirectory({ ...host, uid: 0 })];
+}
+
+/** In /tmp somebody else could have made it. */
+function isOf(uid: number, directory: string): boolean {
+  try {
+    const stat = lstatSync(directory);
+    return stat.isDirectory() && stat.uid === uid;
+  } catch {
+    // Not there, or not to be looked at.
+    return false;
+  }
 }
 
 function userDirectories(): readonly string[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { after, beforeEach, test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
@@ -9,9 +9,10 @@ import { SILENT_LOG } from '../../../src/base/log.js';
 import { NobodyListens, requestStatus, requestUnmount } from '../../../src/control/control-client.js';
 import { openControlServer, type ControlHandlers, type ControlServer } from '../../../src/control/control-server.js';
 import { findMounts } from '../../../src/control/find-mounts.js';
-import { ensureControlDirectory, socketPath } from '../../../src/control/socket-path.js';
+import { controlDirectories, ensureControlDirectory, socketPath } from '../../../src/control/socket-path.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 import { databaseStatus, mountStatus } from '../cli/status-of.js';
+import { hostWith } from '../config/host.js';
 
 const base = tempDir('control');
 let directory = base;
@@ -146,6 +147,22 @@ test("another user's mount is not called dead, and a daemon that hangs is named 
   } finally {
     server.close();
   }
+});
+
+test('a user is asked for the mounts of a session and of a service, and no directory of somebody else in /tmp is trusted', (t) => {
+  const mayGive = process.geteuid?.() === 0;
+  const uid = mayGive ? 54_321 : (process.geteuid?.() ?? 0);
+  const ofService = `/tmp/odoo-swiftfs-${uid}`;
+  if (!existsSync(ofService)) {
+    mkdirSync(ofService, 0o700);
+    t.after(() => rmdirSync(ofService));
+  }
+  if (mayGive) chownSync(ofService, uid, uid);
+  const inSession = (): readonly string[] => controlDirectories(hostWith({ XDG_RUNTIME_DIR: '/run/session' }, { uid, gid: uid }));
+  assert.ok(inSession().includes(ofService));
+  if (!mayGive) return;
+  chownSync(ofService, uid + 1, uid);
+  assert.deepEqual(inSession(), ['/run/session/odoo-swiftfs', '/run/odoo-swiftfs']);
 });
 
 test('a missing socket means that nobody listens', async () => {
