@@ -27,6 +27,8 @@ import { LossWatch, type LossOptions } from './loss-watch.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
+/** Names among which something that was stored in a container since it was made again is looked for. */
+const LATER_AMONG = 1_000;
 
 export interface BindingOptions extends ClaimOptions, LossOptions {
   /** Called before the container is asked for; of use with `nodes: many`. */
@@ -112,7 +114,8 @@ export class ContainerBinding {
     const info = await this.#options.store.headContainer(this.#options.container);
     if (info !== undefined) this.#lookedAtMs = askedAtMs;
     if (info !== undefined && !isBeingDropped(info)) {
-      this.#seen(askedAtMs, info);
+      this.#seen(askedAtMs);
+      await this.#lookForLater(info);
       return false;
     }
     return outcomeOf(info) !== 'ended' && info === undefined;
@@ -212,7 +215,8 @@ export class ContainerBinding {
       await this.ensure(options);
       return;
     }
-    this.#seen(steadyNowMs(), info);
+    this.#seen(steadyNowMs());
+    await this.#lookForLater(info, options);
     await this.#claim.renew(info, options);
   }
 
@@ -273,9 +277,9 @@ export class ContainerBinding {
       info = await store.headContainer(container, options);
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
-    const isDropped = isBeingDropped(info);
-    await this.#claim.register(info, isDropped ? { [DROPPED_KEY]: '' } : {}, options, () => {
-      if (isDropped) this.#drops.remade();
+    const mark = dropMarkOf(info);
+    await this.#claim.register(info, mark === undefined ? {} : { [DROPPED_KEY]: '' }, options, () => {
+      if (mark !== undefined) this.#drops.remade(mark);
     });
     this.#becomeBound(account, replaces);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
@@ -291,10 +295,28 @@ export class ContainerBinding {
     this.#options.memory.confirmed(account);
   }
 
-  /** It is there, and nobody's drop. @param info what it said of itself */
-  #seen(atMs: number, info?: ContainerInfo): void {
+  /** It is there, and nobody's drop. */
+  #seen(atMs: number): void {
     this.#seenAtMs = atMs;
-    this.#drops.seen(info?.objectCount);
+    this.#drops.seen();
+  }
+
+  /**
+   * Made again right after a drop, it may hold what was stored since. Its count does not say so: a server that lags counts what was there before. Never
+   * rejects: what could not be found out leaves the doubt for its minute.
+   */
+  async #lookForLater({ objectCount }: ContainerInfo, options: RequestOptions = {}): Promise<void> {
+    const { store, container, log } = this.#options;
+    const fromMs = this.#drops.outlivedFromMs;
+    if (fromMs === undefined || objectCount === 0) return;
+    try {
+      for await (const page of store.list(container, { ...options, tries: 'few', limit: LATER_AMONG })) {
+        if (page.some(({ lastModifiedMs }) => lastModifiedMs > fromMs)) this.#drops.outlived();
+        return;
+      }
+    } catch (error) {
+      log.debug('container.not-listed', { container, reason: messageOf(error) });
+    }
   }
 
   /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */

@@ -4,8 +4,9 @@
  */
 import { steadyNowMs } from '../base/clock.js';
 import type { ContainerInfo } from '../store/object-store.js';
+import { dropMarkOf } from './container-metadata.js';
 
-/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again, unless it held something since. */
+/** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again, unless it is known that it was not. */
 const REMADE_MS = 60_000;
 /** A container that is missing without a mark is another node's drop only when a look that sets out so long after the first agrees. */
 const SECOND_LOOK_MS = 2_000;
@@ -24,8 +25,11 @@ export interface DropLook {
 export class DropWatch {
   readonly #beginLook: (() => DropLook) | undefined;
   #remadeAtMs = -Infinity;
+  /** That was taken away last. */
+  #removedMark: string | undefined;
   /** It was ours in this life, so that one that is missing may be a drop; after a start it may as well be the wrong region. */
   #wasBound = false;
+  /** Of a drop that stands. */
   #sawMark = false;
   /** When the first of the looks set out that found it missing, in ms since the epoch. */
   #missingSinceMs: number | undefined;
@@ -35,9 +39,14 @@ export class DropWatch {
     this.#beginLook = beginLook;
   }
 
-  /** It was made anew, or its mark taken away, less than a minute ago. */
+  /** Its mark was taken away less than a minute ago, and the end of that drop may still be on its way. */
   get isJustRemade(): boolean {
     return steadyNowMs() - this.#remadeAtMs < REMADE_MS;
+  }
+
+  /** While that is so: something that was stored later than this, by the store's clock, says that it is not, since Swift removes no container that holds something. */
+  get outlivedFromMs(): number | undefined {
+    return this.isJustRemade ? Number(this.#removedMark) : undefined;
   }
 
   /** One that is missing now may have been dropped. */
@@ -51,8 +60,14 @@ export class DropWatch {
   }
 
   /** The mark of a drop was taken away. */
-  remade(): void {
+  remade(mark: string): void {
     this.#remadeAtMs = steadyNowMs();
+    this.#removedMark = mark;
+  }
+
+  /** The end of that drop came too late. */
+  outlived(): void {
+    this.#remadeAtMs = -Infinity;
   }
 
   /** It is ours. */
@@ -60,11 +75,10 @@ export class DropWatch {
     this.#wasBound = true;
   }
 
-  /** It is there, and nobody's drop. @param objectCount of what it holds: Swift removes no container that holds something, so the end of a drop came too late for it */
-  seen(objectCount = 0): void {
+  /** It is there, and nobody's drop. */
+  seen(): void {
     this.#missingSinceMs = undefined;
     this.#sawMark = false;
-    if (objectCount > 0) this.#remadeAtMs = -Infinity;
   }
 
   /**
@@ -75,8 +89,13 @@ export class DropWatch {
     const look = this.#beginLook?.();
     const askedAtMs = steadyNowMs();
     return (info, isExpected) => {
-      if (info !== undefined && isExpected) this.#sawMark = true;
-      if (look === undefined || !isExpected || this.isJustRemade || look.isInUse()) return 'lives';
+      const mark = info && dropMarkOf(info);
+      // From a server that has not heard yet that it was taken away.
+      if (mark !== undefined && mark === this.#removedMark) return 'lives';
+      if (mark !== undefined && isExpected) this.#sawMark = true;
+      // A mark that is there now is another drop's than the one whose end may come late.
+      const isExcused = this.isJustRemade && !this.#sawMark;
+      if (look === undefined || !isExpected || isExcused || look.isInUse()) return 'lives';
       if (!this.#sawMark) {
         if (!this.#wasBound) return 'lives';
         this.#missingSinceMs ??= askedAtMs;

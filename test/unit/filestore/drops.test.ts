@@ -6,7 +6,7 @@ import { FilestoreError } from '../../../src/base/errors.js';
 import { makeBlob } from '../../helpers/blobs.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { eventually } from '../../helpers/processes.js';
-import { CONTAINER, Nodes } from './whole-nodes.js';
+import { CONTAINER, Nodes, type WholeNode } from './whole-nodes.js';
 
 describe('a database that is dropped', () => {
   let nodes: Nodes;
@@ -57,32 +57,67 @@ describe('a database that is dropped', () => {
     assert.equal(await a.has(`db/${later.name}`), true);
   });
 
-  it('ends for a node that has made it again right after a drop of its own, once that has seen what it stored', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
-    const [old, later] = [makeBlob(8, 100), makeBlob(10, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    nodes.store.before = ({ method }) => {
-      if (method === 'deleteContainer') throw new FilestoreError('busy', 'not now');
+  describe('by a node that makes it again before its container is gone', () => {
+    let a: WholeNode;
+    const marked = async (): Promise<boolean> => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined;
+    const refuseRemoval = (): void => {
+      nodes.store.before = ({ method }) => {
+        if (method === 'deleteContainer') throw new FilestoreError('busy', 'not now');
+      };
     };
-    await a.drop();
-    await eventually('the drop is marked', async () => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined);
-    await a.client.mkdir('db');
-    await a.write(later);
-    await eventually(
-      'the mark is taken away',
-      async () => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] === undefined,
-    );
-    nodes.store.before = undefined;
-    assert.deepEqual(nodes.store.names(CONTAINER), [later.name]);
-    assert.equal(await b.has(`db/${later.name}`), true);
-    assert.equal(await a.has('db'), true);
-    await b.drop();
-    await nodes.containerGone();
-    const startedMs = performance.now();
-    await a.loses('db');
-    assert.ok(performance.now() - startedMs < 10_000);
-    assert.equal(nodes.store.names(CONTAINER), undefined);
+    /** @param old an object that was there before, and that no listing of A shows any more; what is no file of the database holds no drop up */
+    const makeAgain = async (old?: string): Promise<void> => {
+      a = await nodes.start('a');
+      await a.client.mkdir('db');
+      await a.write(makeBlob(8, 100));
+      if (old !== undefined) nodes.store.plant(CONTAINER, old, Buffer.from('old'));
+      refuseRemoval();
+      await a.drop();
+      await eventually('the drop is marked', marked);
+      await a.client.mkdir('db');
+      await eventually('the mark is taken away', async () => !(await marked()));
+      nodes.store.before = undefined;
+    };
+
+    it('ends when another node drops it, once what was stored since was seen', async () => {
+      await makeAgain();
+      const [b, later] = [await nodes.start('b'), makeBlob(10, 100)];
+      await a.write(later);
+      assert.deepEqual(nodes.store.names(CONTAINER), [later.name]);
+      assert.equal(await b.has(`db/${later.name}`), true);
+      assert.equal(await a.has('db'), true);
+      await b.drop();
+      await nodes.containerGone();
+      const startedMs = performance.now();
+      await a.loses('db');
+      assert.ok(performance.now() - startedMs < 10_000);
+      assert.equal(nodes.store.names(CONTAINER), undefined);
+    });
+
+    it('lives on when the end of its own drop comes late, though a server that lags has shown what was there before', async () => {
+      await makeAgain('checklist/old');
+      assert.equal(await a.has('db'), true);
+      assert.equal((await nodes.store.headContainer(CONTAINER))?.objectCount, 1);
+      nodes.store.takeAway(CONTAINER);
+      const untilMs = performance.now() + 4_000;
+      while (performance.now() < untilMs) {
+        assert.equal(await a.has('db'), true);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    });
+
+    it('ends when another node drops it before anything was stored', async () => {
+      await makeAgain();
+      const b = await nodes.start('b');
+      assert.equal(await b.has('db'), true);
+      refuseRemoval();
+      await b.drop();
+      await eventually('the drop is marked', marked);
+      await a.loses('db');
+      assert.equal(await marked(), true, 'nobody has taken it away');
+      nodes.store.before = undefined;
+      await nodes.containerGone();
+    });
   });
 
   it('is left with what another node has stored after the drop', async () => {
