@@ -8,10 +8,11 @@ import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, StoreAnswered } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, joinPath } from '../base/names.js';
-import { lookupPatienceMs, refreshBelow, refreshTop } from './ask-swift.js';
+import { lookupPatienceMs } from './ask-swift.js';
 import { isShardName } from './catalog.js';
 import type { Database } from './database.js';
 import type { ListedName, Requester, Stat, TakeNames } from './filestore.js';
+import { refreshBelow, refreshTop } from './list-swift.js';
 import { kindOfPath } from './path-kind.js';
 
 /** How long a listing of the whole container is good enough for the database's own directory, where nobody else makes any in it. */

@@ -1,8 +1,8 @@
 /** The last look before a database is removed: what another node has stored and this one has not seen. */
 import { forEachAtOnce } from '../base/at-once.js';
 import { joinPath } from '../base/names.js';
-import { ASKED_AT_ONCE, askForEach, MOST_ASKED, refreshBelow, refreshTop } from './ask-swift.js';
 import type { Database } from './database.js';
+import { ASKED_AT_ONCE, askForEach, MOST_ASKED, refreshBelow, refreshTop } from './list-swift.js';
 
 /**
  * For who is about to remove the database, when all that was seen of it is gone: what another node has stored since the directories were listed is

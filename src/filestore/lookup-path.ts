@@ -9,10 +9,11 @@ import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
-import { askListing, hasObjectBelow, headOf, holdsOnlyOurs, isDontKnow, lookupPatienceMs } from './ask-swift.js';
+import { headOf, holdsOnlyOurs, isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
+import { askListing, hasObjectBelow } from './list-swift.js';
 import { blobOfAlias, isOdooDirectory, kindOfPath } from './path-kind.js';
 import { mayLiveElsewhere } from './revival.js';
 

@@ -4,10 +4,10 @@
  * answered from the spool has the disk to itself for a moment (`#mustHold`).
  */
 import { steadyNowMs } from '../base/clock.js';
-import { refreshBelow } from './ask-swift.js';
 import { Attempts } from './attempts.js';
 import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
+import { refreshBelow } from './list-swift.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
 import { PendingPublisher } from './publish-pending.js';
