@@ -8,7 +8,7 @@ import type { Answer } from '../base/maybe-promise.js';
 import { displayName } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { Origin } from '../origins/origin.js';
-import { databaseFolder, databaseOfFolder } from '../spool/spool-layout.js';
+import { databaseFolder } from '../spool/spool-layout.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { ContainerLost } from './container-lost.js';
@@ -19,17 +19,10 @@ import { DropLooks } from './drop-looks.js';
 import { Drops } from './drops.js';
 import type { Requester } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
-import {
-  hasSpoolFolder,
-  holdsWrites,
-  openDatabase,
-  recordedDatabases,
-  recordIn,
-  type OpenDatabase,
-  type SharedParts,
-} from './open-database.js';
+import { openDatabase, type OpenDatabase, type SharedParts } from './open-database.js';
+import { RecordedDatabases } from './recorded-databases.js';
 import { RefusedAgain } from './refused-again.js';
-import type { RefusedDatabase, RefusedDatabases } from './refused-databases.js';
+import type { RefusedDatabases } from './refused-databases.js';
 
 /** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
 const CLOSED_AT_ONCE = 4;
@@ -53,6 +46,7 @@ export class Databases {
   /** Names that were refused, and the log says so. */
   readonly #refusedNames = new Set<string>();
   readonly #refused: RefusedDatabases;
+  readonly #recorded: RecordedDatabases;
   readonly #refusedAgain: RefusedAgain;
   readonly #discovery: Discovery;
 
@@ -60,9 +54,21 @@ export class Databases {
     this.#shared = shared;
     this.#origin = origin;
     this.#refused = shared.refused;
-    const { spoolDirectory } = shared.settings;
-    const open = (refused: RefusedDatabase): Promise<boolean> => this.#openRefused(refused);
-    this.#refusedAgain = new RefusedAgain({ refused: shared.refused, spoolDirectory, log: shared.log, open });
+    this.#recorded = new RecordedDatabases({
+      settings: shared.settings,
+      refused: shared.refused,
+      open: (record) => this.#openFrom(record),
+      reopen: (database) => this.#reopen(database),
+      isThere: async (database) => (await this.#isInOrigin(database)) || (await this.#isInSwift(database)),
+      containerOf: (database) => this.#containerOf(database),
+      discoverAgain: () => this.#discovery.again(),
+    });
+    this.#refusedAgain = new RefusedAgain({
+      refused: shared.refused,
+      spoolDirectory: shared.settings.spoolDirectory,
+      log: shared.log,
+      open: (refused) => this.#recorded.openAgain(refused),
+    });
     this.#discovery = new Discovery({
       store: shared.store,
       containerPrefix: shared.settings.containerPrefix,
@@ -82,17 +88,7 @@ export class Databases {
 
   /** Opens what this machine has served before. @throws what the first of them throws, when none can be opened */
   async openRecorded(): Promise<void> {
-    for (const recorded of recordedDatabases(this.#shared.settings)) {
-      try {
-        if ('error' in recorded) throw recorded.error;
-        if (recorded.record !== undefined) await this.#openFrom(recorded.record);
-        else await this.#reopen(databaseIn(recorded.folder));
-      } catch (error) {
-        const record = 'record' in recorded ? recorded.record : undefined;
-        const database = record?.database ?? databaseOfFolder(recorded.folder);
-        this.#refuse({ folder: recorded.folder, hasFolder: true, database }, error, record);
-      }
-    }
+    await this.#recorded.openAll();
     const { firstError } = this.#refused;
     if (this.#open.size === 0 && firstError !== undefined) throw firstError;
   }
@@ -106,42 +102,6 @@ export class Databases {
   /** The start is over: what it could not open is tried again from now on. */
   tryRefusedAgain(): void {
     this.#refusedAgain.start();
-  }
-
-  /** @returns false while nobody can tell whether there is still such a database. @throws what opening it throws */
-  async #openRefused({ folder, hasFolder, database }: RefusedDatabase): Promise<boolean> {
-    const { settings } = this.#shared;
-    const record = recordIn(settings, folder);
-    if (record !== undefined) await this.#openFrom(record);
-    // The disk of the spool was taken away rather than the record, and what waits with it.
-    else if (hasFolder && !hasSpoolFolder(settings, folder)) return false;
-    // There was none, or it was moved away: then the container says which database it was.
-    else if (database === undefined) this.#discovery.again();
-    // Also where Swift does not know it: it may have been made while that was away.
-    else if (holdsWrites(settings, folder)) await this.#reopen(database);
-    else return this.#openIfThere(database);
-    return true;
-  }
-
-  async #openIfThere(database: string): Promise<boolean> {
-    try {
-      if (!(await this.#isInOrigin(database)) && !(await this.#isInSwift(database))) return true;
-    } catch (error) {
-      if (!isDontKnow(error)) throw error;
-      return false;
-    }
-    await this.#reopen(database);
-    return true;
-  }
-
-  /** @param record what is known of it */
-  #refuse(
-    refused: Pick<RefusedDatabase, 'folder' | 'hasFolder' | 'database'>,
-    error: unknown,
-    record?: Pick<DatabaseRecord, 'exists' | 'account'>,
-  ): void {
-    const container = refused.database === undefined ? undefined : this.#containerOf(refused.database);
-    this.#refused.add({ ...refused, container, account: record?.account, exists: record?.exists ?? true }, error);
   }
 
   /** Undefined where its name can be no container's. */
@@ -159,7 +119,7 @@ export class Databases {
       return await this.#reopen(database);
     } catch (error) {
       if (this.#open.size === 0) throw error;
-      this.#refuse({ folder: databaseFolder(database), hasFolder: false, database }, error);
+      this.#recorded.refuse({ folder: databaseFolder(database), hasFolder: false, database }, error);
       return undefined;
     }
   }
@@ -406,12 +366,4 @@ export class Databases {
     const failed = ended.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
-}
-
-/** @throws FilestoreError bad-config where the name of a folder without a record does not tell its database */
-function databaseIn(folder: string): string {
-  const database = databaseOfFolder(folder);
-  if (database !== undefined) return database;
-  const remedy = 'restore it from a backup';
-  throw new FilestoreError('bad-config', `the spool's folder ${folder} has no record.json, and files wait there; ${remedy}`);
 }
