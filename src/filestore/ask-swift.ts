@@ -117,9 +117,10 @@ export async function holdsOnlyOurs(db: Database): Promise<boolean> {
   await db.listings.run('count', async () => {
     const hasChanged = db.ownChanges.watch();
     const info = await db.store.headContainer(db.container);
-    if (info === undefined || hasChanged()) return;
-    for (const tombstone of db.spool.tombstones.values()) if (tombstone.owedToSwift) return;
+    if (info === undefined || hasChanged()) return undefined;
+    for (const tombstone of db.spool.tombstones.values()) if (tombstone.owedToSwift) return undefined;
     if (info.objectCount === db.catalog.count) db.absence.countAgreed();
+    return undefined;
   });
   return db.absence.holdsOnlyOurs;
 }

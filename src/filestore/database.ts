@@ -85,7 +85,8 @@ export class Database {
 
   readonly locks = new KeyedLock();
   readonly heads = new SingleFlight<SizedInfo | undefined>();
-  readonly listings = new SingleFlight<void>();
+  /** Each with why an object of it could not be asked for (list-swift.ts). */
+  readonly listings = new SingleFlight<Error | undefined>();
   readonly writers = new Writers();
   readonly ownChanges = new OwnChanges();
   readonly live = new Map<string, LiveFile>();

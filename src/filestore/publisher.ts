@@ -7,7 +7,7 @@ import { steadyNowMs } from '../base/clock.js';
 import { Attempts } from './attempts.js';
 import { lateDueMs } from './delete-path.js';
 import type { Database } from './database.js';
-import { refreshBelow } from './list-swift.js';
+import { refreshBelow, wholly } from './list-swift.js';
 import { RENEW_MS } from './node-registry.js';
 import { owedDeletes, owesNothing } from './owed.js';
 import { PendingPublisher } from './publish-pending.js';
@@ -179,7 +179,7 @@ export class Publisher {
     // Whoever finds names wrong meanwhile asks for another one.
     this.#refreshAtMs = steadyNowMs() + REFRESH_MS;
     if (!db.binding.isBound) this.#refreshAtMs = steadyNowMs() + UNBOUND_MS;
-    else if (!(await attempts.run('refresh', () => db.health.watch(refreshBelow(db, '', attempts.request)))))
+    else if (!(await attempts.run('refresh', () => db.health.watch(wholly(refreshBelow(db, '', attempts.request))))))
       this.#refreshAtMs = attempts.retries.dueAtMs('refresh');
   }
 

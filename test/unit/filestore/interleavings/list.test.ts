@@ -1,7 +1,7 @@
 /** Listings: of directories, and of the container. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { FilestoreError } from '../../../../src/base/errors.js';
+import { FilestoreError, StoreFaltered } from '../../../../src/base/errors.js';
 import { blobOf, makeBlob } from '../../../helpers/blobs.js';
 import { eventually } from '../../../helpers/processes.js';
 import { CONTAINER, HeldNode } from './held-node.js';
@@ -107,6 +107,24 @@ describe('what may interleave with a listing', () => {
     await others;
     assert.equal(node.filestore.databases[0]?.state, 'serving', 'it was no outage');
     await slow;
+  });
+
+  it("One file that Swift can list and not be asked for (a disk of Swift's that fails) holds up no listing.", async () => {
+    const client = await node.start({ nodes: 'many', lookupWaitMs: 100 });
+    await client.writeFile('one', Buffer.from('one'));
+    node.store.before = ({ method, name }) => {
+      if ((method === 'head' || method === 'delete') && name === 'one') throw new StoreFaltered('its disk fails');
+    };
+    await client.unlink('one');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const name of ['one', 'docs/two']) node.store.plant(CONTAINER, name, Buffer.from('of another node'));
+    const startedMs = performance.now();
+    assert.deepEqual(await client.readdir(''), ['docs']);
+    assert.ok(performance.now() - startedMs < 500, 'nobody waits for it');
+    assert.deepEqual(await client.readdir('docs'), ['two']);
+    node.store.before = undefined;
+    assert.deepEqual(await client.readdir(''), ['docs', 'one']);
+    assert.deepEqual(await client.readFile('one'), Buffer.from('of another node'));
   });
 
   it('A shard that was said to be there while Swift could not list is there when it can again: who saw it makes none before he writes.', async () => {
