@@ -3,7 +3,7 @@
  * damaged. What waits there is not known, so each is EIO, is never said to be absent, and is not begun anew; the others are served. Until it can be
  * opened (refused-again.ts).
  */
-import { asError, FilestoreError, messageOf, StoreAnswered } from '../base/errors.js';
+import { asError, FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
 import { databaseFolder } from '../spool/spool-layout.js';
@@ -54,9 +54,9 @@ export class RefusedDatabases {
   /** Told where it is another story than before. */
   failedAgain(refused: RefusedDatabase, error: unknown): void {
     const before = this.#byFolder.get(refused.folder);
-    if (before === undefined || messageOf(before.error) === messageOf(error)) return;
+    if (before === undefined) return;
     this.#byFolder.set(refused.folder, { ...before, error: asError(error) });
-    this.#tell(refused, error);
+    if (storyOf(before.error) !== storyOf(error)) this.#tell(refused, error);
   }
 
   /** It is refused no more. */
@@ -129,6 +129,11 @@ export class RefusedDatabases {
       knownNames: 0,
     }));
   }
+}
+
+/** What went wrong, without what is another number at each try: how much is free, at which byte it failed. */
+function storyOf(error: unknown): string {
+  return `${kindOf(error)} ${messageOf(error).replace(/\d+/g, '0')}`;
 }
 
 function shownName({ database, folder }: RefusedDatabase): string {

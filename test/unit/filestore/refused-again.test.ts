@@ -71,6 +71,20 @@ describe('a database that could not be opened', () => {
     assert.equal(tries, 3);
   });
 
+  it('is told once for one reason, whatever number that holds at each try, and `status` has the last', async () => {
+    let freeBytes = 4096;
+    open = () => Promise.reject(new FilestoreError('no-space', `the disk has ${freeBytes--} bytes left`));
+    again.start();
+    await pass(1_000);
+    for (let i = 0; i < 3; i++) await pass(12_000);
+    assert.equal(tries, 4);
+    assert.equal(errors(), 2);
+    assert.match(refused.statuses()[0]?.reason ?? '', /has 4093 bytes left/);
+    open = () => Promise.reject(new FilestoreError('unavailable', 'the disk has 4093 bytes left'));
+    await pass(12_000);
+    assert.equal(errors(), 3, 'of another kind');
+  });
+
   it('is not opened while its disk does not give what is read in the loop, and its reason is told', async () => {
     mkdirSync(join(spoolDirectory, 'v1', 'prod', 'names-1'), { recursive: true });
     again.start();
