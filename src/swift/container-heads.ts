@@ -5,7 +5,8 @@
  *
  * A GET or HEAD of an object goes to the servers of its container's storage policy. Where the proxy calls the container missing, it asks those
  * of policy 0 (`GETorHEAD` in controllers/obj.py), and they say 404 of what the others have. So where Swift has several policies, or does not say which, a
- * 404 counts only while the proxy remembers the container, because that has answered a moment ago.
+ * 404 counts only while the proxy remembers the container, because that has answered a moment ago. /info says nothing of a policy that is deprecated: there
+ * the container itself says that it is in another one. What remains: neither says that the one policy it names is not policy 0, which is deprecated.
  */
 import type { Clock } from '../base/clock.js';
 import { kindOf, messageOf, StoreAnswered } from '../base/errors.js';
@@ -32,6 +33,8 @@ export class ContainerHeads {
   readonly #capabilities: Pick<Capabilities, 'info'>;
   /** When the question set out that a container last answered. */
   readonly #answeredMs = new Map<string, number>();
+  /** The storage policy of a container, as it last said; undefined: it is one that is not deprecated. */
+  readonly #policies = new Map<string, string | undefined>();
 
   constructor(requester: Requester, capabilities: Pick<Capabilities, 'info'>, clock: Clock) {
     this.#requester = requester;
@@ -56,14 +59,21 @@ export class ContainerHeads {
       const askedMs = this.#clock.nowMs();
       const answer = await this.#requester.call({ method: 'HEAD', path: containerPath(container), accept: [404], options: inTime() });
       if (answer.status !== 404) {
+        const info = infoOf(answer);
         this.#answeredMs.set(container, askedMs);
-        return infoOf(answer);
+        this.#policies.set(container, info.storagePolicy);
+        return info;
       }
       // From an answer of the account on the proxy remembers it, so that the next 404 is the container's own.
       if (looks > 0 && (!isListed || looks >= LOOKS)) return undefined;
       if (looks > 0) await this.#clock.sleep(LOOK_PAUSE_MS, options.signal);
       isListed = await isContainerListed(this.#requester, container, inTime());
     }
+  }
+
+  /** It was made just now: Swift makes none in a policy that is deprecated. */
+  noteMade(container: string): void {
+    this.#policies.set(container, undefined);
   }
 
   /**
@@ -74,15 +84,17 @@ export class ContainerHeads {
   async unlessElsewhere<T>(container: string, options: RequestOptions, find: () => Promise<T | undefined>): Promise<T | undefined> {
     const remembered = this.#clock.nowMs() - (this.#answeredMs.get(container) ?? -Infinity) < REMEMBERED_MS;
     const found = await find();
-    if (found !== undefined || remembered || (await this.#hasOnePolicy())) return found;
+    if (found !== undefined || remembered || (await this.#isInOnlyPolicy(container))) return found;
     return (await this.head(container, options)) === undefined ? undefined : find();
   }
 
-  /** @returns false also while /info does not answer */
-  async #hasOnePolicy(): Promise<boolean> {
+  /** @returns false also while /info does not answer, or the container has not been asked yet */
+  async #isInOnlyPolicy(container: string): Promise<boolean> {
+    if (!this.#policies.has(container)) return false;
     const late = this.#clock.sleep(INFO_WAIT_MS).then(() => undefined);
     const info = await Promise.race([this.#capabilities.info(), late]);
-    return info?.storagePolicies.length === 1;
+    const [named, own] = [info?.storagePolicies ?? [], this.#policies.get(container)];
+    return named.length === 1 && (own === undefined || own === named[0]);
   }
 
   /**

@@ -212,9 +212,11 @@ class UndiciSwiftStore implements SwiftStore {
     return this.#heads.head(container, options);
   }
 
-  createContainer(container: string, metadata: Metadata = {}, options: RequestOptions = {}): Promise<'created' | 'existed'> {
+  async createContainer(container: string, metadata: Metadata = {}, options: RequestOptions = {}): Promise<'created' | 'existed'> {
     const { storagePolicy } = this.#settings;
-    return createContainer(this.#requester, this.#capabilities, container, { storagePolicy, metadata }, options);
+    const outcome = await createContainer(this.#requester, this.#capabilities, container, { storagePolicy, metadata }, options);
+    if (outcome === 'created') this.#heads.noteMade(container);
+    return outcome;
   }
 
   updateContainer(container: string, metadata: Metadata, options: RequestOptions = {}): Promise<void> {

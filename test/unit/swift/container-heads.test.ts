@@ -62,12 +62,13 @@ void describe('a container that answers 404', () => {
 
   void test('has objects that are looked for once more where Swift has several policies, unless it answered a moment ago', async (t) => {
     let policies = ['a', 'b'];
+    let own = 'a';
     const asked: string[] = [];
     const swift = await LoginStub.start(({ method, url }) => {
       const { pathname } = new URL(url, 'http://swift');
       if (pathname === '/info') return { status: 200, json: { swift: { policies: policies.map((name) => ({ name })) } } };
       asked.push(`${method} ${pathname}`);
-      return { status: pathname.endsWith('/name') ? 404 : 204 };
+      return { status: pathname.endsWith('/name') ? 404 : 204, headers: { 'x-storage-policy': own } };
     });
     const clock = new FakeClock();
     const open = (): SwiftStore => {
@@ -89,7 +90,14 @@ void describe('a container that answers 404', () => {
     assert.equal(await requestsOf(() => several.get('box', 'name')), 'GET box/name, HEAD box, GET box/name');
     policies = ['a'];
     const one = open();
-    assert.equal(await requestsOf(() => one.head('box', 'name')), 'HEAD box/name');
+    const afterLook = async (): Promise<string> => {
+      await one.headContainer('box');
+      await clock.advance(1_000);
+      return requestsOf(() => one.head('box', 'name'));
+    };
+    assert.equal(await afterLook(), 'HEAD box/name');
+    own = 'deprecated';
+    assert.equal(await afterLook(), 'HEAD box/name, HEAD box, HEAD box/name');
   });
 
   void test('keeps a large object that was called missing with its segments, until it is deleted', async (t) => {
