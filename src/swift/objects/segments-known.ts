@@ -51,7 +51,7 @@ export class SegmentsKnown {
     const isOnce = patience === 'once';
     const answer = await this.#requester.call({ method: 'HEAD', path: containerPath(segments), accept: [403, 404], options, once: isOnce });
     const asked: RequestOptions = isOnce ? { ...options, tries: 'few' } : options;
-    if (answer.status < 400 || (answer.status === 404 && (await this.#heads.head(segments, asked)) !== undefined)) {
+    if (answer.status < 400 || (answer.status === 404 && (await this.#heads.head(segments, asked, answer)) !== undefined)) {
       this.noteMade(container);
       return true;
     }

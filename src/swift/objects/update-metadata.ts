@@ -1,6 +1,7 @@
 /** POST to an object replaces all its metadata, so what is there is read first and sent along. */
+import { FilestoreError, kindOf } from '../../base/errors.js';
 import type { Metadata, RequestOptions } from '../../store/object-store.js';
-import { notTrue, type ContainerHeads } from '../container-heads.js';
+import type { ContainerHeads } from '../container-heads.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { metadataHeaders, metadataOf } from './metadata-headers.js';
@@ -19,6 +20,23 @@ export async function updateMetadata(
   metadata: Metadata,
   options: RequestOptions,
 ): Promise<boolean> {
+  try {
+    return await heads.unlessThere(container, options, () => readAndPost(requester, container, name, metadata, options));
+  } catch (error) {
+    // It went with its container.
+    if (kindOf(error) !== 'not-found') throw error;
+    return false;
+  }
+}
+
+/** @throws FilestoreError not-found when it was deleted in between, with its container or alone; or Swift only believes that the container is missing */
+async function readAndPost(
+  requester: Requester,
+  container: string,
+  name: string,
+  metadata: Metadata,
+  options: RequestOptions,
+): Promise<boolean> {
   const path = objectPath(container, name);
   const head = await requester.call({ method: 'HEAD', path, accept: [404], options: { priority: 'write', ...options } });
   if (head.status === 404) return false;
@@ -30,9 +48,6 @@ export async function updateMetadata(
   const merged = Object.entries({ ...metadataOf('object', head.headers), ...metadata }).filter(([, value]) => value !== '');
   const headers = { ...kept, ...metadataHeaders('object', Object.fromEntries(merged)) };
   const answer = await requester.call({ method: 'POST', path, headers: { ...headers, 'content-length': '0' }, accept: [404], options });
-  if (answer.status !== 404) return true;
-  // Deleted in between, with its container or alone; or Swift only believes that the container is missing.
-  if ((await heads.head(container, options)) === undefined) return false;
-  if ((await requester.call({ method: 'HEAD', path, accept: [404], options })).status === 404) return false;
-  throw notTrue(answered(answer));
+  if (answer.status === 404) throw new FilestoreError('not-found', `${answered(answer)}: it was there right before`);
+  return true;
 }

@@ -100,6 +100,39 @@ void describe('a container that answers 404', () => {
     assert.equal(await afterLook(), 'HEAD box/name, HEAD box, HEAD box/name');
   });
 
+  void test('is not asked for once more where it is that of segments, beside one whose file goes', async (t) => {
+    const asked: string[] = [];
+    const swift = await LoginStub.start(({ method, url }) => {
+      const { pathname } = new URL(url, 'http://swift');
+      if (pathname !== '/info') asked.push(`${method} ${pathname.replace('/v1/AUTH_a', '')}`);
+      return pathname === '/v1/AUTH_a' ? { status: 200, json: [] } : { status: method === 'DELETE' ? 204 : 404 };
+    });
+    const small = storeAt(swift);
+    t.after(async () => {
+      await small.close();
+      await swift.close();
+    });
+    assert.equal(await small.delete('box', 'name'), true);
+    assert.deepEqual(asked, ['HEAD /box_segments', 'GET ', 'HEAD /box_segments', 'DELETE /box/name']);
+  });
+
+  void test('has its object updated, once it has answered, though the update was told that it is missing', async (t) => {
+    const asked: string[] = [];
+    const swift = await LoginStub.start(({ method, url }) => {
+      const { pathname } = new URL(url, 'http://swift');
+      asked.push(`${method} ${pathname.replace('/v1/AUTH_a/', '')}`);
+      if (method === 'POST') return { status: asked.includes('HEAD box') ? 202 : 404 };
+      return { status: 200, headers: { etag: '"x"' } };
+    });
+    const updating = storeAt(swift);
+    t.after(async () => {
+      await updating.close();
+      await swift.close();
+    });
+    assert.equal(await updating.updateMetadata('box', 'name', { a: 'b' }), true);
+    assert.deepEqual(asked, ['HEAD box/name', 'POST box/name', 'HEAD box', 'HEAD box/name', 'POST box/name']);
+  });
+
   void test('keeps a large object that was called missing with its segments, until it is deleted', async (t) => {
     const LARGE = { 'x-static-large-object': 'True', etag: '"x"' };
     const deletes: string[] = [];
