@@ -83,7 +83,7 @@ export class NamesFile {
    * Fills the catalog with what was known; everything is marked as unchecked.
    * @throws FilestoreError unavailable when the disk does not give it: with an empty list all of these files would be called absent in an outage
    */
-  load(catalog: Catalog): void {
+  async load(catalog: Catalog): Promise<void> {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
@@ -92,7 +92,7 @@ export class NamesFile {
       if (kindOf(error) !== 'not-found') throw unreadable(this.#path, error);
       bytes = Buffer.alloc(0);
     }
-    const { records, wholeBytes } = replayNames(bytes, catalog);
+    const { records, wholeBytes } = await replayNames(bytes, catalog);
     this.#records = records;
     this.#catalog = catalog;
     const fd = openSync(this.#path, 'a', FILE_MODE);

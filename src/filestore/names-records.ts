@@ -4,6 +4,7 @@
  * Format v1: for blobs records of 29 bytes, first byte '+' or '-', then 20 bytes of SHA-1, then the size as a little-endian double; for other
  * files 'o' (known) or 'x' (gone), followed by a 4-byte little-endian length and that many bytes of JSON.
  */
+import { setImmediate } from 'node:timers/promises';
 import { contentSha1 } from '../base/names.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 
@@ -19,6 +20,9 @@ const BLOB_RECORD_BYTES = SIZE_AT + 8;
 
 const JSON_LENGTH_AT = 1;
 const JSON_AT = JSON_LENGTH_AT + 4;
+
+/** Records that are replayed in one turn of the loop: some 5 ms. */
+const AT_ONCE = 20_000;
 
 interface OtherRecord {
   readonly path: string;
@@ -48,10 +52,10 @@ export function* recordsOf(catalog: Catalog): Generator<Buffer> {
 }
 
 /**
- * Fills a catalog from records; everything is marked as unchecked.
+ * Fills a catalog from records; everything is marked as unchecked. With pauses: a database may be opened while others are served.
  * @returns how many there are, and where the last whole one ends
  */
-export function replayNames(bytes: Buffer, catalog: Catalog): { readonly records: number; readonly wholeBytes: number } {
+export async function replayNames(bytes: Buffer, catalog: Catalog): Promise<{ readonly records: number; readonly wholeBytes: number }> {
   let records = 0;
   let at = 0;
   catalog.reserve(bytes.length / BLOB_RECORD_BYTES);
@@ -59,7 +63,7 @@ export function replayNames(bytes: Buffer, catalog: Catalog): { readonly records
     const end = replayOne(bytes, at, catalog);
     if (end === undefined) break;
     at = end;
-    records++;
+    if (++records % AT_ONCE === 0) await setImmediate();
   }
   return { records, wholeBytes: at };
 }

@@ -210,7 +210,7 @@ export async function openDatabase(
   let spool: Spool | undefined;
   try {
     spool = await openSpool({ directory: settings.spoolDirectory, database, log, nowMs: () => storeNowMs(shared.store) });
-    names.load(catalog);
+    await names.load(catalog);
   } catch (error) {
     await spool?.close().catch(() => undefined);
     // Else the next start would find a database that nobody could use yet.

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { SILENT_LOG } from '../../../src/base/log.js';
 import { Catalog, shardOfBlobPath } from '../../../src/filestore/catalog.js';
 import { NamesFile } from '../../../src/filestore/names-file.js';
+import { blobAdded } from '../../../src/filestore/names-records.js';
 import { ShardTable } from '../../../src/filestore/shard-table.js';
 
 const sha1 = (n: number): string => createHash('sha1').update(String(n)).digest('hex');
@@ -117,31 +118,30 @@ describe('the durable list of names', () => {
       rmSync(directory, { recursive: true });
     }
   };
-  const load = (directory: string, sync?: (fd: number) => Promise<void>): { file: NamesFile; catalog: Catalog } => {
+  const load = async (directory: string, sync?: (fd: number) => Promise<void>): Promise<{ file: NamesFile; catalog: Catalog }> => {
     const [file, catalog] = [new NamesFile(directory, SILENT_LOG, sync), new Catalog()];
-    file.load(catalog);
+    await file.load(catalog);
     return { file, catalog };
   };
 
   it('A list of known names that its disk does not give refuses its database, rather than call the files absent.', async () => {
     await inTemp(async (directory) => {
       mkdirSync(join(directory, 'names-1'));
-      assert.throws(() => load(directory), { kind: 'unavailable', message: /names-1 cannot be read: EISDIR.*move it away/ });
+      await assert.rejects(load(directory), { kind: 'unavailable', message: /names-1 cannot be read: EISDIR.*move it away/ });
       assert.deepEqual(readdirSync(directory), ['names-1']);
-      await Promise.resolve();
     });
   });
 
   it('gives back what was added and not removed', async () => {
     await inTemp(async (directory) => {
-      const first = load(directory);
+      const first = await load(directory);
       for (let n = 0; n < 100; n++) first.file.added(blobPath(n), n);
       for (let n = 0; n < 50; n++) first.file.removed(blobPath(n));
       first.file.addedOther('ü.txt', { sizeBytes: 7, mtimeMs: 8, md5: 'abc', checkedAtMs: 9 });
       first.file.addedOther('gone.txt', { sizeBytes: 7, mtimeMs: 8, md5: undefined, checkedAtMs: 9 });
       first.file.removed('gone.txt');
       await first.file.close();
-      const { catalog, file } = load(directory);
+      const { catalog, file } = await load(directory);
       await file.close();
       assert.equal(catalog.count, 51);
       assert.equal(catalog.sizeOf(blobPath(99)), 99);
@@ -150,9 +150,27 @@ describe('the durable list of names', () => {
     });
   });
 
+  it('is read in pieces, so that other databases are served while one with many names is opened', async () => {
+    await inTemp(async (directory) => {
+      writeFileSync(join(directory, 'names-1'), Buffer.concat(Array.from({ length: 100_000 }, (_, n) => blobAdded(blobPath(n), n))));
+      let turns = 0;
+      let isLoading = true;
+      const count = (): void => {
+        turns++;
+        if (isLoading) setImmediate(count);
+      };
+      setImmediate(count);
+      const { file, catalog } = await load(directory);
+      isLoading = false;
+      await file.close();
+      assert.equal(catalog.count, 100_000);
+      assert.ok(turns >= 4, `${turns} turns of the loop`);
+    });
+  });
+
   it('cut at any byte, it gives back the whole records before the cut and goes on from there', async () => {
     await inTemp(async (directory) => {
-      const { file } = load(directory);
+      const { file } = await load(directory);
       file.added(blobPath(1), 1);
       file.addedOther('o', { sizeBytes: 1, mtimeMs: 1, md5: undefined, checkedAtMs: 1 });
       file.added(blobPath(2), 2);
@@ -160,11 +178,11 @@ describe('the durable list of names', () => {
       const whole = readFileSync(join(directory, 'names-1'));
       for (let cut = 0; cut <= whole.length; cut++) {
         writeFileSync(join(directory, 'names-1'), whole.subarray(0, cut));
-        const again = load(directory);
+        const again = await load(directory);
         assert.equal(again.catalog.sizeOf(blobPath(2)), cut === whole.length ? 2 : undefined);
         again.file.added(blobPath(3), 3);
         await again.file.close();
-        const last = load(directory);
+        const last = await load(directory);
         await last.file.close();
         assert.equal(last.catalog.sizeOf(blobPath(3)), 3);
         assert.equal(last.catalog.sizeOf(blobPath(1)), cut >= 29 ? 1 : undefined);
@@ -174,13 +192,13 @@ describe('the durable list of names', () => {
 
   it('is rewritten when it is mostly history', async () => {
     await inTemp(async (directory) => {
-      const { file } = load(directory);
+      const { file } = await load(directory);
       for (let n = 0; n < 3000; n++) {
         file.added(blobPath(n), n);
         if (n > 10) file.removed(blobPath(n));
       }
       await file.close();
-      const { catalog, file: again } = load(directory);
+      const { catalog, file: again } = await load(directory);
       await again.close();
       assert.equal(catalog.count, 11);
       assert.equal(readFileSync(join(directory, 'names-1')).length, 11 * 29);
@@ -194,7 +212,7 @@ describe('the durable list of names', () => {
         sizesAtSync.push(fstatSync(fd).size);
         return Promise.resolve();
       };
-      const { file } = load(directory, sync);
+      const { file } = await load(directory, sync);
       for (let n = 0; n < 10_000; n++) file.added(blobPath(n), n);
       assert.deepEqual(sizesAtSync, []);
       // its own timer keeps no process alive
@@ -210,7 +228,7 @@ describe('the durable list of names', () => {
     await inTemp(async (directory) => {
       const outcomes = [Promise.reject(new Error('disk')), Promise.resolve(), Promise.resolve()];
       outcomes[0]?.catch(() => undefined);
-      const { file, catalog } = load(directory, () => outcomes.shift() ?? Promise.resolve());
+      const { file, catalog } = await load(directory, () => outcomes.shift() ?? Promise.resolve());
       const inode = statSync(join(directory, 'names-1')).ino;
       catalog.loadBlob(Buffer.from(blobPath(1).slice(3), 'hex'), 0, 1);
       file.added(blobPath(1), 1);
@@ -218,7 +236,7 @@ describe('the durable list of names', () => {
       await file.sync();
       assert.notEqual(statSync(join(directory, 'names-1')).ino, inode);
       await file.close();
-      const again = load(directory);
+      const again = await load(directory);
       await again.file.close();
       assert.equal(again.catalog.sizeOf(blobPath(1)), 1);
     });
@@ -226,7 +244,7 @@ describe('the durable list of names', () => {
 
   it('a disk that takes half a record and then nothing more is no error of who adds a name, and hides none that come later', async (t) => {
     await inTemp(async (directory) => {
-      const { file, catalog } = load(directory);
+      const { file, catalog } = await load(directory);
       const { writeSync } = fs;
       let writes = 0;
       const refuse = (): never => {
@@ -248,7 +266,7 @@ describe('the durable list of names', () => {
       file.added(blobPath(2), 2);
       await file.sync();
       await file.close();
-      const again = load(directory);
+      const again = await load(directory);
       await again.file.close();
       assert.deepEqual([again.catalog.sizeOf(blobPath(1)), again.catalog.sizeOf(blobPath(2))], [1, 2]);
     });
@@ -256,7 +274,7 @@ describe('the durable list of names', () => {
 
   it('what is added while it is rewritten is in the new file, synced, before it takes the name', async () => {
     await inTemp(async (directory) => {
-      const { file, catalog } = load(directory);
+      const { file, catalog } = await load(directory);
       for (let n = 0; n < 3000; n++) {
         file.added(blobPath(n), n);
         if (n > 10) file.removed(blobPath(n));
@@ -270,7 +288,7 @@ describe('the durable list of names', () => {
       await file.sync();
       assert.equal(readFileSync(join(directory, 'names-1')).length, 13 * 29);
       assert.ok(!existsSync(join(directory, 'names-1.new')));
-      const again = load(directory);
+      const again = await load(directory);
       await again.file.close();
       await file.close();
       assert.equal(again.catalog.sizeOf(blobPath(5001)), 5001);

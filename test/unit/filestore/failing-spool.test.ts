@@ -73,7 +73,7 @@ test('A list of names that can neither be written nor cut back fails nobody, and
   const log = new LogGuard();
   log.expect(/^WARN names\.not-written/);
   const names = new NamesFile(directory, log.log());
-  names.load(new Catalog());
+  await names.load(new Catalog());
   // More than are held back for a moment.
   const blobs = makeBlobs(5000, 10);
   try {
@@ -93,7 +93,7 @@ test('A list of names that can neither be written nor cut back fails nobody, and
   await names.close();
   const catalog = new Catalog();
   const reopened = new NamesFile(directory, log.log());
-  reopened.load(catalog);
+  await reopened.load(catalog);
   await reopened.close();
   assert.deepEqual(
     blobs.filter(({ name }) => catalog.sizeOf(name) !== 10),
