@@ -6,6 +6,7 @@
  * sent before the answer; what could not be sent within a second, and what has to wait out `gc_grace`, is checked again before it is sent (revival.ts). What remains
  * is the time between that HEAD and its DELETE, some milliseconds: Swift itself puts requests in the order in which they reach it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
 import { contentSha1, displayName, joinPath, objectNameOf } from '../base/names.js';
@@ -29,6 +30,8 @@ const SETTLE_MS = 3_000;
 const LOOK_VALID_MS = 1_000;
 /** With several nodes, a DELETE that could not be sent this soon after the unlink is looked at again first. */
 const AT_ONCE_MS = 1_000;
+/** For so long an unlink that waits out `gc_grace` lets a PUT of its blob end. */
+const STORED_MS = 500;
 
 export async function unlink(db: Database, path: string, requester: Requester): Promise<void> {
   const kind = kindOfPath(path);
@@ -37,7 +40,9 @@ export async function unlink(db: Database, path: string, requester: Requester): 
     return;
   }
   if (kind === 'alias' && db.spool.aliases.has(path)) {
-    const target = db.spool.aliases.get(path) ?? '';
+    await untilStored(db, blobOfAlias(path));
+    const target = db.spool.aliases.get(path);
+    if (target === undefined) throw new FilestoreError('not-found', `${displayName(path)} is not there`);
     db.spool.removeAlias(path);
     if (target === '' || !db.aliased.delete(target)) return;
     // Odoo's collector looks at markers only, and those of the other nodes are not here.
@@ -48,6 +53,15 @@ export async function unlink(db: Database, path: string, requester: Requester): 
   if (!known && (await lookup(db, path, requester)) === undefined)
     throw new FilestoreError('not-found', `${displayName(path)} is not there`);
   await bury(db, path);
+}
+
+/**
+ * A blob whose PUT is under way is deleted after it. Cut off, Swift may store it all the same, and when the grace is over nothing tells that from what
+ * another node has put there since the delete. One that hangs is cut off.
+ */
+async function untilStored(db: Database, path: string): Promise<void> {
+  const sending = db.settings.nodes === 'many' && !db.health.isAway ? db.publishing.get(path) : undefined;
+  if (sending !== undefined) await Promise.race([sending.ended, delay(STORED_MS, undefined, { ref: false })]);
 }
 
 /** The name is gone from this moment on, whoever still has it. @param graceMs how long Swift is not told */

@@ -55,6 +55,29 @@ describe('what may interleave with a rename to `.__gc`', () => {
     assert.deepEqual(node.store.names(CONTAINER), [back.name]);
   });
 
+  it('a blob that goes by way of `.__gc` in the moment of its PUT does not come back when the grace is over', async () => {
+    const client = await node.start({ nodes: 'many', writeMode: 'back', gcGraceMs: 100 });
+    await client.writeFile('first.txt', Buffer.from('the container is there'));
+    await node.drained();
+    const blob = makeBlob(1, 2000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    let isSent = false;
+    node.store.before = async ({ method, name }) => {
+      if (method !== 'put' || name !== blob.name) return;
+      isSent = true;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      // Swift has all of it, whether or not the connection stands until it answers.
+      node.store.plant(CONTAINER, blob.name, blob.content);
+    };
+    await client.writeFile(blob.name, blob.content);
+    await client.rename(blob.name, `${blob.name}.__gc`);
+    await eventually('it is being stored', () => isSent);
+    await client.unlink(`${blob.name}.__gc`);
+    await eventually('it was stored', () => node.store.peek(CONTAINER, blob.name) !== undefined);
+    await eventually('it is gone', () => node.store.peek(CONTAINER, blob.name) === undefined);
+    assert.equal(await client.exists(blob.name), false);
+  });
+
   it('A name that waits behind `.__gc` is not forgotten because Swift cannot be asked for its blob.', async () => {
     const client = await node.start({ lookupWaitMs: 100 });
     const blob = makeBlob(1, 2000);
