@@ -160,6 +160,22 @@ void describe('faults on the way to Swift', () => {
     );
   });
 
+  void test('a COPY that something on the way does not let through is made by a PUT, with the same metadata', async () => {
+    const { length } = proxy.seen;
+    proxy.add({ do: 'status', status: 405, method: 'COPY' });
+    await store.put(CONTAINER, 'labelled', bodyOf('labelled'), { metadata: { closed: '1', mtime: '2' } });
+    const copied = async (name: string, options: object): Promise<unknown> => {
+      assert.equal(await store.copy(CONTAINER, 'labelled', CONTAINER, name, options), true);
+      return (await store.head(CONTAINER, name))?.metadata;
+    };
+    assert.deepEqual(await copied('by-put-1', {}), { closed: '1', mtime: '2' });
+    assert.deepEqual(await copied('by-put-2', { addedMetadata: { closed: '3' } }), { closed: '3', mtime: '2' });
+    assert.deepEqual(await copied('by-put-3', { metadata: { new: '4' } }), { new: '4' });
+    assert.equal(await store.copy(CONTAINER, 'not-there', CONTAINER, 'by-put-4'), false);
+    await failsAs(store.copy(CONTAINER, 'labelled', 'no-such-container', 'x'), 'not-found', /no-such-container does not exist/);
+    assert.ok(proxy.seen.slice(length).some(({ headers }) => headers['x-copy-from'] !== undefined));
+  });
+
   void test('a COPY whose answer is lost is done, and one that was not done is sent again, also where the same bytes stood there', async () => {
     const addedMetadata = { closed: '2' };
     await store.put(CONTAINER, 'twin', bodyOf('seed'), { metadata: { closed: '1' } });

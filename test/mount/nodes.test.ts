@@ -322,6 +322,18 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.equal(await fs.readFile(a.file('to.txt'), 'utf8'), 'renamed');
     assert.equal(await isThere(a.file('from.txt')), false);
   });
+
+  it('A rename that Swift calls done before it is, and then does not do, takes no bytes along.', async () => {
+    await fs.writeFile(a.file('kept.txt'), 'kept');
+    a.log.expect(/^WARN request-failed operation=rename .*said to be copied/);
+    // As Ceph's gateway answers a long copy: at once, without an ETag.
+    proxy.add({ do: 'status', status: 201, method: 'COPY', headers: { 'x-trans-id': 'tx1' } });
+    await assert.rejects(fs.rename(a.file('kept.txt'), a.file('moved.txt')), { code: 'EIO' });
+    proxy.clear();
+    await sleep(1_000);
+    assert.equal(String(await client.get(container, 'kept.txt')), 'kept');
+    assert.equal(await fs.readFile(b.file('kept.txt'), 'utf8'), 'kept');
+  });
 });
 
 describe('docs/SEMANTICS.md: `.__gc` of the newest Odoo with several nodes', () => {

@@ -1,16 +1,18 @@
 /** Server-side copy of one object. Swift reads a large object's segments and stores one plain object, so nothing is shared. */
-import { kindOf } from '../../base/errors.js';
+import { kindOf, StoreAnswered } from '../../base/errors.js';
 import type { CopyOptions } from '../../store/object-store.js';
 import type { Answer } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
 import { settledBy } from './lost-answer.js';
-import { metadataHeaders } from './metadata-headers.js';
+import { etagOf, metadataHeaders, objectInfoOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
-import { assertNoQuota, noContainer } from './refusals.js';
+import { answered, assertNoQuota, noContainer } from './refusals.js';
 import { assertTaken } from './stored-later.js';
 
 /** Swift answers when all is copied: 5 GB at 100 MB/s take most of a minute. */
 const LONG_WORK_MS = 300_000;
+/** What a firewall or a proxy says that knows HTTP's own methods only. A PUT does the same, and passes everywhere. */
+const NOT_A_METHOD: readonly number[] = [405, 501];
 /** How long the target is looked at for an answer that did not come. */
 const SETTLE_MS = 2_000;
 
@@ -29,17 +31,20 @@ export async function copyObject(
   const path = objectPath(container, name);
   const target = objectPath(toContainer, toName);
   const settle = (): Promise<Answer | undefined> => copiedAlready(requester, target, options);
+  const headers = { 'content-length': '0', ...freshHeaders(options), ...expiryHeaders(options) };
+  const call = { options: { priority: 'write', ...options }, longWorkMs: LONG_WORK_MS, settle } as const;
   let answer: Answer;
   try {
-    answer = await requester.call({
-      method: 'COPY',
-      path,
-      headers: { destination: target, 'content-length': '0', ...freshHeaders(options), ...expiryHeaders(options) },
-      accept: [404, 413],
-      options: { priority: 'write', ...options },
-      longWorkMs: LONG_WORK_MS,
-      settle,
-    });
+    const accept = [404, 413, ...NOT_A_METHOD];
+    answer = await requester.call({ ...call, method: 'COPY', path, headers: { ...headers, destination: target }, accept });
+    if (NOT_A_METHOD.includes(answer.status))
+      answer = await requester.call({
+        ...call,
+        method: 'PUT',
+        path: target,
+        headers: { ...headers, 'x-copy-from': path },
+        accept: [404, 413],
+      });
   } catch (error) {
     // Its time is over: an answer that was dropped on its way is waited for that long.
     if (kindOf(error) !== 'unavailable' || (await settle()) === undefined) throw error;
@@ -49,11 +54,27 @@ export async function copyObject(
   if (answer.status === 413) return 'too-large';
   if (answer.status !== 404) {
     await assertTaken(answer, requester, target, options);
+    if (etagOf(answer.headers) === undefined) await assertCopied(requester, answer, path, target, options);
     return 'copied';
   }
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (source.status === 404) return 'missing';
   throw noContainer(answer, toContainer);
+}
+
+/**
+ * For an answer that does not say what was stored. Ceph's gateway answers before a copy is done that takes it long, so that the connection is not
+ * closed meanwhile, and cannot say then that it went wrong (`send_partial_response` in rgw_rest_swift.cc); a proxy may take the ETag away.
+ * @throws StoreAnswered when the target does not have the source's bytes
+ */
+async function assertCopied(requester: Requester, answer: Answer, source: string, target: string, options: CopyOptions): Promise<void> {
+  const head = (path: string): Promise<Answer> => requester.call({ method: 'HEAD', path, accept: [404], options });
+  const [from, to] = await Promise.all([head(source), head(target)]);
+  const [sent, stored] = [objectInfoOf(from.headers), objectInfoOf(to.headers)];
+  // A large object is copied to a plain one, whose MD5 is not that of the manifest.
+  const isSame = sent.sizeBytes === stored.sizeBytes && (sent.md5 === undefined || sent.md5 === stored.md5);
+  if (from.status === 404 || to.status === 404 || !isSame)
+    throw new StoreAnswered(`${answered(answer)}: said to be copied, but the bytes of the source are not at the target`);
 }
 
 /**
