@@ -5,6 +5,7 @@ import { header, type Headers } from '../requests/wire.js';
 
 const KEY = /^[a-z0-9_-]+$/;
 const VALUE = /^[\x20-\x7e]*$/;
+const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** @throws FilestoreError invalid-argument for what no header can hold */
 export function metadataHeaders(kind: 'object' | 'container', metadata: Metadata): Record<string, string> {
@@ -22,7 +23,9 @@ export function metadataOf(kind: 'object' | 'container', headers: Headers): Meta
   const prefix = `x-${kind}-meta-`;
   const metadata: Record<string, string> = {};
   for (const name of Object.keys(headers)) {
-    if (name.startsWith(prefix)) metadata[name.slice(prefix.length)] = header(headers, name) ?? '';
+    const value = header(headers, name) ?? '';
+    // Who writes '' removes a key; some servers keep it.
+    if (name.startsWith(prefix) && value !== '') metadata[name.slice(prefix.length)] = value;
   }
   return metadata;
 }
@@ -31,9 +34,11 @@ export function isStaticLarge(headers: Headers): boolean {
   return header(headers, 'x-static-large-object')?.toLowerCase() === 'true';
 }
 
-/** In lower case, without the quotes that HTTP has round it and some servers leave out. */
+/** In lower case, without the quotes that HTTP has round it and some servers leave out, and without the `W/` of a proxy that may pack what passes. */
 export function etagOf(headers: Headers): string | undefined {
-  return header(headers, 'etag')?.replace(/^"|"$/g, '').toLowerCase();
+  return header(headers, 'etag')
+    ?.replace(/^(?:W\/)?"|"$/g, '')
+    .toLowerCase();
 }
 
 /** Hex MD5 of the body; an SLO's and a DLO's ETag is that of their segments' ETags. */
@@ -49,10 +54,13 @@ export function objectInfoOf(headers: Headers): ObjectInfo {
   // Last-Modified is rounded up to a second; X-Timestamp is exact.
   const stamp = Number(header(headers, 'x-timestamp') ?? NaN) * 1000;
   const modified = Number.isFinite(stamp) ? stamp : Date.parse(header(headers, 'last-modified') ?? '');
+  const md5 = md5Of(headers);
+  const told = total === undefined || !/^\d+$/.test(total) ? undefined : Number(total);
   return {
-    // A proxy that hands answers on in pieces (chunked, or HTTP/1.0) takes it away, and Swift has none for a DLO of very many segments.
-    sizeBytes: total === undefined || !/^\d+$/.test(total) ? undefined : Number(total),
-    md5: md5Of(headers),
+    // A proxy that hands answers on in pieces (chunked, or HTTP/1.0) takes it away, or makes it the length of a HEAD's own body, which has none;
+    // and Swift has none for a DLO of very many segments.
+    sizeBytes: told === 0 && md5 !== undefined && md5 !== MD5_OF_NOTHING ? undefined : told,
+    md5,
     lastModifiedMs: Number.isNaN(modified) ? 0 : Math.round(modified),
     metadata: metadataOf('object', headers),
   };

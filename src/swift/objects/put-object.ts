@@ -9,7 +9,7 @@ import { settledBy } from './lost-answer.js';
 import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
 import { answered, assertNoQuota, noContainer } from './refusals.js';
-import { assertOfNow } from './stored-later.js';
+import { assertLater, assertOfNow } from './stored-later.js';
 
 /** Bytes whose MD5 nobody knows yet: it is taken while they leave, and held against the ETag of what was stored. */
 export interface UnhashedBody {
@@ -57,7 +57,9 @@ export async function putObject(
     settle: () => settledBy(requester, path, options, options.metadata ?? {}, (headers) => md5Of(headers) === body.md5),
   };
   for (let attempt = 1; ; attempt++) {
+    const startedMs = performance.now();
     const answer = await requester.call(call);
+    const tookMs = performance.now() - startedMs;
     if (answer.status === 404) throw noContainer(answer, container);
     assertNoQuota(answer);
     if (answer.status === 413) return { stored: false };
@@ -65,7 +67,10 @@ export async function putObject(
       const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
       if (there.status !== 404) {
-        if (md5Of(there.headers) !== body.md5) assertOfNow(there, answer);
+        if (md5Of(there.headers) !== body.md5) {
+          assertOfNow(there, answer);
+          assertLater(there, answer, tookMs);
+        }
         return { stored: true };
       }
       if (attempt < SUPERSEDED_TRIES) continue;

@@ -11,6 +11,9 @@ import { header } from '../requests/wire.js';
 import { objectInfoOf } from './metadata-headers.js';
 import { answered } from './refusals.js';
 
+/** A Date has no parts of a second, and the clocks of Swift's proxies differ by a few. */
+const SLACK_MS = 10_000;
+
 /**
  * @param there the answer to a HEAD
  * @param answer what the request was answered
@@ -23,6 +26,19 @@ export function assertOfNow({ headers }: Answer, answer: Answer): void {
   throw new StoreAnswered(
     `${answered(answer)}: ${dated}: it stores nothing over that until then; see that the clocks of its servers agree`,
   );
+}
+
+/**
+ * Who says that a later change was there first may be a proxy, or another server than Swift: then what is there is older than what we have sent.
+ * @param there the answer to a HEAD
+ * @param answer what the request was answered, `tookMs` after it set out
+ * @throws StoreAnswered for what was there before the request
+ */
+export function assertLater({ headers }: Answer, answer: Answer, tookMs: number): void {
+  const [storedMs, answeredMs] = [objectInfoOf(headers).lastModifiedMs, Date.parse(header(answer.headers, 'date') ?? '')];
+  if (Number.isNaN(answeredMs) || storedMs >= answeredMs - tookMs - SLACK_MS) return;
+  const older = `what is there is of ${new Date(storedMs).toISOString()}, older than what was sent`;
+  throw new StoreAnswered(`${answered(answer)}: it is not stored, although nothing newer is there (${older})`);
 }
 
 /** For an answer whose status may be 202. @throws StoreAnswered as {@link assertOfNow} */
