@@ -72,7 +72,8 @@ export class Capabilities {
       });
       const text = await readText(body, INFO_LIMIT_BYTES);
       const parsed = status === 200 ? parseJson(text) : undefined;
-      if (typeof parsed === 'object' && parsed !== null) return (this.#known = infoOf(parsed));
+      // Something else may have an /info too, or JSON for everything.
+      if (field(parsed, 'swift') !== undefined) return (this.#known = infoOf(parsed));
     } catch {
       // The caller goes on with the least assumed; if Swift is away, its own request will say so.
     }
@@ -81,19 +82,24 @@ export class Capabilities {
   }
 }
 
-function infoOf(parsed: object): SwiftInfo {
+function infoOf(parsed: unknown): SwiftInfo {
   const swift = field(parsed, 'swift');
   const bulk = field(parsed, 'bulk_delete');
   const slo = field(parsed, 'slo');
   return {
     version: textField(swift, 'version'),
     maxFileBytes: numberField(swift, 'max_file_size') ?? DEFAULT_MAX_FILE_BYTES,
-    bulkDeleteNames: bulk === undefined ? undefined : (numberField(bulk, 'max_deletes_per_request') ?? 1000),
+    bulkDeleteNames: atLeastOne(bulk === undefined ? undefined : (numberField(bulk, 'max_deletes_per_request') ?? 1000)),
     staticLargeObjects: slo !== undefined,
     maxSegments: numberField(slo, 'max_manifest_segments') ?? 1000,
     storagePolicies: listField(swift, 'policies').flatMap((policy) => textField(policy, 'name') ?? []),
-    middleware: Object.keys(parsed).sort(),
+    middleware: Object.keys(parsed as object).sort(),
   };
+}
+
+/** Names that go in packets of none never end. */
+function atLeastOne(most: number | undefined): number | undefined {
+  return most === undefined || most < 1 ? undefined : Math.floor(most);
 }
 
 function numberField(value: unknown, name: string): number | undefined {

@@ -17,8 +17,11 @@ import type { SegmentsKnown } from './segments-known.js';
 /** A bulk delete of 1,000 names takes Swift some 3 s, one after the other; no byte comes before the end. */
 const BULK_NAMES = 1000;
 const LONG_WORK_MS = 300_000;
-/** Swift's bulk delete refuses the whole run for one line beyond 2,560 bytes (twice its longest path); such names go one by one. */
-const BULK_LINE_BYTES = 2500;
+/**
+ * Swift's bulk delete refuses the whole run for one line beyond 2,560 bytes (twice its longest path), and Ceph's ends at one of 2,048 as if it were
+ * the last; such names go one by one.
+ */
+const BULK_LINE_BYTES = 2000;
 const DELETED_AT_ONCE = 8;
 
 export interface DeleteParts {
@@ -179,20 +182,27 @@ async function bulkDelete(
       refusesToken,
     };
     const answer = await callForAll(parts, container, call);
-    for (const [path, why] of bulkResultOf(answer).failed) {
-      const name = byPath.get(path) ?? byPath.get(reencoded(path));
+    const result = bulkResultOf(answer);
+    for (const [path, why] of result.failed) {
+      const name = ownPaths(path).flatMap((own) => byPath.get(own) ?? [])[0];
       if (name === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: "${path}" failed: ${why}`);
       failed.set(name, `${why}, as ${answered(answer)}`);
     }
+    if (result.handled >= byPath.size) continue;
+    // The run ended early (too many failures, a line it could not read): which names it did not come to, nobody says.
+    const rest = await deleteOneByOne(parts, container, batch.filter((name) => !failed.has(name)), options); // prettier-ignore
+    for (const [name, why] of rest.failed) failed.set(name, why);
   }
 }
 
-/** Swift quotes more or fewer characters than we do. */
-function reencoded(path: string): string {
+/** Which path of ours a path in an answer may be: Swift quotes more or fewer characters than we do, Ceph none, and leaves the first '/' out. */
+function ownPaths(path: string): readonly string[] {
+  const whole = path.startsWith('/') ? path : `/${path}`;
+  const encoded = (text: string): string => encodeURIComponent(text).replaceAll('%2F', '/');
   try {
-    return encodeURIComponent(decodeURIComponent(path)).replaceAll('%2F', '/');
+    return [path, encoded(decodeURIComponent(path)), encoded(whole)];
   } catch {
-    return path;
+    return [path, encoded(whole)];
   }
 }
 
@@ -203,8 +213,13 @@ async function callForAll({ requester, heads }: DeleteParts, container: string, 
   return (await heads.head(container, call.options)) === undefined ? answer : requester.call(call);
 }
 
+interface BulkResult extends DeleteManyResult {
+  /** Names of which the answer says what became of them. */
+  readonly handled: number;
+}
+
 /** @throws FilestoreError unavailable when the run as a whole did not succeed and no name says why */
-function bulkResultOf(answer: Answer): DeleteManyResult {
+function bulkResultOf(answer: Answer): BulkResult {
   const parsed = parseJson(answer.text);
   const status = textField(parsed, 'Response Status');
   if (status === undefined) throw new FilestoreError('unavailable', `${answered(answer)}: it is not the JSON of a bulk delete`);
@@ -215,7 +230,8 @@ function bulkResultOf(answer: Answer): DeleteManyResult {
   if (!status.startsWith('200') && !status.startsWith('404') && failed.size === 0) {
     throw new FilestoreError('unavailable', `${answered(answer)}: ${status} ${textField(parsed, 'Response Body') ?? ''}`.trim());
   }
-  return { failed };
+  const counted = (name: string): number => Number(field(parsed, name) ?? 0);
+  return { failed, handled: counted('Number Deleted') + counted('Number Not Found') + failed.size };
 }
 
 function refusesToken(text: string): boolean {

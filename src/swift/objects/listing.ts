@@ -1,6 +1,7 @@
 /**
  * Listings of containers and of the account, a page at a time until an empty page: some servers end a page early, so that a short
- * page is not the last. One page is held in memory, never the listing.
+ * page is not the last. One page is held in memory, never the listing. What a server shows beside what was asked for (old gateways of Ceph
+ * take no prefix for the account) is left out.
  */
 import { contentSha1, pathOfObject } from '../../base/names.js';
 import { FilestoreError } from '../../base/errors.js';
@@ -9,6 +10,7 @@ import type { ContainerHeads } from '../container-heads.js';
 import { field, parseJson, textField } from '../login/login-request.js';
 import type { Answer } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
 import { containerPath, query } from './paths.js';
 import { answered } from './refusals.js';
 
@@ -30,19 +32,24 @@ export async function* listObjects(
   options: ListOptions,
   onLarge?: () => void,
 ): AsyncGenerator<readonly ListedObject[]> {
-  const limit = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
+  let limit: number | undefined = Math.min(options.limit ?? PAGE_NAMES, PAGE_NAMES);
   let marker = options.marker;
   for (;;) {
     const delimiter = options.level === true ? '/' : undefined;
     const values = { limit, prefix: options.prefix, marker, delimiter };
     const ask = (): Promise<Page> => page(requester, containerPath(container), values, options);
     const { rows, answer } = await heads.unlessThere(container, options, ask);
+    if (answer.status === 412) {
+      limit = undefined;
+      continue;
+    }
     const objects = rows.flatMap((row) => listedObject(row) ?? (delimiter === undefined ? undefined : listedDirectory(row)) ?? []);
     const last = objects.at(-1);
     if (last === undefined) return;
     assertForward(answer, marker, last.name);
     if (rows.some((row) => textField(row, 'slo_etag') !== undefined)) onLarge?.();
-    yield objects;
+    const asked = objects.filter(({ name }) => name.startsWith(options.prefix ?? ''));
+    if (asked.length > 0) yield asked;
     marker = last.name;
   }
 }
@@ -52,14 +59,21 @@ export async function* listContainerNames(
   prefix: string,
   options: RequestOptions,
 ): AsyncGenerator<readonly string[]> {
-  let marker: string | undefined;
+  let limit: number | undefined = PAGE_NAMES;
+  // Ceph takes what has the prefix out of the page that has none, which may leave nothing of it: so the pages begin close before the prefix.
+  let marker = prefix.length > 1 ? prefix.slice(0, -1) : undefined;
   for (;;) {
-    const { rows, answer } = await page(requester, '', { limit: PAGE_NAMES, prefix: prefix === '' ? undefined : prefix, marker }, options);
+    const { rows, answer } = await page(requester, '', { limit, prefix: prefix === '' ? undefined : prefix, marker }, options);
+    if (answer.status === 412) {
+      limit = undefined;
+      continue;
+    }
     const names = rows.flatMap((row) => textField(row, 'name') ?? []);
     const last = names.at(-1);
     if (last === undefined) return;
     assertForward(answer, marker, last);
-    yield names;
+    const asked = names.filter((name) => name.startsWith(prefix));
+    if (asked.length > 0) yield asked;
     marker = last;
   }
 }
@@ -76,13 +90,16 @@ export async function isContainerListed(requester: Requester, container: string,
   return answer.status < 300 && textField(rowsOf(answer)[0], 'name') === container;
 }
 
+/** @returns without rows for a 412: this Swift gives fewer names a page than were asked for, and as many as it does to who names no number */
 async function page(
   requester: Requester,
   path: string,
   values: Readonly<Record<string, string | number | undefined>>,
   options: RequestOptions,
 ): Promise<Page> {
-  const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept: [404], options });
+  const accept = values['limit'] === PAGE_NAMES ? [404, 412] : [404];
+  const answer = await requester.call({ method: 'GET', path, query: query({ format: 'json', ...values }), accept, options });
+  if (answer.status === 412) return { rows: [], answer };
   if (answer.status === 404 && path !== '') throw new FilestoreError('not-found', `${answered(answer)}: there is no such container`);
   if (answer.status === 404) {
     const remedy = 'check interface (OS_INTERFACE) and storage_url, which ends in /v1/AUTH_… (the account), or have the account made';
@@ -95,7 +112,12 @@ function rowsOf(answer: Answer): readonly unknown[] {
   if (answer.status === 204) return [];
   const rows = parseJson(answer.text);
   if (!Array.isArray(rows)) {
-    throw new FilestoreError('unavailable', `${answered(answer)}: the listing is not JSON; something else answered in Swift's place`);
+    const packed = header(answer.headers, 'content-encoding');
+    const why =
+      packed === undefined
+        ? "something else answered in Swift's place"
+        : `it came packed (Content-Encoding: ${packed}), which was not asked for; have what stands before Swift leave that`;
+    throw new FilestoreError('unavailable', `${answered(answer)}: the listing is not JSON; ${why}`);
   }
   return rows as readonly unknown[];
 }
@@ -121,7 +143,9 @@ function listedObject(row: unknown): ListedObject | undefined {
   const name = textField(row, 'name');
   if (name === undefined) return undefined;
   const bytes = field(row, 'bytes');
-  const modified = Date.parse(`${(textField(row, 'last_modified') ?? '').slice(0, 23)}Z`);
+  // Swift has six digits of a second and no zone, Ceph three and a Z, and older ones none.
+  const time = /^[\d-]+T[\d:]+(?:\.\d{1,3})?/.exec(textField(row, 'last_modified') ?? '')?.[0];
+  const modified = Date.parse(`${time ?? ''}Z`);
   return {
     name,
     sizeBytes: typeof bytes === 'number' && !looksLikeManifest(name, bytes) ? bytes : undefined,
