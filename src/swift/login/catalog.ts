@@ -62,10 +62,30 @@ export function chooseEndpoint(endpoints: readonly Endpoint[], settings: SwiftSe
     const remedy = named.length === 0 ? 'take region (OS_REGION_NAME) away' : `set region (OS_REGION_NAME) to one of: ${named.join(', ')}`;
     throw new FilestoreError('bad-config', `the catalog has no object store in region "${region ?? ''}"; ${remedy}`);
   }
-  const found = here.find((e) => e.interface === settings.interface);
-  if (found !== undefined) return found.url;
-  const interfaces = [...new Set(here.map((e) => e.interface))].sort().join(', ');
+  const urls = [...new Set(here.filter((e) => e.interface === settings.interface).map(({ url }) => url.replace(/\/+$/, '')))].sort();
   const where = region === undefined ? '' : ` in region "${region}"`;
+  // Their order may be another one at the next login, and an account of the same name in the other store has none of our objects.
+  if (urls.length > 1) {
+    const remedy = 'set storage_url to the one that is meant';
+    throw new FilestoreError(
+      'bad-config',
+      `the catalog has several ${settings.interface} object stores${where} (${urls.join(', ')}); ${remedy}`,
+    );
+  }
+  const [found] = urls;
+  if (found !== undefined) return assertFilledIn(found);
+  const interfaces = [...new Set(here.map((e) => e.interface))].sort().join(', ');
   const remedy = `set interface (OS_INTERFACE) to one of: ${interfaces}`;
   throw new FilestoreError('bad-config', `the catalog has no ${settings.interface} object store${where}; ${remedy}`);
+}
+
+/** Keystone fills in the project's id where an endpoint was registered in a way it knows; else its pattern stays. */
+function assertFilledIn(url: string): string {
+  const pattern = /[%$]\([a-z_]+\)s/.exec(url)?.[0];
+  if (pattern === undefined) return url;
+  const remedy = 'have the endpoint registered anew, or set storage_url';
+  throw new FilestoreError(
+    'bad-config',
+    `the catalog's URL of the object store still has ${pattern} in the place of an id: ${url}; ${remedy}`,
+  );
 }

@@ -15,7 +15,8 @@ interface LoginService {
 }
 
 const V2_OR_V3 = /\/v(2\.0|3)$/;
-const V1 = /\/(auth|v1(\.0)?)$/;
+/** Ceph's gateway has it at /auth, and below that at anything; its documents say /auth/1.0. */
+const V1 = /\/(auth(\/1\.0)?|v1(\.0)?)$/;
 
 /** @throws FilestoreError bad-config when no version can be found; LoginUnavailable */
 export async function findLoginService(context: LoginContext, settings: SwiftSettings): Promise<LoginService> {

@@ -62,5 +62,5 @@ function readyToken(context: LoginContext, settings: SwiftSettings): Promise<Ses
     roles: [],
     regions: [],
   } as const;
-  return Promise.resolve({ storageUrl: url, token, issuedMs: context.clock.nowMs(), expiresAtMs: undefined, report });
+  return Promise.resolve({ storageUrl: url, token, issuedMs: context.clock.nowMs(), expiresAtMs: undefined, owner: undefined, report });
 }

@@ -6,12 +6,18 @@ export interface Session {
   readonly issuedMs: number;
   /** By our own clock, as {@link issuedMs}; undefined where the service does not say. */
   readonly expiresAtMs: number | undefined;
+  /** Whose account it is, as the login tells: the project's id, or the account in a v1 user's name. */
+  readonly owner: string | undefined;
   readonly report: LoginReport;
 }
 
-/** The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. */
-export function accountOf({ storageUrl }: Pick<Session, 'storageUrl'>): string {
-  return new URL(storageUrl).pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
+/**
+ * The last part of the storage URL: the same by whichever name, address or path of a proxy the server is reached. Ceph's gateway may have one URL
+ * (`…/swift/v1`) for all its accounts, and tell them by the token: there it is the owner.
+ */
+export function accountOf({ storageUrl, owner }: Pick<Session, 'storageUrl' | 'owner'>): string {
+  const last = new URL(storageUrl).pathname.replace(/\/+$/, '').split('/').at(-1) ?? '';
+  return owner !== undefined && /^(v1(\.0)?)?$/.test(last) ? `${last}:${owner}` : last;
 }
 
 /** What `login --check` shows. No secret is in it. */

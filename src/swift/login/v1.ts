@@ -33,6 +33,7 @@ export async function loginV1(context: LoginContext, settings: SwiftSettings, au
     token,
     issuedMs: nowMs,
     expiresAtMs,
+    owner: user.split(':')[0],
     report: { way: 'v1', authUrl, storageUrl: url, expiresAtMs, user, project: undefined, roles: [], regions: [] },
   };
 }

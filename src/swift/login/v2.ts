@@ -36,6 +36,7 @@ export async function loginV2(context: LoginContext, settings: SwiftSettings, ba
     token: id,
     issuedMs: nowMs,
     expiresAtMs: endByOurClock(times, answer.headers, nowMs),
+    owner: textField(field(token, 'tenant'), 'id'),
     report: {
       way: settings.token === undefined ? 'v2 password' : 'v2 token',
       authUrl: base,

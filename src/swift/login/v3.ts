@@ -43,6 +43,7 @@ export async function loginV3(context: LoginContext, settings: SwiftSettings, ba
     token,
     issuedMs: nowMs,
     expiresAtMs: endByOurClock(times, answer.headers, nowMs),
+    owner: textField(field(body, 'project'), 'id'),
     report: {
       way,
       authUrl: base,

@@ -150,6 +150,34 @@ void describe('login', () => {
     assert.ok(session.expiresAtMs !== undefined && session.expiresAtMs > Date.now());
   });
 
+  void test('v1 is known by the end of the URL, also by the one in the documents of Ceph', async () => {
+    stub.answerWith(() => ({ status: 204, headers: { 'x-storage-url': 'http://rgw.example/swift/v1', 'x-storage-token': 't' } }));
+    for (const end of ['/auth', '/auth/', '/auth/1.0', '/auth/v1', '/auth/v1.0', '/swift/auth/1.0/']) {
+      const { report, owner } = await attempt({ authUrl: `${stub.url}${end}`, username: 'test:swift', password: 'k' });
+      assert.deepEqual([report.way, owner], ['v1', 'test'], end);
+    }
+  });
+
+  void test('a catalog that does not say which object store is meant is refused, and is not to say another one at the next login', async () => {
+    const catalogOf = (...urls: string[]) =>
+      urls.map((url) => ({ type: 'object-store', endpoints: [{ interface: 'public', region_id: 'one', url }] }));
+    const serve = (...urls: string[]): void =>
+      stub.answerWith(() => ({ status: 201, headers: { 'x-subject-token': 't' }, json: { token: { project: { id: 'p' }, catalog: catalogOf(...urls) } } })); // prettier-ignore
+    const at = { authUrl: `${stub.url}/v3`, username: 'u', password: 'p', projectName: 'odoo' };
+    serve('http://swift.example/v1/AUTH_p', 'http://rgw.example/swift/v1/AUTH_p');
+    await failsAs(at, 'bad-config', /several public object stores \(http:\/\/rgw.*, http:\/\/swift.*\); set storage_url/);
+    assert.equal(
+      (await attempt({ ...at, storageUrl: 'http://rgw.example/swift/v1/AUTH_p' })).storageUrl,
+      'http://rgw.example/swift/v1/AUTH_p',
+    );
+    serve('http://swift.example/v1/AUTH_p', 'http://swift.example/v1/AUTH_p/');
+    assert.equal((await attempt(at)).storageUrl, 'http://swift.example/v1/AUTH_p');
+    serve('http://swift.example/v1/AUTH_%(tenant_id)s');
+    await failsAs(at, 'bad-config', /still has %\(tenant_id\)s in the place of an id.*set storage_url/);
+    serve('http://[::1]:8080/object-store/swift/v1/AUTH_p/');
+    assert.equal((await attempt(at)).storageUrl, 'http://[::1]:8080/object-store/swift/v1/AUTH_p');
+  });
+
   void test('v1 refusals name the remedy', async () => {
     const at = { authUrl: `${stub.url}/auth/v1.0`, username: 'test:tester', password: 's3cret' };
     stub.answerWith(() => ({ status: 401 }));

@@ -30,7 +30,7 @@ function scripted(script: (number | undefined | Error)[], way: LoginReport['way'
       roles: [],
       regions: [],
     };
-    return { storageUrl, token: `token-${logins}`, issuedMs: nowMs, expiresAtMs, report };
+    return { storageUrl, token: `token-${logins}`, issuedMs: nowMs, expiresAtMs, owner: undefined, report };
   };
   return { clock, log, keeper: new SessionKeeper(login, clock, log.log()), logins: () => logins };
 }
