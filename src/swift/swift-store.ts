@@ -47,10 +47,10 @@ import { updateMetadata } from './objects/update-metadata.js';
 import { writeRefusal } from './objects/write-probe.js';
 import { createAgent, type Connections } from './requests/agent.js';
 import type { BreakerState } from './requests/circuit-breaker.js';
+import { isTraced } from './requests/own-answer.js';
 import { Requester } from './requests/requester.js';
 import { RunningRequests } from './requests/running-requests.js';
 import { ServerClock } from './requests/server-clock.js';
-import { header } from './requests/wire.js';
 import type { SwiftSettings } from './swift-settings.js';
 
 /** From here on /info is asked before a PUT, so that gigabytes are not sent in vain; below, a 413 says it soon enough. */
@@ -264,7 +264,7 @@ class UndiciSwiftStore implements SwiftStore {
       once: true,
       probe: true,
     });
-    if (answer.status >= 500 && header(answer.headers, 'x-trans-id') === undefined) {
+    if (answer.status >= 500 && !isTraced(answer.headers)) {
       throw new FilestoreError('unavailable', `${answered(answer)}, and not by Swift itself`);
     }
   }

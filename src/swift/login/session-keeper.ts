@@ -87,6 +87,11 @@ export class SessionKeeper {
     return session;
   }
 
+  /** Whether requests go out with this session still: not once somebody has found its token refused. */
+  isCurrent(session: Session): boolean {
+    return this.#session === session;
+  }
+
   /** Says that the server refuses this session's token. Whoever comes second finds it replaced already. */
   invalidate(session: Session): void {
     if (this.#session === session) this.#session = undefined;

@@ -1,8 +1,8 @@
 /** What Swift's answers to something that was to be stored mean, where that is the same for all of it. */
 import { FilestoreError } from '../../base/errors.js';
 import type { Answer } from '../requests/call.js';
+import { transactionOf } from '../requests/own-answer.js';
 import { turnOf } from '../requests/verdict.js';
-import { header } from '../requests/wire.js';
 
 /** @param answer a 404 */
 export function noContainer(answer: Answer, container: string): FilestoreError {
@@ -17,5 +17,5 @@ export function assertNoQuota(answer: Answer): void {
 
 /** Begins the message of what was an answer to its call, and is an error to who made it: as the messages of calls that fail. */
 export function answered({ trace, status, headers }: Answer): string {
-  return `${trace.method} ${trace.where} answered ${status} (${turnOf(trace, header(headers, 'x-trans-id'))})`;
+  return `${trace.method} ${trace.where} answered ${status} (${turnOf(trace, transactionOf(headers))})`;
 }

@@ -8,7 +8,7 @@ import type { SessionKeeper } from '../login/session-keeper.js';
 import type { Session } from '../login/session.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { Deadline } from './deadline.js';
-import { strangerMessage } from './own-answer.js';
+import { strangerMessage, transactionOf } from './own-answer.js';
 import { retryAfterMs } from './retry-delay.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
 import { WireFailure, wireFailureOf } from './wire-failure.js';
@@ -113,17 +113,22 @@ export class Failures {
   /** @param mayLogIn the call has not done so yet */
   refused(trace: AttemptTrace, session: Session, { status, headers, text }: Refusal, mayLogIn: boolean): Failure {
     const verdict = verdictOf(status, text);
-    const transactionId = header(headers, 'x-trans-id');
+    const transactionId = transactionOf(headers);
     // Of what Swift itself cannot do now with one object, nothing follows for the others.
     if (verdict.counts === 'failure') {
       const isSwifts = transactionId !== undefined;
       this.#breaker.failed(`${trace.method} ${trace.where} answered ${status}`, false, isSwifts ? trace.where : undefined);
     } else this.#breaker.succeeded();
-    const error = statusError(trace, { status, text, transactionId }, verdict, this.#breaker.state === 'open');
+    const location = header(headers, 'location');
+    const error = statusError(trace, { status, text, transactionId, location }, verdict, this.#breaker.state === 'open');
     const nowMs = this.#clock.nowMs();
     if (verdict.action === 'login') {
       this.#sessions.invalidate(session);
       return this.#tokenRefused(error, session, mayLogIn);
+    }
+    // Of those that are on their way with an expired token one logs in, and all the others go on with what that brings.
+    if (status === 403 && verdict.kind === 'forbidden' && mayLogIn && !this.#sessions.isCurrent(session)) {
+      return { error: new TokenRefused('forbidden', error.message), again: true, afterMs: 0, lost: 'no' };
     }
     if (status === 403 && verdict.kind === 'forbidden' && mayLogIn && this.#mayLogInForForbidden(session, nowMs)) {
       this.#forbiddenLoginMs = nowMs;

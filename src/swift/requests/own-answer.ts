@@ -22,9 +22,14 @@ export interface Asked {
 
 const has = (headers: Headers, name: string): boolean => header(headers, name) !== undefined;
 
+/** By what an answer is found in Swift's logs: both headers have the same, and a proxy may take the older one away. */
+export function transactionOf(headers: Headers): string | undefined {
+  return header(headers, 'x-trans-id') ?? header(headers, 'x-openstack-request-id');
+}
+
 /** Whether it says so itself: of an error nothing else does. */
 export function isTraced(headers: Headers): boolean {
-  return has(headers, 'x-trans-id') || has(headers, 'x-openstack-request-id');
+  return transactionOf(headers) !== undefined;
 }
 
 /** @returns false for an answer that something else must have given */

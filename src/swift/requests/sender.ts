@@ -5,7 +5,7 @@ import { AnswerBody } from './answer-body.js';
 import type { Call, StreamedAnswer } from './call.js';
 import type { Deadline } from './deadline.js';
 import type { Failure, Failures } from './failures.js';
-import { isSwiftsOwn, isTraced } from './own-answer.js';
+import { isSwiftsOwn, isTraced, transactionOf } from './own-answer.js';
 import { outgoing, type OutgoingBody } from './request-body.js';
 import type { RunningRequest } from './running-requests.js';
 import type { ServerClock } from './server-clock.js';
@@ -143,7 +143,7 @@ export class Sender {
 
   #bodyOf(answer: WireAnswer, trace: AttemptTrace, running: RunningRequest, call: Call, release: () => void): AnswerBody {
     const length = header(answer.headers, 'content-length');
-    const transaction = header(answer.headers, 'x-trans-id');
+    const transaction = transactionOf(answer.headers);
     return new AnswerBody({
       incoming: answer.body,
       what: `${trace.method} ${trace.where} (${turnOf(trace, transaction)})`,

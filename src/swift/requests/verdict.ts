@@ -1,4 +1,5 @@
 /** What an HTTP status of Swift means for the call. The one place where status codes become kinds and retries. */
+import { withoutPassword } from '../../base/shown-url.js';
 import { FilestoreError, StoreAnswered, StoreFaltered, type ErrorKind } from '../../base/errors.js';
 
 /**
@@ -47,10 +48,12 @@ export function verdictOf(status: number, text: string): Verdict {
   if (status === 412 && /utf-?8|null/i.test(text)) {
     return alive('fail', 'invalid-name', 'Swift does not take this name: names are UTF-8 without NUL');
   }
-  const known = VERDICTS[status];
+  // Ceph's word for a 408.
+  const known = VERDICTS[status === 400 && /RequestTimeout/.test(text) ? 408 : status];
   if (known !== undefined) return known;
   if (status >= 500) return { action: 'retry', kind: 'unavailable', counts: 'failure', remedy: '' };
-  if (status >= 300 && status < 400) return alive('fail', 'unavailable', 'Swift does not redirect; check storage_url and proxies');
+  if (status >= 300 && status < 400)
+    return alive('fail', 'unavailable', 'Swift does not redirect; set storage_url to where it is, and check proxies');
   return alive('fail', 'unavailable', 'not an answer Swift gives here; check storage_url and what stands in between');
 }
 
@@ -67,6 +70,8 @@ interface Refused {
   readonly text: string;
   /** Swift's own; undefined where it is not Swift that answered. */
   readonly transactionId: string | undefined;
+  /** Where a redirect leads. */
+  readonly location?: string | undefined;
 }
 
 /**
@@ -74,17 +79,24 @@ interface Refused {
  */
 export function statusError(
   trace: AttemptTrace,
-  { status, text, transactionId }: Refused,
+  { status, text, transactionId, location }: Refused,
   verdict: Verdict,
   isOutage: boolean,
 ): FilestoreError {
   const said = plainText(text);
-  const remedy = verdict.remedy === '' ? '' : `: ${verdict.remedy}`;
+  const remedy = remedyOf(status, transactionId, verdict);
+  const to = location === undefined ? '' : `, go to ${withoutPassword(location)}`;
   const quoted = said === '' ? '' : ` "${said}"`;
-  const message = `${trace.method} ${trace.where} answered ${status}${quoted} (${turnOf(trace, transactionId)})${remedy}`;
+  const message = `${trace.method} ${trace.where} answered ${status}${to}${quoted} (${turnOf(trace, transactionId)})${remedy}`;
   const isAnswer = SIGNS_OF_LIFE.has(status) || (transactionId !== undefined && !isOutage);
   if (!isAnswer || verdict.kind !== 'unavailable') return new FilestoreError(verdict.kind, message);
   return verdict.counts === 'failure' ? new StoreFaltered(message) : new StoreAnswered(message);
+}
+
+function remedyOf(status: number, transactionId: string | undefined, { remedy }: Verdict): string {
+  if (status === 413 && transactionId === undefined)
+    return ': something between us and Swift takes no body of that size (nginx: client_max_body_size); raise its limit';
+  return remedy === '' ? '' : `: ${remedy}`;
 }
 
 /** By what an attempt is found in Swift's logs. */

@@ -116,7 +116,7 @@ export function header(headers: Headers, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Reads a short body whole. Past `limitBytes` the rest is thrown away. @param moved called for each piece that comes. @throws WireFailure */
+/** Reads a short body whole. Past `limitBytes` the rest is not waited for: it may have no end. @param moved called for each piece that comes. @throws WireFailure */
 export function readText(body: IncomingBody, limitBytes: number, moved?: () => void): Promise<string> {
   return new Promise<string>((resolve, reject) => {
     const parts: Buffer[] = [];
@@ -124,11 +124,19 @@ export function readText(body: IncomingBody, limitBytes: number, moved?: () => v
     body.into({
       data: (chunk) => {
         moved?.();
-        if (bytes < limitBytes) parts.push(chunk);
+        if (bytes >= limitBytes) return;
+        parts.push(chunk);
         bytes += chunk.length;
+        if (bytes < limitBytes) return;
+        resolve(textOf(parts));
+        body.giveUp();
       },
-      end: () => resolve(parts.length === 0 ? '' : Buffer.concat(parts).toString('utf8')),
+      end: () => resolve(textOf(parts)),
       error: (error) => reject(wireFailureOf(error)),
     });
   });
+}
+
+function textOf(parts: readonly Buffer[]): string {
+  return parts.length === 0 ? '' : Buffer.concat(parts).toString('utf8');
 }
