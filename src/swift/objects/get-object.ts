@@ -24,10 +24,36 @@ export async function headObject(
   options: RequestOptions,
   onLarge?: () => void,
 ): Promise<ObjectInfo | undefined> {
-  const answer = await requester.call({ method: 'HEAD', path: objectPath(container, name), accept: [404], options });
+  const path = objectPath(container, name);
+  const answer = await requester.call({ method: 'HEAD', path, accept: [404], options });
   if (answer.status === 404) return undefined;
   if (isStaticLarge(answer.headers)) onLarge?.();
-  return objectInfoOf(answer.headers);
+  const info = objectInfoOf(answer.headers);
+  // A DLO without a length has too many segments for Swift to sum them up.
+  if (info.sizeBytes !== undefined || header(answer.headers, 'x-object-manifest') !== undefined) return info;
+  return infoByFirstByte(requester, path, info, options);
+}
+
+/**
+ * Proxies take the length of a HEAD away, or have one of their own (Cloudflare before Ceph's gateway does); that of a part they leave, and beside it
+ * stands that of the whole.
+ * @param info what the HEAD told
+ */
+async function infoByFirstByte(
+  requester: Requester,
+  path: string,
+  info: ObjectInfo,
+  options: RequestOptions,
+): Promise<ObjectInfo | undefined> {
+  const answer = await requester.stream({ method: 'GET', path, headers: { range: 'bytes=0-0' }, accept: [404, 416], options });
+  const body = answer.body?.on('error', () => undefined);
+  if (answer.status === 404) return undefined;
+  if (answer.status === 206) {
+    body?.resume();
+    return objectInfoOf(answer.headers);
+  }
+  body?.destroy();
+  return info;
 }
 
 /** @returns undefined when it is not there. A range that begins at or after the end is empty. */

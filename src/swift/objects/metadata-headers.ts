@@ -59,7 +59,7 @@ export function objectInfoOf(headers: Headers): ObjectInfo {
   return {
     // A proxy that hands answers on in pieces (chunked, or HTTP/1.0) takes it away, or makes it the length of a HEAD's own body, which has none;
     // and Swift has none for a DLO of very many segments.
-    sizeBytes: told === 0 && md5 !== undefined && md5 !== MD5_OF_NOTHING ? undefined : told,
+    sizeBytes: told === 0 && md5 !== undefined && md5 !== MD5_OF_NOTHING ? undefined : (told ?? (md5 === MD5_OF_NOTHING ? 0 : undefined)),
     md5,
     lastModifiedMs: Number.isNaN(modified) ? 0 : Math.round(modified),
     metadata: metadataOf('object', headers),

@@ -78,10 +78,27 @@ void describe('a Swift that answers in its own way', () => {
   });
 
   void test('the length of the answer to a HEAD is not taken for that of an object with bytes', async () => {
-    serve(() => ({ status: 200, headers: { etag: MD5, 'content-length': '0' } }));
-    assert.equal((await store.head('c', BLOB))?.sizeBytes, undefined);
-    serve(() => ({ status: 200, headers: { etag: 'd41d8cd98f00b204e9800998ecf8427e', 'content-length': '0' } }));
-    assert.equal((await store.head('c', 'empty'))?.sizeBytes, 0);
+    let part: StubAnswer = { status: 200 };
+    const length = { 'content-length': '0' };
+    const sizeWith = async (etag: string, headers: Record<string, string>): Promise<number | undefined> => {
+      serve((what) =>
+        what.startsWith('HEAD') ? { status: 200, headers: { etag, ...headers } } : { headers: { etag }, text: 'x', ...part },
+      );
+      return (await store.head('c', BLOB))?.sizeBytes;
+    };
+    for (const headers of [{}, length] as Record<string, string>[]) {
+      part = { status: 200 };
+      assert.equal(await sizeWith(MD5, headers), undefined);
+      assert.equal(await sizeWith('d41d8cd98f00b204e9800998ecf8427e', headers), 0);
+      assert.equal(asked.length, 1);
+      part = { status: 206, headers: { etag: MD5, 'content-range': 'bytes 0-0/30000' } };
+      assert.equal(await sizeWith(MD5, headers), 30_000);
+      assert.equal(swift.stub.seen.at(-1)?.headers.range, 'bytes=0-0');
+      part = { status: 416 };
+      assert.equal(await sizeWith(MD5, headers), undefined);
+      part = { status: 404 };
+      assert.equal(await store.head('c', BLOB), undefined, 'removed in between');
+    }
   });
 
   void test('metadata that was removed is not there where a server keeps its name', async () => {
