@@ -154,9 +154,18 @@ class UndiciSwiftStore implements SwiftStore {
   async #put(container: string, name: string, body: ObjectBody, options: PutOptions): Promise<void> {
     const large = body.sizeBytes >= ASK_LIMIT_FROM_BYTES && body.sizeBytes > (await this.#capabilities.info()).maxFileBytes;
     const replaced = large ? [] : await this.#segmentsReplaced(container, name, options);
-    if (large || !(await putObject(this.#requester, container, name, body, options)).stored) {
-      await this.#large.put(container, name, body, options);
-    } else await this.#large.remove(replaced);
+    const outcome = large ? undefined : await putObject(this.#requester, container, name, body, options);
+    if (outcome?.stored === true) return this.#large.remove(replaced);
+    if (outcome !== undefined) await this.#assertSegmentsSmaller(body.sizeBytes, outcome.refusal ?? '');
+    await this.#large.put(container, name, body, options);
+  }
+
+  /** @throws FilestoreError too-large where one segment would be as large as the body that was refused */
+  async #assertSegmentsSmaller(sizeBytes: number, refusal: string): Promise<void> {
+    const { maxFileBytes } = await this.#capabilities.info();
+    if (sizeBytes > Math.min(this.#settings.segmentBytes, maxFileBytes)) return;
+    const limits = `Swift, or what stands before it (nginx: client_max_body_size), takes no ${sizeBytes} bytes at once`;
+    throw new FilestoreError('too-large', `${refusal}: ${limits}; raise that limit, or set segment_size below it`);
   }
 
   async putUnhashed(container: string, name: string, body: UnhashedBody, options: PutOptions = {}): Promise<string | undefined> {

@@ -25,8 +25,10 @@ const CONTENT_TYPE = 'application/octet-stream';
 const SUPERSEDED_TRIES = 3;
 
 interface PutOutcome {
-  /** False for 413: larger than this Swift takes in one object. */
+  /** False for 413: larger than this Swift takes in one object, or than what stands before it takes in one body. */
   readonly stored: boolean;
+  /** That answer, in words. */
+  readonly refusal?: string;
 }
 
 /**
@@ -62,7 +64,7 @@ export async function putObject(
     const tookMs = performance.now() - startedMs;
     if (answer.status === 404) throw noContainer(answer, container);
     assertNoQuota(answer);
-    if (answer.status === 413) return { stored: false };
+    if (answer.status === 413) return { stored: false, refusal: answered(answer) };
     if (answer.status === 202 || answer.status === 409) {
       const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.

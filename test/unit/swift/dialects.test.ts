@@ -220,6 +220,19 @@ void describe('a Swift that answers in its own way', () => {
     await assert.rejects(store.updateContainer('c', {}, FEW), /something between us and Swift takes no body of that size/);
   });
 
+  void test('a body that is too large for what stands before Swift is not sent again as one segment', async () => {
+    serve((what, { body }) => {
+      if (what.startsWith('PUT') && body.length > 1_000) return { status: 413, text: '<html>nginx</html>', stranger: true };
+      return what.startsWith('HEAD') ? { status: 404 } : { status: 201 };
+    });
+    const large = { sizeBytes: 2_000, md5: MD5, read: () => Buffer.alloc(2_000) };
+    await assert.rejects(
+      store.put('c', BLOB, large, FEW),
+      /413.*\(nginx: client_max_body_size\), takes no 2000 bytes at once; .*segment_size/,
+    );
+    assert.deepEqual(asked.filter((what) => what.startsWith('PUT')), [`PUT /c/${BLOB}`]); // prettier-ignore
+  });
+
   void test('a time-out in the words of Ceph is none of the request, and is tried again', async () => {
     serve((what) =>
       what.startsWith('PUT') && asked.length === 1 ? { status: 400, text: 'RequestTimeout' } : { status: 201, headers: { etag: MD5 } },
