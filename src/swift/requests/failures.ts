@@ -103,8 +103,8 @@ export class Failures {
   }
 
   /** Something else answered: once or twice it may be a proxy that is being reloaded. */
-  stranger(trace: AttemptTrace, status: number): Failure {
-    const message = strangerMessage(trace, status);
+  stranger(trace: AttemptTrace, status: number, headers: Headers): Failure {
+    const message = strangerMessage(trace, status, headers);
     this.#breaker.failed(message, false);
     const error = new FilestoreError('unavailable', message);
     return { error, again: trace.attempt < FEW_ATTEMPTS, afterMs: 0, lost: 'maybe' };

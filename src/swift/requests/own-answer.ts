@@ -8,6 +8,9 @@
  * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long). A container has its count, but a proxy
  *   may take that away too: with the id it is believed to be there, and its count is not known.
  *
+ * - What a cache kept (its Age is above 0) says how things were: a name may have been stored since. The bytes of an object it may say: who reads them knows
+ *   their hash.
+ *
  * Held against it are a 404 and the 2xx, which say something of an object, and a 400, by which Swift would say that to ask again is useless; other
  * errors are no statements about one, whoever sends them.
  */
@@ -32,17 +35,24 @@ export function isTraced(headers: Headers): boolean {
   return transactionOf(headers) !== undefined;
 }
 
+/** For how many seconds a cache has had it; 0 where none has. */
+function ageOf(headers: Headers): number {
+  const seconds = Number(header(headers, 'age') ?? 0);
+  return Number.isNaN(seconds) ? 0 : seconds;
+}
+
 /** @returns false for an answer that something else must have given */
 export function isSwiftsOwn({ method, path }: Asked, status: number, headers: Headers): boolean {
   const hasId = isTraced(headers);
-  if (status === 404 || status === 400) return hasId;
+  const isKept = ageOf(headers) > 0;
+  if (status === 404 || status === 400) return hasId && !isKept;
   if (status < 200 || status >= 300) return true;
   const isRead = method === 'HEAD' || method === 'GET';
   switch (kindOfTarget(path)) {
     case 'account':
-      return hasId || has(headers, 'x-account-container-count');
+      return !isKept && (hasId || has(headers, 'x-account-container-count'));
     case 'container':
-      return hasId || has(headers, 'x-container-object-count');
+      return !isKept && (hasId || has(headers, 'x-container-object-count'));
     case 'object':
       if (!isRead) return hasId;
       return (hasId || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
@@ -54,6 +64,9 @@ function kindOfTarget(path: string): 'account' | 'container' | 'object' {
   return path.includes('/', 1) ? 'object' : 'container';
 }
 
-export function strangerMessage({ method, where, attempt }: AttemptTrace, status: number): string {
+export function strangerMessage({ method, where, attempt }: AttemptTrace, status: number, headers: Headers): string {
+  const ageSeconds = ageOf(headers);
+  if (ageSeconds > 0)
+    return `${method} ${where} answered ${status} (attempt ${attempt}), as it was ${ageSeconds} s ago: a cache between us and Swift keeps its answers; have it keep none`;
   return `${method} ${where} answered ${status} (attempt ${attempt}), but not as Swift does (no X-Trans-Id, or not what describes it): something else answered in Swift's place; check proxies, load balancers and storage_url`;
 }

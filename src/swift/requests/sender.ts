@@ -95,7 +95,7 @@ export class Sender {
       return { failure: this.#failures.broken(trace, { error, sourceError: out?.sourceError(), deadline, last: at.lastFailure, tookMs }) };
     }
     const { status, headers } = answer;
-    if (!isOwn) return { failure: this.#failures.stranger(trace, status) };
+    if (!isOwn) return { failure: this.#failures.stranger(trace, status, headers) };
     if (status < 300 && call.refusesToken?.(text) === true) {
       return { failure: this.#failures.refused(trace, session, { status: 401, headers, text: '' }, at.mayLogIn) };
     }
@@ -136,6 +136,8 @@ export class Sender {
       'user-agent': this.#parts.userAgent,
       // Who says nothing takes any (RFC 9110, 12.5.3): a proxy that packs what passes would spoil length and hash.
       'accept-encoding': 'identity',
+      // A cache is to ask Swift.
+      'cache-control': 'no-cache',
       ...(call.body === undefined ? {} : { 'content-length': String(call.body.sizeBytes) }),
       ...call.headers,
     };

@@ -210,6 +210,12 @@ void describe('a Swift that answers in its own way', () => {
     assert.deepEqual([bulkDeleteNames, maxFileBytes, maxSegments, staticLargeObjects], [1000, 5368709120, 1000, true]);
   });
 
+  void test('what a cache before Swift has kept is no word about what is there now', async () => {
+    serve(() => ({ status: 404, headers: { age: '42' } }));
+    await assert.rejects(store.head('c', BLOB, FEW), /404 .*as it was 42 s ago: a cache between us and Swift keeps its answers/);
+    assert.equal(swift.stub.seen.at(-1)?.headers['cache-control'], 'no-cache');
+  });
+
   void test('a refusal says where a redirect leads, and what takes no large body', async () => {
     serve(() => ({ status: 301, headers: { location: 'https://me:secret@swift.example/v1/AUTH_a/c' }, stranger: true }));
     await assert.rejects(

@@ -39,6 +39,11 @@ void describe("whether an answer is Swift's own", () => {
     [false, 'HEAD', '', 200, {}, 'no account'],
     [true, 'PUT', '/c/o', 413, {}, 'a limit of a proxy, which is no word about what is stored'],
     [true, 'HEAD', '/c/o', 503, {}, 'an error'],
+    [false, 'HEAD', '/c/o', 404, { ...traced, age: '30' }, 'a 404 that a cache has kept'],
+    [true, 'HEAD', '/c/o', 404, { ...traced, age: '0' }, 'a 404 that a cache has asked for'],
+    [false, 'HEAD', '/c', 204, { ...traced, age: '30' }, 'a container of a cache'],
+    [false, 'GET', '', 200, { ...traced, age: '30' }, "an account's list of a cache"],
+    [true, 'GET', '/c/o', 200, { ...traced, etag: MD5, age: '30' }, 'bytes of a cache, whose hash is checked'],
   ];
   for (const [expected, method, path, status, headers, what] of rows) {
     void test(`${expected ? 'believed' : 'not believed'}: ${what} (${method} ${path === '' ? 'the account' : path} ${status})`, () => {
