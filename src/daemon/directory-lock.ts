@@ -4,10 +4,12 @@
  *
  * INVARIANT: the lock appears with its content in one step (link(2) of a finished file), so a reader never sees half of it. On a full disk it
  * is a symbolic link whose target is the content, which takes no block: what is in the spool must be served and published all the more.
+ * Behind it stands a lock of the kernel's (kernel-lock.ts), for a lock file that was removed, or whose pid is that of another container.
  */
 import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { FilestoreError, kindOf, kindOfOptionPath, messageOf, type ErrorKind } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
+import { lockInKernel, type KernelLock } from './kernel-lock.js';
 
 export interface DirectoryLock {
   /** Idempotent. */
@@ -48,7 +50,7 @@ export function lockDirectory(directory: string, option: string): DirectoryLock 
         );
       }
       if (found !== undefined) removeDead(file, found);
-      if (tryLink(directory, file, content)) return lockHeld(file, content);
+      if (tryLink(directory, file, content)) return lockHeld(file, content, kernelLock(directory, option, file));
     }
   } catch (error) {
     if (error instanceof FilestoreError) throw error;
@@ -62,12 +64,26 @@ function cannotBeUsed(directory: string, option: string, kind: ErrorKind, cause:
   return new FilestoreError(kind, `${option} ${directory} cannot be used: ${messageOf(cause)}${remedy}`, { cause });
 }
 
-function lockHeld(file: string, content: string): DirectoryLock {
+/** @param file the lock file that was made just now */
+function kernelLock(directory: string, option: string, file: string): KernelLock | undefined {
+  const lock = lockInKernel(directory);
+  if (lock !== 'held') return lock;
+  unlinkSync(file);
+  const who = 'another odoo-swiftfs, whose lock file was removed or which runs in another container';
+  throw new FilestoreError('busy', `${option} ${directory} is used by ${who}; stop it, or give this mount a ${option} of its own`);
+}
+
+function lockHeld(file: string, content: string, inKernel: KernelLock | undefined): DirectoryLock {
   let held = true;
   return {
     release: () => {
-      if (held && readOrUndefined(file) === content) unlinkSync(file);
+      if (!held) return;
       held = false;
+      try {
+        if (readOrUndefined(file) === content) unlinkSync(file);
+      } finally {
+        inKernel?.release();
+      }
     },
   };
 }

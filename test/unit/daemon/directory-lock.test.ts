@@ -47,6 +47,22 @@ test('a lock that is a symbolic link, as on a full disk, is a lock like any othe
   assert.deepEqual(readdirSync(directory), []);
 });
 
+test('a second daemon on a directory is refused also where the lock file was removed, or names a process of another container', () => {
+  const directory = `${base}/d`;
+  const lock = lockDirectory(directory, 'spool_dir');
+  unlinkSync(`${directory}/lock`);
+  for (const left of [undefined, '999999999 boot:1\n']) {
+    if (left !== undefined) writeFileSync(`${directory}/lock`, left);
+    assert.throws(() => lockDirectory(directory, 'spool_dir'), {
+      kind: 'busy',
+      message: /is used by another odoo-swiftfs, whose lock file was removed/,
+    });
+  }
+  lock.release();
+  lockDirectory(directory, 'spool_dir').release();
+  assert.deepEqual(readdirSync(directory), []);
+});
+
 /** The tests may run as root, whom no mode stops. */
 function asOrdinary<Result>(work: () => Result): Result {
   const isRoot = process.geteuid?.() === 0;
