@@ -301,7 +301,12 @@ class DiskCache implements OpenedCache {
     const isWritable = this.#folder.isWritable();
     const hasRoom = isWritable && this.#evictor.hasRoomFor(expectedBytes);
     if (isWritable && !hasRoom)
-      this.#folder.complain(new FilestoreError('no-space', `no ${expectedBytes} bytes are free above cache_floor`));
+      this.#folder.complain(
+        new FilestoreError(
+          'no-space',
+          `no ${expectedBytes} bytes are free above cache_floor, or no inode above those that are left to others`,
+        ),
+      );
     return new PartialFile({
       path: hasRoom ? this.#folder.temporaryPath() : undefined,
       expectedBytes,

@@ -1,5 +1,5 @@
 /**
- * Keeps the cache within its budget, and the disk's free space above the floor. Works in slices, so that evicting 100,000 small
+ * Keeps the cache within its budget, and the disk's free space and inodes above the floor: `spool_dir` may lie on the same disk. Works in slices, so that evicting 100,000 small
  * blobs does not stop the daemon, and goes down to a low-water mark, so that it need not run at every fill.
  */
 import type { Clock } from '../base/clock.js';
@@ -12,6 +12,10 @@ const SLICE_FILES = 32;
 /** How long, and for how many written bytes, an answer of statfs is believed. */
 const STATFS_VALID_MS = 3000;
 const STATFS_VALID_BYTES = 64 * 1024 * 1024;
+
+/** Inodes that are left to others: so many, or this part of a small disk's. */
+const NAMES_LEFT = 8192;
+const NAMES_LEFT_PART = 1 / 16;
 
 interface EvictorOptions {
   readonly ledger: Ledger;
@@ -29,6 +33,8 @@ interface EvictorOptions {
 export class Evictor {
   readonly #options: EvictorOptions;
   #freeBytes = Number.MAX_SAFE_INTEGER;
+  /** Inodes above those that are left to others. */
+  #spareNames = Infinity;
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #writtenSince = 0;
   #running: Promise<void> | undefined;
@@ -42,9 +48,9 @@ export class Evictor {
     return this.#evicted;
   }
 
-  /** Whether the disk has room for so many bytes more above the floor; evicts a few for them when not. */
+  /** Whether the disk has room for one file more, of so many bytes, above the floor; evicts a few for them when not. */
   hasRoomFor(sizeBytes: number): boolean {
-    for (let evicted = 0; this.#free() - sizeBytes < this.#options.floorBytes; evicted++) {
+    for (let evicted = 0; this.#isShortOf(sizeBytes, 1); evicted++) {
       if (evicted < SLICE_FILES && this.#evictOne()) continue;
       this.evictSoon();
       return false;
@@ -56,6 +62,8 @@ export class Evictor {
   added(sizeBytes: number): void {
     this.#writtenSince += sizeBytes;
     this.#freeBytes -= sizeBytes;
+    // The second is that of a directory, which may be the first file's there.
+    this.#spareNames -= 2;
     this.evictSoon();
   }
 
@@ -70,15 +78,15 @@ export class Evictor {
   }
 
   #isOver(): boolean {
-    return this.#options.ledger.bytes > this.#options.budgetBytes || this.#free() < this.#options.floorBytes;
+    return this.#options.ledger.bytes > this.#options.budgetBytes || this.#isShortOf(0, 0);
   }
 
   async #evict(): Promise<void> {
-    const { ledger, budgetBytes, floorBytes } = this.#options;
+    const { ledger, budgetBytes } = this.#options;
     const target = budgetBytes * LOW_WATER;
     const isOverBudget = ledger.bytes > budgetBytes;
     let count = 0;
-    while ((isOverBudget && ledger.bytes > target) || this.#free() < floorBytes) {
+    while ((isOverBudget && ledger.bytes > target) || this.#isShortOf(0, 0)) {
       if (!this.#evictOne()) return;
       if (++count % SLICE_FILES === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
@@ -91,21 +99,30 @@ export class Evictor {
     const before = ledger.bytes;
     remove(key);
     this.#freeBytes += before - ledger.bytes;
+    this.#spareNames++;
     this.#evicted++;
     return true;
   }
 
-  #free(): number {
+  /** Whether others would be left with too little after so much more. */
+  #isShortOf(bytes: number, names: number): boolean {
+    this.#look();
+    return this.#freeBytes - bytes < this.#options.floorBytes || this.#spareNames < names;
+  }
+
+  #look(): void {
     const nowMs = this.#options.clock.nowMs();
-    if (nowMs - this.#askedAtMs < STATFS_VALID_MS && this.#writtenSince < STATFS_VALID_BYTES) return this.#freeBytes;
+    if (nowMs - this.#askedAtMs < STATFS_VALID_MS && this.#writtenSince < STATFS_VALID_BYTES) return;
     this.#askedAtMs = nowMs;
     this.#writtenSince = 0;
     try {
-      this.#freeBytes = sizeOfDisk(this.#options.directory).freeBytes;
+      const { freeBytes, names, freeNames } = sizeOfDisk(this.#options.directory);
+      this.#freeBytes = freeBytes;
+      this.#spareNames = freeNames - Math.min(NAMES_LEFT, names * NAMES_LEFT_PART);
     } catch {
       // The folder is gone or the disk is broken: who writes there will be told.
       this.#freeBytes = Number.MAX_SAFE_INTEGER;
+      this.#spareNames = Infinity;
     }
-    return this.#freeBytes;
   }
 }

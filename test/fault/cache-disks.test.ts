@@ -4,7 +4,8 @@ import nodeFs from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeBlob, writeBlob } from '../helpers/blobs.js';
+import { forEachAtOnce } from '../../src/base/at-once.js';
+import { makeBlob, makeBlobs, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { eventually, runOk } from '../helpers/processes.js';
 import { withProxiedSwift } from '../helpers/proxied-swift.js';
@@ -65,6 +66,22 @@ describe('a disk of the cache that fails', () => {
         await runOk('mount', ['-o', 'remount,rw', cache]);
       }),
     ));
+
+  it('A cache on the disk of `spool_dir` leaves it inodes, however many small files are read and written.', () =>
+    withDisk(64 * MIB, async (disk) => {
+      // The 256 directories of the cache and the spool's own, and what is left for a third of the files.
+      await runOk('mount', ['-o', 'remount,nr_inodes=420', disk]);
+      const dirs = { cache: path.join(disk, 'cache'), spool: path.join(disk, 'spool') };
+      await withMountOn(all, { database: 'names', ...dirs, args: ['--spool-floor', '0'] }, async (mount) => {
+        mount.log.expect(/^WARN cache\.unwritable .*no inode above those that are left/);
+        const blobs = makeBlobs(360, 3000, 1000);
+        await forEachAtOnce(blobs, 8, (blob) => writeBlob(mount.path, blob));
+        const large = makeBlob(700, MIB);
+        await writeBlob(mount.path, large);
+        await assertStored(all, mount, 'names', [...blobs, large]);
+        assert.equal((await mount.status()).state, 'serving');
+      });
+    }));
 
   const UNUSABLE: readonly (readonly [string, (cache: string) => Promise<unknown>, string])[] = [
     ['is read-only', makeReadOnly, 'remount,rw'],
