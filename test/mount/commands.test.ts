@@ -62,6 +62,21 @@ describe('commands', () => {
     }
   });
 
+  it('SIGUSR1 and SIGUSR2 end nothing and open no debugger, and SIGQUIT is an orderly end', async () => {
+    const mount = await startMount({ swift, database: 'signals' });
+    try {
+      await fs.promises.writeFile(mount.file('a'), 'a');
+      for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.kill(mount.pid, signal);
+      assert.equal((await mount.status()).state, 'serving');
+      assert.equal(await fs.promises.readFile(mount.file('a'), 'utf8'), 'a');
+      process.kill(mount.pid, 'SIGQUIT');
+      await eventually('it has ended', () => mount.log.lines.some((line) => line.startsWith('INFO ended')));
+      assert.doesNotMatch(mount.log.lines.join('\n'), /Debugger/);
+    } finally {
+      await mount.stop();
+    }
+  });
+
   it('a low limit of open files is told at the start, and the mount serves', async () => {
     const mountPoint = path.join(base, 'few');
     fs.mkdirSync(mountPoint);
