@@ -23,7 +23,7 @@ import {
   constants,
   type Stats,
 } from 'node:fs';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, kindOf } from '../base/errors.js';
 import type { FileSlice } from '../base/read-result.js';
 import { displayName } from '../base/names.js';
 import { DIRECTORY_SIZE_BYTES, type ListedName, type OpenFile, type OpenMode, type Stat } from './filestore.js';
@@ -65,7 +65,15 @@ export class LocalArea {
   }
 
   mkdir(path: string): void {
-    mkdirSync(this.#real(path), { mode: 0o700 });
+    const make = (): void => mkdirSync(this.#real(path), { mode: 0o700 });
+    try {
+      make();
+    } catch (error) {
+      if (kindOf(error) !== 'not-found' || path.includes('/')) throw error;
+      // Somebody removed the whole of it under the daemon. Not what lies above: its disk may be gone.
+      mkdirSync(this.#root, { mode: 0o700 });
+      make();
+    }
   }
 
   rmdir(path: string): void {

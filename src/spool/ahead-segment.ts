@@ -5,7 +5,8 @@
  *   empty ──put…──► filling ──(the other one takes over)──► settling ──► empty
  */
 import { randomInt } from 'node:crypto';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { FilestoreError } from '../base/errors.js';
 import type { EntryDraft } from './ahead-entry.js';
 import { encodeEntry, PAGE_BYTES } from './ahead-entry.js';
 import { fdatasyncFile, FILE_MODE, fsyncFile, unlinkQuietly, writeAllSync, writeFile, writePiecesSync } from './disk-calls.js';
@@ -78,11 +79,16 @@ export class AheadSegment {
 
   #sync(): Promise<void> {
     if (this.#failure !== undefined) return this.#failure;
-    const run = fdatasyncFile(this.#fd);
+    const run = this.#syncNamed();
     run.catch(() => {
       this.#failure = run;
     });
     return run;
+  }
+
+  async #syncNamed(): Promise<void> {
+    await fdatasyncFile(this.#fd);
+    if (fstatSync(this.#fd).nlink === 0) throw new FilestoreError('unavailable', `${this.#path} was removed`);
   }
 
   /** All of it is durable elsewhere: a start finds nothing here. */

@@ -20,7 +20,7 @@ import { Recorder } from './recorder.js';
 import { Sealer } from './sealer.js';
 import { SmallBytesRoom } from './small-bytes.js';
 import type { Pending, Spool, StagingFile, TornCount, Tombstone } from './spool.js';
-import type { SpoolLayout } from './spool-layout.js';
+import { makeFolders, type SpoolLayout } from './spool-layout.js';
 import type { RecordedState } from './spool-state.js';
 import type { StagingGround } from './staging-file.js';
 import { DiskStagingFile } from './staging-file.js';
@@ -77,6 +77,7 @@ export class DiskSpool implements Spool {
     this.#sealer = new Sealer({ ...parts, recorder: this.#recorder, late: this.#late, room: this.#room });
     this.#ground = {
       nextPath: () => join(parts.layout.staging, String(++this.#stagingNumber)),
+      makeFolders: () => makeFolders(parts.layout),
       room: this.#room,
       smallRoom: new SmallBytesRoom(),
     };

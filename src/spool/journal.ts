@@ -8,11 +8,12 @@
  * (PostgreSQL's "fsyncgate", 2018; Linux since 4.13 reports the error once). So a file whose fsync failed is never trusted again:
  * everything that memory knows is written to a new file, and until that stands every sync fails.
  *
- * INVARIANT: `sync` resolves only when every record appended before the call is on the disk in the file that the name `journal` leads to.
+ * INVARIANT: `sync` resolves only when every record appended before the call is on the disk in the file that the name `journal` leads to. A file that
+ * somebody removed or replaced meanwhile is made anew like one whose fsync failed.
  * ORDER of a switch: rest of the records to the new file, appends go to both, fsync new, rename, fsync directory, old one closed. It runs
  * in the place of a group sync, so nobody is told "done" on the strength of the old file while the name moves.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -117,10 +118,10 @@ export class Journal {
 
   /**
    * Hands over the lines that no sync covers and that were not handed over before, for somebody who makes them durable elsewhere.
-   * @returns undefined when they are too many
+   * @returns undefined when they are too many, or a start would not find those that were synced
    */
   takeLoose(): string | undefined {
-    return this.#loose.take();
+    return this.#isThere() ? this.#loose.take() : undefined;
   }
 
   /** @throws FilestoreError no-space, unavailable: then nothing that was appended since the last success may be called durable */
@@ -146,6 +147,7 @@ export class Journal {
   }
 
   async #syncOnce(): Promise<void> {
+    if (!this.#failed && !this.#isThere()) this.#fail('it was removed, or another file has its name');
     if (this.#failed) await this.#prepare();
     const mark = this.#loose.mark();
     if (this.#successor !== undefined && this.#preparing === undefined) {
@@ -157,7 +159,7 @@ export class Journal {
       await fdatasyncFile(this.#fd);
       this.#loose.dropUpTo(mark);
     } catch (error) {
-      this.#fail(error);
+      this.#fail(messageOf(error));
       throw diskError(error, `cannot sync ${this.#path}`);
     }
   }
@@ -224,7 +226,7 @@ export class Journal {
       await fsyncDirectory(dirname(this.#path));
     } catch (error) {
       // The new name may not survive a power cut, so nothing that only the new file has may be called durable.
-      this.#fail(error);
+      this.#fail(messageOf(error));
       throw diskError(error, `cannot sync the directory of ${this.#path}`);
     }
   }
@@ -233,11 +235,22 @@ export class Journal {
     return `${this.#path}.new`;
   }
 
-  #fail(error: unknown): void {
+  /** Whether its name leads to it. */
+  #isThere(): boolean {
+    const { dev, ino } = fstatSync(this.#fd);
+    try {
+      const named = statSync(this.#path);
+      return named.ino === ino && named.dev === dev;
+    } catch {
+      return false;
+    }
+  }
+
+  #fail(reason: string): void {
     this.#failed = true;
     this.#log.error('spool.journal-failed', {
       path: this.#path,
-      reason: messageOf(error),
+      reason,
       remedy: 'check the disk of spool_dir; writes are refused until a new journal could be written',
     });
   }
@@ -258,7 +271,7 @@ export class Journal {
       ftruncateSync(this.#fd, this.#sizeBytes);
     } catch (error) {
       this.#isRagged = true;
-      this.#fail(error);
+      this.#fail(messageOf(error));
     }
   }
 }

@@ -3,11 +3,14 @@
  * acknowledged may stand nowhere else than in the log, so it is not taken for that of an emptied spool.
  *
  * Only the newest records are known then, and those that came between and after them are not. So what can do no harm comes back, and nothing else: a blob is what
- * its name says, and to store it once more changes nothing. A file that is not content-named may have been overwritten since, and is kept under `torn/`. A
- * tombstone may have ended, and its DELETE would destroy what was written anew; without it something deleted comes back, which is garbage.
+ * its name says, and to store it once more changes nothing. So each sealed file is taken for the blob that its bytes are, where no record says what it is,
+ * and also where one does: an upload may have got its name since. A file that is not content-named may have been overwritten since; it is kept under `torn/`
+ * as well. A tombstone may have ended, and its DELETE would destroy what was written anew; without it something deleted comes back, which is garbage.
  */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { digestFile } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import { contentSha1, displayName } from '../base/names.js';
 import type { FoundEntry } from './ahead-entry.js';
@@ -26,7 +29,7 @@ export async function isLost(layout: SpoolLayout, ahead: readonly FoundEntry[]):
 
 interface Salvage {
   readonly records: readonly SpoolRecord[];
-  /** What is not to be pending again: its bytes are to be kept. */
+  /** What is not to be pending again under its path: its bytes are to be kept. */
   readonly others: readonly Pending[];
 }
 
@@ -36,15 +39,54 @@ export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ah
   for (const record of records) state.apply(record);
   const pending = [...state.pending.values()];
   const isBlob = ({ path, sha1 }: Pending): boolean => contentSha1(path) === sha1;
+  const others = pending.filter((object) => !isBlob(object));
+  const known = new Set(state.pending.keys());
+  const asBlobs = others.map((object) => ({ ...object, path: blobPath(object.sha1) })).filter(({ path }) => !known.has(path));
   // A start that finds the new journal and the log still there takes nothing more from it.
   const sequence = highestOf([...records, ...ahead.map(({ seal }) => seal)]);
   return {
     records: [
       { type: 'start', sequence, version: JOURNAL_VERSION },
-      ...pending.filter(isBlob).map((blob) => ({ type: 'seal' as const, ...blob, file: basename(blob.file) })),
+      ...[...pending.filter(isBlob), ...asBlobs].map((blob) => ({ type: 'seal' as const, ...blob, file: basename(blob.file) })),
     ],
-    others: pending.filter((object) => !isBlob(object)),
+    others,
   };
+}
+
+/**
+ * A sealed file that no record names: the blob that its bytes are is pending.
+ * @returns false when its bytes are not what was sealed, or that blob is pending already
+ */
+export async function takeForBlob(state: RecordedState, file: string, nowMs: number): Promise<boolean> {
+  const sha1 = /-([0-9a-f]{40})$/.exec(file)?.[1];
+  if (sha1 === undefined) return false;
+  const path = blobPath(sha1);
+  if (state.pending.has(path)) return false;
+  const digest = await digestFile(file);
+  if (digest.sha1 !== sha1) return false;
+  const fd = openSync(file, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  const { md5, sizeBytes } = digest;
+  state.apply({
+    type: 'seal',
+    sequence: state.nextSequence(),
+    path,
+    file: basename(file),
+    sizeBytes,
+    sha1,
+    md5,
+    mtimeMs: nowMs,
+    sealedAtMs: nowMs,
+  });
+  return true;
+}
+
+function blobPath(sha1: string): string {
+  return `${sha1.slice(0, 2)}/${sha1}`;
 }
 
 /**
@@ -70,7 +112,8 @@ export function tellLost(layout: SpoolLayout, pending: number, log: Log): void {
   log.warn('spool.journal-lost', {
     journal: layout.journal,
     pendingAgain: pending,
-    meaning: 'what was deleted right before may be there again; what else was acknowledged and lost its record is kept in torn/',
+    meaning:
+      'what was deleted right before may be there again; what was acknowledged is pending as the blob that its bytes are, and what may be no blob is kept in torn/ too',
     remedy: 'bring the journal back from a copy if there is one, before anything is written; else look through torn/, and check the disk',
   });
 }

@@ -2,7 +2,7 @@
  * Opens a spool: makes its directories, replays its journal and tidies up what a crash left.
  *
  * INVARIANT: bytes that may have been acknowledged are never removed here. A sealed file that no record names is removed only when the
- * journal was whole; otherwise it is kept under `torn/`.
+ * journal was whole; otherwise it is pending as a blob (lost-journal.ts), or kept under `torn/`.
  */
 import { closeSync, constants, fsyncSync, openSync, renameSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, stat, truncate, unlink } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { displayName } from '../base/names.js';
 import { diskError, FILE_MODE, fsyncDirectorySync, writeAllSync } from './disk-calls.js';
 import { DiskSpool } from './disk-spool.js';
 import { Journal } from './journal.js';
-import { isLost, keepOthers, salvage, tellLost } from './lost-journal.js';
+import { isLost as isJournalLost, keepOthers, salvage, takeForBlob, tellLost } from './lost-journal.js';
 import type { SpoolRecord } from './records.js';
 import { mergeAhead, readAhead, removeAhead, restorePending } from './recover-ahead.js';
 import type { Replay } from './replay.js';
@@ -46,13 +46,13 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     const { records, replay } = await readJournal(layout, options.log, nowMs);
     const ahead = await readAhead(layout);
     const merged = await mergeAhead(layout, records, ahead);
-    const salvaged = records.length === 0 && (await isLost(layout, ahead)) ? salvage(layout, merged.records, ahead) : undefined;
+    const salvaged = records.length === 0 && (await isJournalLost(layout, ahead)) ? salvage(layout, merged.records, ahead) : undefined;
     const state = new RecordedState(layout.sealed);
     for (const record of salvaged?.records ?? merged.records) state.apply(record);
     if (merged.news > 0) options.log.info('spool.ahead-replayed', { directory: layout.root, records: merged.news });
     // Each journal begins with it: one that does not has lost its beginning.
     const isWhole = records[0]?.type === 'start' && replay?.damagedLines === 0 && replay.tornTailBytes === 0;
-    const highestFile = await tidy(layout, state, isWhole, options.log);
+    const highestFile = await tidy(layout, state, { isWhole, isLost: salvaged !== undefined }, options.log, nowMs());
     await restorePending(layout, state.pending.values(), ahead, options.log);
     if (salvaged !== undefined) {
       await keepOthers(layout, salvaged.others, ahead, options.log);
@@ -145,8 +145,17 @@ async function keepDamaged(journal: string, content: Buffer, replay: Replay, log
   });
 }
 
-/** @returns the highest number in a file name under `sealed/` and `torn/` */
-async function tidy(layout: SpoolLayout, state: RecordedState, isTrusted: boolean, log: Log): Promise<number> {
+/**
+ * Where only some records are missing, a power cut may have taken them: what has none was not acknowledged then, or its file is one that was removed.
+ * @returns the highest number in a file name under `sealed/` and `torn/`
+ */
+async function tidy(
+  layout: SpoolLayout,
+  state: RecordedState,
+  { isWhole, isLost }: { readonly isWhole: boolean; readonly isLost: boolean },
+  log: Log,
+  nowMs: number,
+): Promise<number> {
   for (const name of await readdir(layout.staging)) await unlink(join(layout.staging, name));
   await unlink(`${layout.journal}.new`).catch(() => undefined);
   const named = new Set([...state.pending.values()].map((pending) => pending.file));
@@ -155,8 +164,12 @@ async function tidy(layout: SpoolLayout, state: RecordedState, isTrusted: boolea
   for (const name of sealed) {
     const file = join(layout.sealed, name);
     if (named.has(file)) continue;
-    if (isTrusted) {
+    if (isWhole) {
       await unlink(file);
+      continue;
+    }
+    if (isLost && (await takeForBlob(state, file, nowMs))) {
+      log.warn('spool.sealed-taken', { file, meaning: 'no record names this file: it is pending as the blob that its bytes are' });
       continue;
     }
     const kept = join(layout.torn, name);

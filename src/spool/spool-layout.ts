@@ -1,5 +1,6 @@
 /** Where things lie below `SPOOL_DIR/v1/DATABASE/`. A change of the layout is a new version folder. */
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DIRECTORY_MODE } from './disk-calls.js';
 import { makeDurableDirectory } from './durable-directory.js';
@@ -61,7 +62,12 @@ export function layoutIn(directory: string, folder: string): SpoolLayout {
 
 /** Makes what is missing, durably, readable by nobody else. */
 export function makeLayout(layout: SpoolLayout): void {
-  for (const path of [layout.root, layout.staging, layout.sealed, layout.torn, layout.local]) {
-    makeDurableDirectory(path, DIRECTORY_MODE);
-  }
+  makeDurableDirectory(layout.root, DIRECTORY_MODE);
+  makeFolders(layout);
+}
+
+/** As {@link makeLayout}, below a directory that is there: where it is not, its disk may be gone, and nothing is to be made in its place. @throws what the disk says */
+export function makeFolders(layout: SpoolLayout): void {
+  statSync(layout.root);
+  for (const path of [layout.staging, layout.sealed, layout.torn, layout.local]) makeDurableDirectory(path, DIRECTORY_MODE);
 }

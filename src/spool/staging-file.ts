@@ -8,7 +8,7 @@
 import { closeSync, constants, copyFileSync, ftruncateSync, openSync, renameSync, unlink } from 'node:fs';
 import type { FileDigest } from '../base/file-digest.js';
 import { BytesDigest, digestFile, RunningDigest } from '../base/file-digest.js';
-import { FilestoreError, messageOf } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { diskError, FILE_MODE, fsyncFile, readAllSync, unlinkQuietly, writeAllSync } from './disk-calls.js';
 import type { DiskRoom } from './disk-room.js';
 import type { SmallBytesRoom } from './small-bytes.js';
@@ -19,6 +19,8 @@ import type { StagingFile } from './spool.js';
 export interface StagingGround {
   /** A path under `staging/` that nobody has. */
   readonly nextPath: () => string;
+  /** Makes the folders anew, where somebody removed them under the daemon. */
+  readonly makeFolders: () => void;
   /** What it may take of the disk. */
   readonly room: DiskRoom;
   readonly smallRoom: SmallBytesRoom;
@@ -228,7 +230,7 @@ export class DiskStagingFile implements StagingFile {
 
   #open(path: string, flags: 'wx+' | 'r+'): void {
     try {
-      this.#fd = openSync(path, flags, FILE_MODE);
+      this.#fd = this.#withFolders(() => openSync(path, flags, FILE_MODE));
       this.#path = path;
     } catch (error) {
       throw diskError(error, `cannot open ${path}`);
@@ -272,11 +274,21 @@ export class DiskStagingFile implements StagingFile {
 
   #rename(path: string): void {
     try {
-      renameSync(this.#path, path);
+      this.#withFolders(() => renameSync(this.#path, path));
     } catch (error) {
       throw diskError(error, `cannot seal ${this.#path}`);
     }
     this.#path = path;
+  }
+
+  #withFolders<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (kindOf(error) !== 'not-found') throw error;
+      this.#ground.makeFolders();
+      return work();
+    }
   }
 
   /** It gets more than the memory has for it. */

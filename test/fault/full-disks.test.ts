@@ -310,9 +310,37 @@ describe('a disk of the spool that fails', () => {
       await assertStored(all, mount, 'damaged', blobs);
     }));
 
+  it('A journal, a write-ahead log or a folder of the spool that is removed under a running mount is made anew, and a kill then loses nothing.', () =>
+    withMountOn(all, { database: 'parts' }, async (mount) => {
+      mount.log.expect(/^WARN (swift\.away|login-failed|mount\.degraded|spool\.ahead-failed)/, /^ERROR spool\.journal-failed/);
+      const known = makeBlob(840, SIZE_BYTES);
+      const pending = [841, 842, 843, 844, 845, 846].map((seed) => makeBlob(seed, seed % 2 === 0 ? MIB : SIZE_BYTES));
+      const [before, after] = [pending.slice(0, 2), pending.slice(2)];
+      await writeBlob(mount.path, known);
+      await all.proxy.down();
+      for (const blob of before) await writeBlob(mount.path, blob);
+      for (const part of ['journal', 'ahead.0', 'ahead.1', 'staging', 'torn', 'local'])
+        await fs.rm(path.join(mount.spoolDir, 'v1/parts', part), { recursive: true, force: true });
+      for (const blob of after) await writeBlob(mount.path, blob);
+      await fs.unlink(mount.file(known.name));
+      await fs.mkdir(mount.file('checklist'));
+      await fs.writeFile(mount.file('checklist/marker'), '');
+      await mount.kill9();
+      await mount.restart();
+      for (const { name, content } of pending) assert.deepEqual(await fs.readFile(mount.file(name)), content);
+      await assert.rejects(fs.stat(mount.file(known.name)), { code: 'ENOENT' });
+      assert.deepEqual(await fs.readdir(mount.file('checklist')), ['marker']);
+      await all.proxy.up();
+      await eventually('the delete is told', async () => (await mount.status()).databases[0]?.pendingDeletes === 0);
+      await assertStored(all, mount, 'parts', pending);
+    }));
+
   it('A spool_dir that is removed refuses what it would hold with EIO, and status says so.', () =>
     withMountOn(all, { database: 'removed' }, async (mount) => {
-      mount.log.expect(/^WARN (swift\.away|login-failed|request-failed|names\.not-written)/, /^ERROR (write\.not-stored|spool\.)/);
+      mount.log.expect(
+        /^WARN (swift\.away|login-failed|request-failed|names\.not-written)/,
+        /^ERROR (write\.not-stored|spool\.|close-failed)/,
+      );
       const [known, large, late] = [makeBlob(830, SIZE_BYTES), makeBlob(831, MIB), makeBlob(832, SIZE_BYTES)] as const;
       await writeBlob(mount.path, known);
       for (const { name } of [large, late]) await fs.mkdir(path.dirname(mount.file(name)), { recursive: true });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Journal } from '../../../src/spool/journal.js';
@@ -11,9 +11,10 @@ import { tempDir } from '../../helpers/temp-dir.js';
 function journalOver(target: string, options: { log?: LogGuard } = {}): { journal: Journal; lines: string[]; path: string } {
   const path = join(tempDir('journal'), 'journal');
   const lines: string[] = [];
+  if (target !== '') symlinkSync(target, path);
   const journal = new Journal({
     path,
-    fd: openSync(target === '' ? path : target, 'a', 0o600),
+    fd: openSync(path, 'a', 0o600),
     sizeBytes: 0,
     records: 0,
     snapshot: () => ({ records: lines.length, lines: [...lines] }),
@@ -93,6 +94,31 @@ test('A journal whose fsync failed is replaced by a new file before anybody hear
   await parts.journal.sync();
   assert.equal(parts.journal.isFailing, false);
   assert.equal(readFileSync(parts.path, 'utf8'), 'one\ntwo\n');
+  log.assertQuiet();
+  await parts.journal.close();
+});
+
+test('A journal that was removed, or has another file in its place, is made anew before anybody hears "done".', async () => {
+  const log = new LogGuard();
+  log.expect(/^ERROR spool\.journal-failed .*reason="it was removed, or another file has its name"/);
+  const parts = journalOver('', { log });
+  for (const spoil of [
+    () => unlinkSync(parts.path),
+    () => renameSync(parts.path, `${parts.path}.old`),
+    () => {
+      writeFileSync(`${parts.path}.other`, 'other\n');
+      renameSync(`${parts.path}.other`, parts.path);
+    },
+  ]) {
+    add(parts, 'before\n');
+    await parts.journal.sync();
+    spoil();
+    add(parts, 'after\n');
+    assert.equal(parts.journal.takeLoose(), undefined, 'nothing else may be called durable on its strength');
+    await parts.journal.sync();
+    assert.equal(readFileSync(parts.path, 'utf8'), parts.lines.join(''));
+    assert.equal(parts.journal.isFailing, false);
+  }
   log.assertQuiet();
   await parts.journal.close();
 });

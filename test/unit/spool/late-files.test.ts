@@ -157,13 +157,14 @@ test('What finds no place on the disk is read and sent from memory, and forgotte
   const kept = await seal(spool, other);
   const staging = join(directory, 'v1/prod/staging');
   fs.rmdirSync(staging);
+  fs.writeFileSync(staging, '');
   assert.throws(() => spool.sealedFile(pending), /cannot open/);
   assert.deepEqual(Buffer.from(spool.lateBytes(pending) ?? assert.fail()), blob.content);
   assert.ok(await spool.markPublished(pending, { keepFile: true }));
   assert.equal(spool.lateBytes(pending), undefined);
   await sleep(400);
   assert.deepEqual(Buffer.from(spool.lateBytes(kept) ?? assert.fail()), other.content);
-  fs.mkdirSync(staging);
+  fs.unlinkSync(staging);
   assert.deepEqual(fs.readFileSync(spool.sealedFile(kept)), other.content);
   assert.equal(spool.lateBytes(kept), undefined);
   await spool.close();

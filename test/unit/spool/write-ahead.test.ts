@@ -269,10 +269,11 @@ for (const [what, lose] of LOSSES) {
       if (!isCut) cpSync(directory, copy, { recursive: true });
       lose(join(rootOf(copy), 'journal'));
       const log = new LogGuard();
-      log.expect(/spool\.journal-lost/, /spool\.journal-damaged/, /spool\.sealed-unnamed/);
+      log.expect(/spool\.journal-lost/, /spool\.journal-damaged/, /spool\.sealed-(unnamed|taken)/);
       for (let start = 0; start < 2; start++) {
         const after = await openSpool({ directory: copy, database: 'prod', log: log.log(), segmentBytes: SEGMENT_BYTES });
-        for (const blob of [small, makeBlob(6, SMALL_BYTES)]) {
+        // Of a rename only the journal had the record.
+        for (const blob of [small, named, large, makeBlob(5, SMALL_BYTES), makeBlob(6, SMALL_BYTES)]) {
           const pending = after.pending.get(blob.name) ?? assert.fail(`${blob.name} is lost`);
           assert.deepEqual(readFileSync(pending.file), blob.content);
           assert.equal(pending.md5, blob.md5);
@@ -280,8 +281,7 @@ for (const [what, lose] of LOSSES) {
         assert.equal(after.pending.get('web/logo'), undefined, 'something newer may be stored under that name');
         assert.equal(after.tombstones.size, 0, 'it may have been written anew');
         const kept = readdirSync(join(rootOf(copy), 'torn'));
-        // Of a rename only the journal had the record.
-        for (const { sha1, content } of [named, large, makeBlob(5, SMALL_BYTES)])
+        for (const { sha1, content } of [named, makeBlob(5, SMALL_BYTES)])
           assert.deepEqual(readFileSync(join(rootOf(copy), 'torn', kept.find((name) => name.endsWith(sha1)) ?? '')), content);
         assert.equal(after.torn.unnamed, kept.length);
         const next = await sealBlob(after, makeBlob(7 + start, SMALL_BYTES));
@@ -310,21 +310,27 @@ for (const place of ['sealed', 'torn'] as const) {
     // Of the file that is made behind the answer nothing is synced, nor of one that a start began to set aside.
     writeFileSync(join(rootOf(copy), place, basename(file)), named.content.subarray(0, 100));
     const log = new LogGuard();
-    log.expect(/spool\.journal-lost/, /spool\.sealed-unnamed/);
+    log.expect(/spool\.journal-lost/, /spool\.sealed-(unnamed|taken)/);
     const after = await openSpool({ directory: copy, database: 'prod', log: log.log(), segmentBytes: SEGMENT_BYTES });
     assert.deepEqual(readFileSync(join(rootOf(copy), 'torn', basename(file))), named.content);
+    assert.deepEqual(readFileSync(after.pending.get(named.name)?.file ?? ''), named.content);
     await after.close();
     log.assertQuiet();
   });
 }
 
-test('A sealed file whose journal has lost its beginning is kept.', async () => {
+test('A sealed file whose journal has lost its beginning is pending as the blob that its bytes are, and kept where they are none.', async () => {
   const directory = tempDir('ahead');
   const spool = await open(directory);
-  const { file } = await sealBlob(spool, makeBlob(1, 50_000));
+  const [blob, spoilt] = [makeBlob(1, 50_000), makeBlob(2, 50_000)];
+  await sealBlob(spool, blob);
+  const { file } = await sealBlob(spool, spoilt);
   await spool.close();
   truncateSync(join(rootOf(directory), 'journal'), 0);
+  truncateSync(file, 49_999);
   const after = await open(directory);
+  assert.deepEqual([...after.pending.keys()], [blob.name]);
+  assert.deepEqual(readFileSync(after.pending.get(blob.name)?.file ?? ''), blob.content);
   assert.ok(existsSync(join(rootOf(directory), 'torn', basename(file))));
   await after.close();
 });
