@@ -1,8 +1,13 @@
-/** The daemon's side of the control socket. It asks nobody but the daemon's memory for a status, so it answers while Swift hangs. */
-import { chmodSync, unlinkSync } from 'node:fs';
+/**
+ * The daemon's side of the control socket. It asks nobody but the daemon's memory for a status, so it answers while Swift hangs. A socket that
+ * somebody removed is made anew: nobody could ask the daemon any more, nor unmount by command.
+ */
+import { chmodSync, existsSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { makeDirectory } from '../base/make-directory.js';
 import type { MountStatus } from '../filestore/mount-status.js';
 import { REQUEST, REQUEST_MAX_BYTES, type ControlAnswer, type ControlRequest } from './protocol.js';
 
@@ -18,10 +23,40 @@ export interface ControlServer {
 }
 
 const IDLE_MS = 10_000;
+/** Between two looks whether the socket is still there. */
+const LOOK_MS = 2_000;
 
 /** The caller has made sure that no other daemon answers at `path`. @throws FilestoreError unavailable */
 export async function openControlServer(path: string, handlers: ControlHandlers, log: Log): Promise<ControlServer> {
   removeSocket(path);
+  let server = await openServer(path, handlers, log);
+  let isClosed = false;
+  const makeAnew = async (): Promise<void> => {
+    makeDirectory(dirname(path), 0o700);
+    // First, since closing it removes what has its name.
+    server.close();
+    server = await openServer(path, handlers, log);
+    if (isClosed) closeServer();
+    else log.info('control-socket-made-anew', { path });
+  };
+  const closeServer = (): void => {
+    removeSocket(path);
+    server.close();
+  };
+  const timer = setInterval(() => {
+    if (existsSync(path)) return;
+    makeAnew().catch((error: unknown) => log.debug('control-socket-not-made', { path, reason: messageOf(error) }));
+  }, LOOK_MS).unref();
+  return {
+    close: () => {
+      isClosed = true;
+      clearInterval(timer);
+      closeServer();
+    },
+  };
+}
+
+async function openServer(path: string, handlers: ControlHandlers, log: Log): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (socket) => converse(socket, handlers, log));
   await listen(server, path);
   // A connection that could not be taken (no descriptor, no memory) is its caller's failure, not the daemon's end.
@@ -29,12 +64,7 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
   chmodSync(path, 0o600);
   // The mount keeps the daemon alive; a control socket must not.
   server.unref();
-  return {
-    close: () => {
-      removeSocket(path);
-      server.close();
-    },
-  };
+  return server;
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { after, beforeEach, test } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
@@ -10,6 +10,7 @@ import { NobodyListens, requestStatus, requestUnmount } from '../../../src/contr
 import { openControlServer, type ControlHandlers, type ControlServer } from '../../../src/control/control-server.js';
 import { findMounts } from '../../../src/control/find-mounts.js';
 import { controlDirectories, ensureControlDirectory, socketPath } from '../../../src/control/socket-path.js';
+import { eventually } from '../../helpers/processes.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 import { databaseStatus, mountStatus } from '../cli/status-of.js';
 import { hostWith } from '../config/host.js';
@@ -63,6 +64,17 @@ test('a status travels whole over the socket, which only its user may open', asy
   const path = await serve('/m', { status: () => status });
   assert.deepEqual(await requestStatus(path), JSON.parse(JSON.stringify(status)));
   assert.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+test('a socket that somebody removed, or its whole directory, is made anew, and is gone after the end', async () => {
+  const path = await serve('/m');
+  rmSync(directory, { recursive: true });
+  await assert.rejects(requestStatus(path), NobodyListens);
+  await eventually('it answers', () => existsSync(path), 5_000);
+  assert.equal((await requestStatus(path)).mountPoint, '/m');
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  open.pop()?.close();
+  assert.equal(existsSync(path), false);
 });
 
 test('an unmount answers when the mount has ended, with what stays pending', async () => {
