@@ -138,8 +138,10 @@ export class OpenDatabase {
     const writes = sumOfWrites(db.spool);
     const { torn } = db.spool;
     const untaken = writes.count > 0 ? db.putFailure : undefined;
-    const problem = db.binding.refusal?.message ?? db.problem ?? spoolProblem(db) ?? originProblem(db.origin) ?? untaken?.reason;
-    const reason = db.health.isAway ? db.health.reason : problem;
+    const ofSpool = spoolProblem(db);
+    const problem = db.binding.refusal?.message ?? db.problem ?? ofSpool ?? originProblem(db.origin) ?? untaken?.reason;
+    // Both matter: while Swift is away the spool is all there is.
+    const reason = db.health.isAway ? [db.health.reason, ofSpool].filter((said) => said !== undefined).join('; and ') : problem;
     return {
       database: displayName(db.name),
       container: db.container,

@@ -348,6 +348,9 @@ describe('a disk of the spool that fails', () => {
       await assert.rejects(writeBlob(mount.path, large), { code: 'EIO' });
       await all.proxy.down();
       await assert.rejects(writeBlob(mount.path, late), { code: 'EIO' });
+      await eventually('status says that Swift is away and that the spool takes nothing', async () =>
+        /refused.*; and spool_dir .* cannot be written/.test((await mount.status()).databases[0]?.reason ?? ''),
+      );
       await all.proxy.up();
       assert.deepEqual(await fs.readFile(mount.file(known.name)), known.content);
       await eventually('status says so', async () =>
