@@ -11,6 +11,12 @@ import v8 = require('node:v8');
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 if (!(Number(process.env['UV_THREADPOOL_SIZE']) >= 8)) process.env['UV_THREADPOOL_SIZE'] = '8'; // eslint-disable-line no-restricted-syntax -- the same
+try {
+  process.cwd();
+} catch {
+  // A working directory that was removed is no reason to refuse what names its paths from the root.
+  process.chdir('/');
+}
 const command = process.argv[2] ?? '';
 // These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
 // a process does not end before its compiler has.

@@ -14,19 +14,10 @@ export function thisHost(): Host {
   return {
     environment: process.env,
     home: homedir(),
-    workingDirectory: workingDirectory(),
+    workingDirectory: process.cwd(),
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
   };
-}
-
-/** One that was removed is no reason to refuse what names its paths from the root. */
-function workingDirectory(): string {
-  try {
-    return process.cwd();
-  } catch {
-    return '/';
-  }
 }
 
 export function isRoot(host: Host): boolean {

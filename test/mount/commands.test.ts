@@ -62,6 +62,13 @@ describe('commands', () => {
     }
   });
 
+  it('a command runs also where its working directory was removed', async () => {
+    const gone = path.join(base, 'gone');
+    fs.mkdirSync(gone);
+    const shown = await run('sh', ['-c', 'cd "$0" && rmdir "$0" && exec "$@"', gone, process.execPath, cliPath, 'config', 'show']);
+    assert.equal(shown.code, 0, shown.stderr);
+  });
+
   it('SIGUSR1 and SIGUSR2 end nothing and open no debugger, and SIGQUIT is an orderly end', async () => {
     const mount = await startMount({ swift, database: 'signals' });
     try {
