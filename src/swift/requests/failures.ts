@@ -8,7 +8,7 @@ import type { SessionKeeper } from '../login/session-keeper.js';
 import type { Session } from '../login/session.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { Deadline } from './deadline.js';
-import { strangerMessage, transactionOf } from './own-answer.js';
+import { isKeptOfSwifts, strangerMessage, transactionOf } from './own-answer.js';
 import { retryAfterMs } from './retry-delay.js';
 import { statusError, verdictOf, type AttemptTrace } from './verdict.js';
 import { WireFailure, wireFailureOf } from './wire-failure.js';
@@ -105,7 +105,8 @@ export class Failures {
   /** Something else answered: once or twice it may be a proxy that is being reloaded. */
   stranger(trace: AttemptTrace, status: number, headers: Headers): Failure {
     const message = strangerMessage(trace, status, headers);
-    this.#breaker.failed(message, false);
+    // What a cache has kept of one object, or container, says nothing of the others.
+    this.#breaker.failed(message, false, isKeptOfSwifts(headers) ? trace.where : undefined);
     const error = new FilestoreError('unavailable', message);
     return { error, again: trace.attempt < FEW_ATTEMPTS, afterMs: 0, lost: 'maybe' };
   }

@@ -8,12 +8,13 @@
  * - An object that is there has an ETag (but for the manifest of a DLO whose list of segments is long). A container has its count, but a proxy
  *   may take that away too: with the id it is believed to be there, and its count is not known.
  *
- * - What a cache kept (its Age is above 0) says how things were: a name may have been stored since. The bytes of an object it may say: who reads them knows
- *   their hash.
+ * - What a cache kept (it is older than the request) says how things were: a name may have been stored or deleted since. Only the bytes of a content name it
+ *   may say: they are the same for ever, and who reads them knows their hash.
  *
  * Held against it are a 404 and the 2xx, which say something of an object, and a 400, by which Swift would say that to ask again is useless; other
  * errors are no statements about one, whoever sends them.
  */
+import { contentSha1 } from '../../base/names.js';
 import type { AttemptTrace } from './verdict.js';
 import { header, type Headers, type HttpMethod } from './wire.js';
 
@@ -21,6 +22,7 @@ export interface Asked {
   readonly method: HttpMethod;
   /** Below the storage URL: '', '/CONTAINER' or '/CONTAINER/OBJECT', percent-encoded. */
   readonly path: string;
+  readonly query?: string;
 }
 
 const has = (headers: Headers, name: string): boolean => header(headers, name) !== undefined;
@@ -41,10 +43,19 @@ function ageOf(headers: Headers): number {
   return Number.isNaN(seconds) ? 0 : seconds;
 }
 
-/** @returns false for an answer that something else must have given */
-export function isSwiftsOwn({ method, path }: Asked, status: number, headers: Headers): boolean {
+/** Whether Swift said so, but some time ago. */
+export function isKeptOfSwifts(headers: Headers): boolean {
+  return isTraced(headers) && ageOf(headers) > 0;
+}
+
+/**
+ * @param tookMs how long it took: some proxies count that as an age
+ * @returns false for an answer that something else must have given
+ */
+export function isSwiftsOwn({ method, path, query }: Asked, status: number, headers: Headers, tookMs: number): boolean {
   const hasId = isTraced(headers);
-  const isKept = ageOf(headers) > 0;
+  const ageSeconds = ageOf(headers);
+  const isKept = ageSeconds > 0 && ageSeconds > tookMs / 1000;
   if (status === 404 || status === 400) return hasId && !isKept;
   if (status < 200 || status >= 300) return true;
   const isRead = method === 'HEAD' || method === 'GET';
@@ -55,6 +66,7 @@ export function isSwiftsOwn({ method, path }: Asked, status: number, headers: He
       return !isKept && (hasId || has(headers, 'x-container-object-count'));
     case 'object':
       if (!isRead) return hasId;
+      if (isKept && (method === 'HEAD' || query !== undefined || !isContentNamed(path))) return false;
       return (hasId || has(headers, 'x-timestamp')) && (has(headers, 'etag') || has(headers, 'x-object-manifest'));
   }
 }
@@ -62,6 +74,10 @@ export function isSwiftsOwn({ method, path }: Asked, status: number, headers: He
 function kindOfTarget(path: string): 'account' | 'container' | 'object' {
   if (path === '') return 'account';
   return path.includes('/', 1) ? 'object' : 'container';
+}
+
+function isContentNamed(path: string): boolean {
+  return contentSha1(path.slice(path.indexOf('/', 1) + 1)) !== undefined;
 }
 
 export function strangerMessage({ method, where, attempt }: AttemptTrace, status: number, headers: Headers): string {

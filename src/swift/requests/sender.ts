@@ -80,7 +80,7 @@ export class Sender {
         headersTimeoutMs: call.longWorkMs,
       });
       moved();
-      isOwn = isSwiftsOwn(call, answer.status, answer.headers);
+      isOwn = isSwiftsOwn(call, answer.status, answer.headers, this.#parts.clock.nowMs() - startedMs);
       if (isTraced(answer.headers)) this.#parts.serverClock.heard(answer.headers, startedMs, this.#parts.clock.nowMs());
       if (isOwn && at.streamed && answer.status >= 200 && answer.status < 300) {
         this.#failures.served();
@@ -136,8 +136,8 @@ export class Sender {
       'user-agent': this.#parts.userAgent,
       // Who says nothing takes any (RFC 9110, 12.5.3): a proxy that packs what passes would spoil length and hash.
       'accept-encoding': 'identity',
-      // A cache is to ask Swift.
-      'cache-control': 'no-cache',
+      // A cache is to ask Swift. What is stored would keep it: Swift and Ceph take it for the object's own.
+      ...(call.method === 'HEAD' || call.method === 'GET' ? { 'cache-control': 'no-cache' } : {}),
       ...(call.body === undefined ? {} : { 'content-length': String(call.body.sizeBytes) }),
       ...call.headers,
     };

@@ -216,6 +216,33 @@ void describe('a Swift that answers in its own way', () => {
     assert.equal(swift.stub.seen.at(-1)?.headers['cache-control'], 'no-cache');
   });
 
+  void test('what a cache has kept of one object is no outage', async (t) => {
+    const clock = new FakeClock();
+    const settings = { ...TEST_SETTINGS, token: 't', storageUrl: `${swift.stub.url}/v1/AUTH_a` };
+    const own = createSwiftStore(settings, { log: SILENT_LOG, userAgent: 'unit', clock });
+    t.after(() => own.close());
+    serve(() => ({ status: 404, headers: { age: '42' } }));
+    for (let call = 0; call < 3; call++) {
+      let isOver = false;
+      const refused = assert.rejects(own.head('c', BLOB, { tries: 'few', timeoutMs: 600_000 }), /a cache between us and Swift/);
+      void refused.finally(() => (isOver = true)).catch(() => undefined);
+      while (!isOver) await clock.advance(10);
+      await refused;
+      await clock.advance(1_000);
+    }
+    assert.equal(asked.length, 9);
+    assert.equal(own.health.state, 'closed');
+  });
+
+  void test('nothing is stored with a file beside what is its own: Swift keeps the Cache-Control of a PUT', async () => {
+    serve((what) => ({ status: 201, headers: { etag: MD5, 'content-length': what.startsWith('HEAD') ? '1' : '0' } }));
+    await store.put('c', 'o', BODY, FEW);
+    await store.copy('c', 'o', 'c', 'p', FEW);
+    await store.updateMetadata('c', 'o', { a: 'b' }, FEW);
+    const writes = swift.stub.seen.filter(({ method }) => ['PUT', 'COPY', 'POST'].includes(method)).slice(-3);
+    assert.deepEqual(writes.map(({ method, headers }) => [method, headers['cache-control']]), [['PUT', undefined], ['COPY', undefined], ['POST', undefined]]); // prettier-ignore
+  });
+
   void test('a refusal says where a redirect leads, and what takes no large body', async () => {
     serve(() => ({ status: 301, headers: { location: 'https://me:secret@swift.example/v1/AUTH_a/c' }, stranger: true }));
     await assert.rejects(

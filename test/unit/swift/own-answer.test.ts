@@ -11,6 +11,7 @@ import { storeAt } from '../../helpers/stub-store.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
 
 const PAGE = '<html>welcome</html>';
+const BLOB = `aa/${'a'.repeat(40)}`;
 const MD5 = '9a0364b9e99bb480dd25e1f0284c8555';
 
 void describe("whether an answer is Swift's own", () => {
@@ -43,13 +44,21 @@ void describe("whether an answer is Swift's own", () => {
     [true, 'HEAD', '/c/o', 404, { ...traced, age: '0' }, 'a 404 that a cache has asked for'],
     [false, 'HEAD', '/c', 204, { ...traced, age: '30' }, 'a container of a cache'],
     [false, 'GET', '', 200, { ...traced, age: '30' }, "an account's list of a cache"],
-    [true, 'GET', '/c/o', 200, { ...traced, etag: MD5, age: '30' }, 'bytes of a cache, whose hash is checked'],
+    [true, 'GET', `/c/${BLOB}`, 200, { ...traced, etag: MD5, age: '30' }, 'bytes of a cache, whose hash is checked'],
+    [false, 'GET', '/c/o', 200, { ...traced, etag: MD5, age: '30' }, 'bytes of a cache, which may have been replaced'],
+    [false, 'HEAD', `/c/${BLOB}`, 200, { ...traced, etag: MD5, age: '30' }, 'an object of a cache, which may have been deleted'],
   ];
   for (const [expected, method, path, status, headers, what] of rows) {
     void test(`${expected ? 'believed' : 'not believed'}: ${what} (${method} ${path === '' ? 'the account' : path} ${status})`, () => {
-      assert.equal(isSwiftsOwn({ method, path }, status, headers), expected);
+      assert.equal(isSwiftsOwn({ method, path }, status, headers, 10), expected);
     });
   }
+
+  void test('an age that is no more than the request took is no other answer', () => {
+    const isBelieved = (tookMs: number): boolean => isSwiftsOwn({ method: 'GET', path: '/c' }, 200, { ...traced, age: '3' }, tookMs);
+    assert.deepEqual([isBelieved(2_900), isBelieved(3_100), isBelieved(-1)], [false, true, false]);
+    assert.equal(isSwiftsOwn({ method: 'GET', path: '/c' }, 200, { ...traced, age: '0' }, -1), true);
+  });
 });
 
 void describe('something else answers in the place of Swift', () => {
