@@ -3,6 +3,7 @@ import { kindOf, StoreAnswered } from '../../base/errors.js';
 import type { CopyOptions } from '../../store/object-store.js';
 import type { Answer } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
+import { header } from '../requests/wire.js';
 import { settledBy } from './lost-answer.js';
 import { etagOf, metadataHeaders, objectInfoOf } from './metadata-headers.js';
 import { objectPath } from './paths.js';
@@ -54,7 +55,7 @@ export async function copyObject(
   if (answer.status === 413) return 'too-large';
   if (answer.status !== 404) {
     await assertTaken(answer, requester, target, options);
-    if (etagOf(answer.headers) === undefined) await assertCopied(requester, answer, path, target, options);
+    if (!tellsOfCopy(answer)) await assertCopied(requester, answer, path, target, options);
     return 'copied';
   }
   const source = await requester.call({ method: 'HEAD', path, accept: [404], options });
@@ -62,8 +63,13 @@ export async function copyObject(
   throw noContainer(answer, toContainer);
 }
 
+/** Without an ETag it does not say what was stored; and who does not know X-Copy-From has stored the PUT's own body, which is empty. */
+function tellsOfCopy({ trace: { method }, headers }: Answer): boolean {
+  return etagOf(headers) !== undefined && (method === 'COPY' || header(headers, 'x-copied-from') !== undefined);
+}
+
 /**
- * For an answer that does not say what was stored. Ceph's gateway answers before a copy is done that takes it long, so that the connection is not
+ * For an answer that does not say that a copy was stored. Ceph's gateway answers before a copy is done that takes it long, so that the connection is not
  * closed meanwhile, and cannot say then that it went wrong (`send_partial_response` in rgw_rest_swift.cc); a proxy may take the ETag away.
  * @throws StoreAnswered when the target does not have the source's bytes
  */

@@ -54,12 +54,13 @@ export function objectInfoOf(headers: Headers): ObjectInfo {
   // Last-Modified is rounded up to a second; X-Timestamp is exact.
   const stamp = Number(header(headers, 'x-timestamp') ?? NaN) * 1000;
   const modified = Number.isFinite(stamp) ? stamp : Date.parse(header(headers, 'last-modified') ?? '');
-  const md5 = md5Of(headers);
+  const [md5, etag] = [md5Of(headers), etagOf(headers)];
+  const hasBytes = (md5 !== undefined || isStaticLarge(headers)) && etag !== MD5_OF_NOTHING;
   const told = total === undefined || !/^\d+$/.test(total) ? undefined : Number(total);
   return {
     // A proxy that hands answers on in pieces (chunked, or HTTP/1.0) takes it away, or makes it the length of a HEAD's own body, which has none;
     // and Swift has none for a DLO of very many segments.
-    sizeBytes: told === 0 && md5 !== undefined && md5 !== MD5_OF_NOTHING ? undefined : (told ?? (md5 === MD5_OF_NOTHING ? 0 : undefined)),
+    sizeBytes: told === 0 && hasBytes ? undefined : (told ?? (md5 === MD5_OF_NOTHING ? 0 : undefined)),
     md5,
     lastModifiedMs: Number.isNaN(modified) ? 0 : Math.round(modified),
     metadata: metadataOf('object', headers),

@@ -66,7 +66,8 @@ export async function putObject(
     assertNoQuota(answer);
     if (answer.status === 413) return { stored: false, refusal: answered(answer) };
     if (answer.status === 202 || answer.status === 409) {
-      const there = await requester.call({ method: 'HEAD', path, accept: [404], options });
+      // Of its servers one may have missed what the others have.
+      const there = await requester.call({ method: 'HEAD', path, headers: { 'x-newest': 'true' }, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
       if (there.status !== 404) {
         if (md5Of(there.headers) !== body.md5) {

@@ -57,12 +57,24 @@ void describe('a Swift that answers in its own way', () => {
 
   void test('a copy is made by a PUT where something on the way knows no COPY', async () => {
     for (const status of [405, 501]) {
-      serve((what) => (what.startsWith('COPY') ? { status, stranger: true } : { status: 201, headers: { etag: MD5 } }));
+      serve((what) =>
+        what.startsWith('COPY') ? { status, stranger: true } : { status: 201, headers: { etag: MD5, 'x-copied-from': 'c/from' } },
+      );
       assert.equal(await store.copy('c', 'from', 'd', 'to', { ...FEW, metadata: { a: 'b' } }), true);
       assert.deepEqual(asked.slice(-2), ['COPY /c/from', 'PUT /d/to']);
       const { headers } = swift.stub.seen.at(-1) ?? {};
       assert.deepEqual([headers?.['x-copy-from'], headers?.['x-fresh-metadata'], headers?.['x-object-meta-a']], ['/c/from', 'true', 'b']);
     }
+  });
+
+  void test('a copy by a PUT that stores nothing but the request, which is empty, is not done', async () => {
+    const there = { status: 200, headers: { etag: MD5, 'content-length': '5' } };
+    const nothing = { etag: 'd41d8cd98f00b204e9800998ecf8427e', 'content-length': '0' };
+    serve((what) => {
+      if (what.startsWith('COPY')) return { status: 405, stranger: true };
+      return what === 'HEAD /c/from' ? there : { status: what.startsWith('PUT') ? 201 : 200, headers: nothing };
+    });
+    await assert.rejects(store.copy('c', 'from', 'd', 'to', FEW), /said to be copied, but the bytes of the source are not at the target/);
   });
 
   void test('a conflict is no later change where what is there is older than what was sent', async () => {
@@ -74,6 +86,12 @@ void describe('a Swift that answers in its own way', () => {
     );
     await assert.rejects(store.put('c', 'other', BODY, FEW), /is not stored, although nothing newer is there/);
     storedMs = Date.now();
+    await store.put('c', 'other', BODY, FEW);
+    serve((what, { headers }) => {
+      if (what.startsWith('PUT')) return { status: 202 };
+      const stamp = (headers['x-newest'] === 'true' ? Date.now() : storedMs - 3_600_000) / 1000;
+      return { status: 200, headers: { etag: OTHER_MD5, 'content-length': '1', 'x-timestamp': String(stamp) } };
+    });
     await store.put('c', 'other', BODY, FEW);
   });
 
@@ -94,6 +112,7 @@ void describe('a Swift that answers in its own way', () => {
       part = { status: 206, headers: { etag: MD5, 'content-range': 'bytes 0-0/30000' } };
       assert.equal(await sizeWith(MD5, headers), 30_000);
       assert.equal(swift.stub.seen.at(-1)?.headers.range, 'bytes=0-0');
+      assert.equal(await sizeWith(MD5, { ...headers, 'x-static-large-object': 'True' }), 30_000);
       part = { status: 416 };
       assert.equal(await sizeWith(MD5, headers), undefined);
       part = { status: 404 };
