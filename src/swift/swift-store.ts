@@ -120,7 +120,7 @@ class UndiciSwiftStore implements SwiftStore {
     const dispatcher = createAgent(settings, log);
     this.#dispatcher = dispatcher;
     const context = { dispatcher, clock, userAgent, timeoutMs: settings.headersTimeoutMs };
-    this.#sessions = new SessionKeeper(() => login(context, settings), clock, log);
+    this.#sessions = new SessionKeeper((lastUrl) => login({ ...context, lastUrl }, settings), clock, log);
     this.#patience = { sessions: this.#sessions, clock, log, requestTimeoutMs: settings.requestTimeoutMs };
     this.#running = new RunningRequests(clock);
     this.#serverClock = new ServerClock(log);

@@ -41,9 +41,10 @@ export function regionsOf(endpoints: readonly Endpoint[]): string[] {
 }
 
 /**
+ * @param lastUrl what the session before led to
  * @throws FilestoreError bad-config that lists what there is, when the region or the interface is missing, wrong, or must be chosen
  */
-export function chooseEndpoint(endpoints: readonly Endpoint[], settings: SwiftSettings): string {
+export function chooseEndpoint(endpoints: readonly Endpoint[], settings: SwiftSettings, lastUrl?: string): string {
   const regions = regionsOf(endpoints);
   if (endpoints.length === 0) {
     throw new FilestoreError(
@@ -66,6 +67,7 @@ export function chooseEndpoint(endpoints: readonly Endpoint[], settings: SwiftSe
   const where = region === undefined ? '' : ` in region "${region}"`;
   // Their order may be another one at the next login, and an account of the same name in the other store has none of our objects.
   if (urls.length > 1) {
+    if (lastUrl !== undefined && urls.includes(lastUrl)) return lastUrl;
     const remedy = 'set storage_url to the one that is meant';
     throw new FilestoreError(
       'bad-config',

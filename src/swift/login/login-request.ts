@@ -17,6 +17,8 @@ export interface LoginContext {
   readonly userAgent: string;
   /** The whole time one request of a login may take. */
   readonly timeoutMs: number;
+  /** The storage URL of the session before; undefined for the first one. */
+  readonly lastUrl?: string | undefined;
 }
 
 interface LoginAnswer {

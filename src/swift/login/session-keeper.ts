@@ -32,13 +32,14 @@ const RENEW_BEFORE_SHARE = 0.1;
 const DOUBT_PAUSE_MS = 10_000;
 
 export class SessionKeeper {
-  readonly #login: () => Promise<Session>;
+  readonly #login: (lastUrl: string | undefined) => Promise<Session>;
   readonly #clock: Clock;
   readonly #log: Log;
   #session: Session | undefined;
   #flight: Promise<Session> | undefined;
   #everLoggedIn = false;
   #account: string | undefined;
+  #lastUrl: string | undefined;
   #isConfirmed = false;
   #doubtedAtMs = -Infinity;
   #failures = 0;
@@ -47,7 +48,7 @@ export class SessionKeeper {
   #bucket = BUCKET_SIZE;
   #bucketMs = 0;
 
-  constructor(login: () => Promise<Session>, clock: Clock, log: Log) {
+  constructor(login: (lastUrl: string | undefined) => Promise<Session>, clock: Clock, log: Log) {
     this.#login = login;
     this.#clock = clock;
     this.#log = log;
@@ -109,6 +110,7 @@ export class SessionKeeper {
     if (this.#isConfirmed || this.#account !== account || nowMs - this.#doubtedAtMs < DOUBT_PAUSE_MS) return;
     this.#doubtedAtMs = nowMs;
     this.#account = undefined;
+    this.#lastUrl = undefined;
     this.#session = undefined;
     this.#log.info('account-doubted', { account, meaning: 'no container that is served lies in it; the next request logs in anew' });
   }
@@ -122,10 +124,11 @@ export class SessionKeeper {
     if (this.#lastError !== undefined && this.pauseMs > 0) throw this.#lastError;
     this.#takeFromBucket();
     try {
-      const session = await this.#login();
+      const session = await this.#login(this.#lastUrl);
       this.#assertSameAccount(accountOf(session));
       if (this.#failures > 0) this.#log.info('login-works-again', { storageUrl: session.storageUrl });
       this.#session = session;
+      this.#lastUrl = session.storageUrl;
       this.#everLoggedIn = true;
       this.#failures = 0;
       this.#lastError = undefined;

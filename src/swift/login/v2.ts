@@ -27,7 +27,7 @@ export async function loginV2(context: LoginContext, settings: SwiftSettings, ba
       'the token is not scoped to a project, so it has no catalog: set project_name (OS_PROJECT_NAME)',
     );
   }
-  const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings)).replace(/\/+$/, '');
+  const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings, context.lastUrl)).replace(/\/+$/, '');
   const times = { expires: textField(token, 'expires'), issued: textField(token, 'issued_at') };
   const nowMs = context.clock.nowMs();
   const user = field(access, 'user');

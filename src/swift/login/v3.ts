@@ -35,7 +35,7 @@ export async function loginV3(context: LoginContext, settings: SwiftSettings, ba
     const remedy = 'set project_name or project_id (OS_PROJECT_NAME, OS_PROJECT_ID)';
     throw new FilestoreError('bad-config', `the token is not scoped to a project, so it has no catalog: ${remedy}`);
   }
-  const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings)).replace(/\/+$/, '');
+  const storageUrl = (settings.storageUrl ?? chooseEndpoint(endpoints, settings, context.lastUrl)).replace(/\/+$/, '');
   const times = { expires: textField(body, 'expires_at'), issued: textField(body, 'issued_at') };
   const nowMs = context.clock.nowMs();
   return {

@@ -4,8 +4,10 @@ import { after, before, describe, test } from 'node:test';
 import { Agent } from 'undici';
 import { SYSTEM_CLOCK } from '../../../src/base/clock.js';
 import { kindOf, messageOf, type ErrorKind } from '../../../src/base/errors.js';
+import { SILENT_LOG } from '../../../src/base/log.js';
 import { login } from '../../../src/swift/login/login.js';
 import type { SwiftSettings } from '../../../src/swift/swift-settings.js';
+import { createSwiftStore } from '../../../src/swift/swift-store.js';
 import { FakeClock } from '../../helpers/clock.js';
 import { keystoneV2, LoginStub } from '../../helpers/keystone-v2-stub.js';
 import { TEST_SETTINGS } from '../../helpers/swift-settings.js';
@@ -176,6 +178,27 @@ void describe('login', () => {
     await failsAs(at, 'bad-config', /still has %\(tenant_id\)s in the place of an id.*set storage_url/);
     serve('http://[::1]:8080/object-store/swift/v1/AUTH_p/');
     assert.equal((await attempt(at)).storageUrl, 'http://[::1]:8080/object-store/swift/v1/AUTH_p');
+  });
+
+  void test('an object store that joins the catalog later ends no session: the next one is for the store that is served from', async (t) => {
+    const swift = await LoginStub.start(({ headers }) => ({
+      status: headers['x-auth-token'] === `t${logins}` ? 200 : 401,
+      headers: { etag: 'd41d8cd98f00b204e9800998ecf8427e' },
+    }));
+    t.after(() => swift.close());
+    let logins = 0;
+    const urls = [`${swift.url}/v1/AUTH_p`];
+    const catalog = () => urls.map((url) => ({ type: 'object-store', endpoints: [{ interface: 'public', region_id: 'one', url }] }));
+    stub.answerWith(() => ({ status: 201, headers: { 'x-subject-token': `t${++logins}` }, json: { token: { project: { id: 'p' }, catalog: catalog() } } })); // prettier-ignore
+    const settings = { ...TEST_SETTINGS, authUrl: `${stub.url}/v3`, username: 'u', password: 'p', projectName: 'odoo' };
+    const store = createSwiftStore(settings, { log: SILENT_LOG, userAgent: 'unit' });
+    t.after(() => store.close());
+    assert.equal((await store.head('c', 'o'))?.sizeBytes, 0);
+    urls.unshift('http://rgw.example/swift/v1/AUTH_p');
+    // As if it had been revoked.
+    logins = 10;
+    assert.equal((await store.head('c', 'o'))?.sizeBytes, 0);
+    assert.equal(logins, 11);
   });
 
   void test('v1 refusals name the remedy', async () => {
