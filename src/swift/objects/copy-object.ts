@@ -74,7 +74,8 @@ function tellsOfCopy({ trace: { method }, headers }: Answer): boolean {
  * @throws StoreAnswered when the target does not have the source's bytes
  */
 async function assertCopied(requester: Requester, answer: Answer, source: string, target: string, options: CopyOptions): Promise<void> {
-  const head = (path: string): Promise<Answer> => requester.call({ method: 'HEAD', path, accept: [404], options });
+  const newest = { 'x-newest': 'true' };
+  const head = (path: string): Promise<Answer> => requester.call({ method: 'HEAD', path, headers: newest, accept: [404], options });
   const [from, to] = await Promise.all([head(source), head(target)]);
   const [sent, stored] = [objectInfoOf(from.headers), objectInfoOf(to.headers)];
   // A large object is copied to a plain one, whose MD5 is not that of the manifest.
