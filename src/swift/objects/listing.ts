@@ -61,7 +61,7 @@ export async function* listContainerNames(
 ): AsyncGenerator<readonly string[]> {
   let limit: number | undefined = PAGE_NAMES;
   // Ceph takes what has the prefix out of the page that has none, which may leave nothing of it: so the pages begin close before the prefix.
-  let marker = prefix.length > 1 ? prefix.slice(0, -1) : undefined;
+  let marker: string | undefined = Array.from(prefix).slice(0, -1).join('') || undefined;
   for (;;) {
     const { rows, answer } = await page(requester, '', { limit, prefix: prefix === '' ? undefined : prefix, marker }, options);
     if (answer.status === 412) {

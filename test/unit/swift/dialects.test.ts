@@ -194,6 +194,9 @@ void describe('a Swift that answers in its own way', () => {
     const found: string[] = [];
     for await (const page of store.list('c', { prefix: 'odoo-' })) found.push(...page.map(({ name }) => name));
     assert.deepEqual(found, ['odoo-1', 'odoo-2']);
+    serve((_what, _request, query) => ({ status: 200, json: query.get('marker') === 'files' ? [{ name: 'files📁1' }] : [] }));
+    for await (const page of store.listContainers('files📁')) assert.deepEqual(page, ['files📁1']);
+    assert.equal(asked.length, 2);
   });
 
   void test('the times of a listing are read as Swift, Ceph and older Cephs write them', async () => {
