@@ -12,6 +12,18 @@ import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 
+const now = performance.now.bind(performance);
+
+/** @returns -1 while nobody has it open to read it */
+function openIfRead(fifo: string): number {
+  try {
+    return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENXIO');
+    return -1;
+  }
+}
+
 describe('a database that could not be opened', () => {
   let spoolDirectory: string;
   let log: LogGuard;
@@ -19,8 +31,22 @@ describe('a database that could not be opened', () => {
   let tries: number;
   let open: () => Promise<boolean>;
   let again: RefusedAgain;
+  /** A try is due at some time. */
+  let isAwaited: boolean;
   beforeEach(() => {
-    mock.timers.enable({ apis: ['setTimeout'] });
+    mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+    // A pause is longer after a try that took long, as on a busy machine.
+    mock.method(performance, 'now', () => 0);
+    isAwaited = false;
+    const { setTimeout: later } = globalThis;
+    const awaited = (work: () => void, ms: number): NodeJS.Timeout => {
+      isAwaited = true;
+      return later(() => {
+        isAwaited = false;
+        work();
+      }, ms);
+    };
+    mock.method(globalThis, 'setTimeout', awaited as typeof setTimeout);
     spoolDirectory = tempDir('refused-again');
     log = new LogGuard();
     refused = new RefusedDatabases(new MemoryStore(), log.log(), false);
@@ -37,16 +63,29 @@ describe('a database that could not be opened', () => {
     again = new RefusedAgain({ refused, spoolDirectory, log: log.log(), open: counted });
   });
   afterEach(async () => {
+    mock.restoreAll();
     mock.timers.reset();
     await again.close();
     removeDir(spoolDirectory);
   });
 
-  /** As long as reading two files in other threads takes, many times over. */
+  const until = async (isSo: () => boolean): Promise<void> => {
+    const untilMs = now() + 20_000;
+    while (!isSo()) {
+      assert.ok(now() < untilMs, 'in time');
+      await setImmediate();
+    }
+  };
+  /** Until what is due by then is tried, or failed before that: the next try is awaited, or nothing is refused any more. */
   const pass = async (ms: number): Promise<void> => {
     mock.timers.tick(ms);
-    const untilMs = performance.now() + 100;
-    while (performance.now() < untilMs) await setImmediate();
+    await until(() => isAwaited || refused.all().length === 0);
+  };
+  /** What comes without being awaited has come by then, on a machine that is not busy. */
+  const rest = async (ms: number): Promise<void> => {
+    mock.timers.tick(ms);
+    const untilMs = now() + 100;
+    while (now() < untilMs) await setImmediate();
   };
   const errors = (): number => log.lines.filter((line) => line.startsWith('ERROR ')).length;
 
@@ -67,7 +106,7 @@ describe('a database that could not be opened', () => {
     await pass(12_000);
     refused.assertNot('prod');
     assert.deepEqual(refused.statuses(), []);
-    await pass(60_000);
+    await rest(60_000);
     assert.equal(tries, 3);
   });
 
@@ -102,11 +141,13 @@ describe('a database that could not be opened', () => {
     const journal = join(spoolDirectory, 'v1', 'prod', 'journal');
     execFileSync('mkfifo', [journal]);
     again.start();
-    await pass(1_000);
+    mock.timers.tick(1_000);
+    let writer = -1;
+    await until(() => (writer = openIfRead(journal)) >= 0);
     await again.close();
     assert.equal(tries, 0);
-    closeSync(openSync(journal, constants.O_WRONLY | constants.O_NONBLOCK));
-    await pass(1_000);
+    closeSync(writer);
+    await rest(1_000);
     assert.equal(tries, 0);
   });
 
@@ -114,14 +155,15 @@ describe('a database that could not be opened', () => {
     let opened: (isOpen: boolean) => void = () => undefined;
     open = () => new Promise((resolve) => (opened = resolve));
     again.start();
-    await pass(1_000);
+    mock.timers.tick(1_000);
+    await until(() => tries === 1);
     let isClosed = false;
     const closing = again.close().then(() => (isClosed = true));
     await setImmediate();
     assert.equal(isClosed, false);
     opened(false);
     await closing;
-    await pass(60_000);
+    await rest(60_000);
     assert.equal(tries, 1);
   });
 });
