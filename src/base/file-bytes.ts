@@ -2,13 +2,15 @@
  * The bytes of a local file for who is done with each piece when he takes the next but few: a hash, a connection. They come in the same few buffers
  * over and over, which stay in the processor's cache: memory that was new for each piece took a sixth of the time of who sends a large file.
  *
- * INVARIANT: a buffer is filled anew only when `BUFFERS - 1` pieces were taken after it. Between a file and the kernel there are six at the most: one
- * here, two each before and behind what counts them (request-body.ts), one of the socket. (Were one sent wrong all the same, Swift's ETag would differ.)
+ * INVARIANT: bytes are written over only when those of `BUFFERS - 1` buffers were taken after them, however little the file system gives at a time.
+ * Between a file and the kernel there are those of six at the most: one here, two each before and behind what counts them (request-body.ts), one of the
+ * socket. (Were one sent wrong all the same, Swift's ETag would differ.)
  */
 import { close, open, read } from 'node:fs';
 import { Readable } from 'node:stream';
 
-const PIECE_BYTES = 256 * 1024;
+/** Of a buffer, which is one piece where the file system gives all that it is asked for. */
+const BUFFER_BYTES = 256 * 1024;
 const BUFFERS = 16;
 
 type Done = (error?: Error | null) => void;
@@ -21,6 +23,8 @@ class FileBytes extends Readable {
   #fd: number;
   #at: number;
   #turn = 0;
+  /** Bytes of this turn's buffer that are taken. */
+  #filled = 0;
   /** Waits for the read that is under way: a descriptor must not be closed under it, whose number may be another file's then. */
   #whenRead: (() => void) | undefined;
   #isReading = false;
@@ -43,15 +47,19 @@ class FileBytes extends Readable {
   }
 
   override _read(): void {
-    const bytes = Math.min(PIECE_BYTES, this.#end - this.#at);
-    if (bytes <= 0) {
+    if (this.#at >= this.#end) {
       this.push(null);
       return;
     }
-    const turn = this.#turn++ % BUFFERS;
-    const buffer = (this.#buffers[turn] ??= Buffer.allocUnsafeSlow(PIECE_BYTES));
+    if (this.#filled === BUFFER_BYTES) {
+      this.#turn = (this.#turn + 1) % BUFFERS;
+      this.#filled = 0;
+    }
+    const buffer = (this.#buffers[this.#turn] ??= Buffer.allocUnsafeSlow(BUFFER_BYTES));
+    const start = this.#filled;
+    const bytes = Math.min(BUFFER_BYTES - start, this.#end - this.#at);
     this.#isReading = true;
-    read(this.#fd, buffer, 0, bytes, this.#at, (error, got) => {
+    read(this.#fd, buffer, start, bytes, this.#at, (error, got) => {
       this.#isReading = false;
       this.#whenRead?.();
       if (this.destroyed) return;
@@ -61,7 +69,8 @@ class FileBytes extends Readable {
         return;
       }
       this.#at += got;
-      this.push(got === 0 ? null : buffer.subarray(0, got));
+      this.#filled += got;
+      this.push(got === 0 ? null : buffer.subarray(start, start + got));
     });
   }
 
