@@ -51,8 +51,9 @@ export function fileSource(file: string): SourceTexts {
   return texts;
 }
 
+/** `!!str` and its like are meant as such. */
 function isOddTag(tag: string | undefined): boolean {
-  return tag !== undefined && !tag.startsWith('tag:yaml.org,2002:');
+  return tag !== undefined && !/^tag:yaml\.org,2002:(str|int|float|bool|null)$/.test(tag);
 }
 
 /** @returns the text of a file, and whether group or others may read it; both of the same open file */

@@ -124,10 +124,11 @@ test('what is not a mapping of words to values is refused with its place', () =>
 });
 
 test('a password that begins with a sign of YAML is refused, instead of losing its first word', () => {
-  for (const written of ['*abc', '&abc', '&abc def', '!abc', '!abc def']) {
+  for (const written of ['*abc', '&abc', '&abc def', '!abc', '!abc def', '!!abc def', '! def']) {
     const file = configFile(`password: ${written}\n`);
     assert.equal(refusal({ configFile: file }), `${file}:1: password begins with a sign of YAML (& * !); put it in single quotes`);
   }
+  assert.equal(settingsOf({ configFile: configFile('password: !!str abc\n') }).password, 'abc');
   assert.match(refusal({ configFile: configFile('password: {abc}\n') }), /one that begins with \{ or \[ in single quotes$/);
   assert.equal(settingsOf({ configFile: configFile("password: '&abc #def'\n") }).password, '&abc #def');
 });
