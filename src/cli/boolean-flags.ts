@@ -3,8 +3,8 @@ import { FilestoreError } from '../base/errors.js';
 import { flag, flagOf } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
 
-/** Flags of the commands that stand in no config file. */
-const OF_COMMANDS = ['daemon', 'detach', 'json', 'check', 'dry-run', 'long'];
+/** Those that stand in no config file. */
+export const OF_COMMANDS = ['daemon', 'detach', 'json', 'check', 'dry-run', 'long'];
 
 /** @returns the command line with `=true` or `=false` for what a config file may say too. @throws FilestoreError bad-config */
 export function readBooleanFlags(args: readonly string[]): readonly string[] {

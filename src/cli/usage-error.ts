@@ -3,6 +3,7 @@ import { FilestoreError } from '../base/errors.js';
 import { didYouMean } from '../config/did-you-mean.js';
 import { flagOf } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
+import { OF_COMMANDS } from './boolean-flags.js';
 import { VERBS } from './swift-commands.js';
 
 export const COMMANDS = ['mount', 'unmount', 'status', 'undelete', 'config', 'login', 'swift'];
@@ -49,7 +50,7 @@ function textOf(message: string, args: readonly string[]): string {
 
 function unknownFlag(typed: string, help: string): string {
   const names = OPTION_ENTRIES.filter(([, spec]) => spec.secret !== true).map(([, spec]) => flagOf(spec.name));
-  const flags = [...names, 'config', 'daemon', 'detach', 'json', 'check', 'since', 'name', 'dry-run'].map((name) => `--${name}`);
+  const flags = [...names, ...OF_COMMANDS, 'config', 'since', 'name'].map((name) => `--${name}`);
   if (flags.includes(typed)) return `this command does not take ${typed}; ${help}`;
   const near = didYouMean(typed, flags);
   return `unknown flag ${typed}${near === '' ? `; ${help}` : near}`;

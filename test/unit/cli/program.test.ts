@@ -35,6 +35,10 @@ test('a command line that is not understood is refused with what was meant', asy
     (await refused('login', '--cache-dir', '/x')).message,
     'this command does not take --cache-dir; see odoo-swiftfs login --help',
   );
+  assert.equal(
+    (await refused('swift', 'stat', 'c', '--long')).message,
+    'this command does not take --long; see odoo-swiftfs swift stat --help',
+  );
   assert.equal((await refused('mount', '/x', '--region')).message, '--region needs a value; see odoo-swiftfs mount --help');
   assert.equal((await refused('unmount', '')).message, 'MOUNTPOINT is empty; give the path of a directory');
 });
