@@ -65,7 +65,7 @@ describe('what may interleave with a rename to `.__gc`', () => {
     node.store.before = async ({ method, name }) => {
       if (method !== 'put' || name !== blob.name) return;
       isSent = true;
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       // Swift has all of it, whether or not the connection stands until it answers.
       node.store.plant(CONTAINER, blob.name, blob.content);
     };

@@ -110,7 +110,7 @@ describe('what may interleave with a listing', () => {
   });
 
   it("One file that Swift can list and not be asked for (a disk of Swift's that fails) holds up no listing.", async () => {
-    const client = await node.start({ nodes: 'many', lookupWaitMs: 100 });
+    const client = await node.start({ nodes: 'many', lookupWaitMs: 1_000 });
     await client.writeFile('one', Buffer.from('one'));
     node.store.before = ({ method, name }) => {
       if ((method === 'head' || method === 'delete') && name === 'one') throw new StoreFaltered('its disk fails');
@@ -120,7 +120,7 @@ describe('what may interleave with a listing', () => {
     for (const name of ['one', 'docs/two']) node.store.plant(CONTAINER, name, Buffer.from('of another node'));
     const startedMs = performance.now();
     assert.deepEqual(await client.readdir(''), ['docs']);
-    assert.ok(performance.now() - startedMs < 500, 'nobody waits for it');
+    assert.ok(performance.now() - startedMs < 5_000, 'nobody waits for it');
     assert.deepEqual(await client.readdir('docs'), ['two']);
     node.store.before = undefined;
     assert.deepEqual(await client.readdir(''), ['docs', 'one']);
