@@ -54,7 +54,11 @@ async function unasked(mountPoint: string, probe: (mountPoint: string) => Promis
     case 'dead':
       return { state, mountPoint };
     case 'serves':
-      return { state: 'silent', mountPoint, reason: `it is served, but this user may not ask its daemon; ${ELSE}` };
+      return {
+        state: 'silent',
+        mountPoint,
+        reason: `it is served, and is a bind mount of another, or this user may not ask its daemon; ${ELSE}`,
+      };
     case 'closed':
       return { state: 'silent', mountPoint, reason: `this user may neither enter it nor ask its daemon; ${ELSE}` };
     case 'silent':

@@ -157,7 +157,8 @@ async function unmount(
   if (outcome === 'not-mounted') session.end(0);
   // Detached with files open, the mount lives on until they are closed.
   else if (how === 'detach') return;
-  await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted, but the kernel keeps its device open`));
+  const elsewhere = 'another place still shows it: a bind mount, or a mount namespace of its own (a container); unmount it there';
+  await within(ended, ENDED_MS, () => new FilestoreError('unavailable', `${path} is unmounted here, and ${elsewhere}`));
 }
 
 async function clearCoveredMount(path: string, { covered }: MountedDevice, { log }: MountOptions): Promise<void> {
