@@ -36,6 +36,11 @@ export function contentSha1(path: string): string | undefined {
   return path.slice(start);
 }
 
+/** Where a blob lies, below its database's directory. @param sha1 40 lower case hex digits */
+export function blobPathOf(sha1: string): string {
+  return `${sha1.slice(0, 2)}/${sha1}`;
+}
+
 /** Whether a path lies in the checklist, Odoo's queue of names its garbage collector is to look at (10.0 and later). */
 export function isMarkerPath(path: string): boolean {
   return path === 'checklist' || path.startsWith('checklist/');

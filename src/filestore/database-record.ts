@@ -2,11 +2,11 @@
  * What this machine remembers of a database, in `SPOOL_DIR/v1/DATABASE/record.json` (0600): enough to serve it when Swift is away,
  * and to know that a dropped one stays dropped.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FilestoreError, kindOf } from '../base/errors.js';
-import { DIRECTORY_MODE } from '../spool/disk-calls.js';
+import { DIRECTORY_MODE, fsyncDirectorySync } from '../spool/disk-calls.js';
 import { makeDurableDirectory } from '../spool/durable-directory.js';
 
 const FORMAT = 1;
@@ -85,12 +85,7 @@ function writeRecord(file: string, record: DatabaseRecord): void {
   const temporary = `${file}.new`;
   writeFileSync(temporary, text, { mode: 0o600, flush: true });
   renameSync(temporary, file);
-  const directory = openSync(dirname(file), 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  fsyncDirectorySync(dirname(file));
 }
 
 /** The record as it is now, on disk and in memory. */

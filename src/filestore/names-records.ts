@@ -5,7 +5,7 @@
  * files 'o' (known) or 'x' (gone), followed by a 4-byte little-endian length and that many bytes of JSON.
  */
 import { setImmediate } from 'node:timers/promises';
-import { contentSha1 } from '../base/names.js';
+import { blobPathOf, contentSha1 } from '../base/names.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 
 const PLUS = 0x2b;
@@ -47,7 +47,7 @@ export function nameRemoved(path: string): Buffer {
 
 /** All that a catalog knows. */
 export function* recordsOf(catalog: Catalog): Generator<Buffer> {
-  for (const { sha1, sizeBytes } of catalog.blobs()) yield blobAdded(pathOf(sha1), sizeBytes);
+  for (const { sha1, sizeBytes } of catalog.blobs()) yield blobAdded(blobPathOf(sha1), sizeBytes);
   for (const [path, known] of catalog.others()) yield otherAdded(path, known);
 }
 
@@ -75,7 +75,7 @@ function replayOne(bytes: Buffer, at: number, catalog: Catalog): number | undefi
     const end = at + BLOB_RECORD_BYTES;
     if (end > bytes.length) return undefined;
     if (kind === PLUS) catalog.loadBlob(bytes, at + SHA1_AT, bytes.readDoubleLE(at + SIZE_AT));
-    else catalog.delete(pathOf(bytes.toString('hex', at + SHA1_AT, at + SIZE_AT)));
+    else catalog.delete(blobPathOf(bytes.toString('hex', at + SHA1_AT, at + SIZE_AT)));
     return end;
   }
   if ((kind !== OTHER && kind !== OTHER_GONE) || at + JSON_AT > bytes.length) return undefined;
@@ -94,10 +94,6 @@ function parseOther(json: string): OtherRecord | undefined {
   } catch {
     return undefined;
   }
-}
-
-function pathOf(sha1: string): string {
-  return `${sha1.slice(0, 2)}/${sha1}`;
 }
 
 function blobRecord(kind: number, path: string, sizeBytes: number): Buffer {

@@ -7,14 +7,14 @@
  * and also where one does: an upload may have got its name since. A file that is not content-named may have been overwritten since; it is kept under `torn/`
  * as well. A tombstone may have ended, and its DELETE would destroy what was written anew; without it something deleted comes back, which is garbage.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { digestFile } from '../base/file-digest.js';
+import { digestFile, type FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
-import { contentSha1, displayName } from '../base/names.js';
+import { blobPathOf, contentSha1, displayName } from '../base/names.js';
 import type { FoundEntry } from './ahead-entry.js';
-import { fsyncDirectory } from './disk-calls.js';
+import { fsyncDirectory, fsyncFile } from './disk-calls.js';
 import { JOURNAL_VERSION, type SpoolRecord } from './records.js';
 import { highestOf } from './recover-ahead.js';
 import { restoreSealed } from './sealed-copies.js';
@@ -41,7 +41,7 @@ export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ah
   const isBlob = ({ path, sha1 }: Pending): boolean => contentSha1(path) === sha1;
   const others = pending.filter((object) => !isBlob(object));
   const known = new Set(state.pending.keys());
-  const asBlobs = others.map((object) => ({ ...object, path: blobPath(object.sha1) })).filter(({ path }) => !known.has(path));
+  const asBlobs = others.map((object) => ({ ...object, path: blobPathOf(object.sha1) })).filter(({ path }) => !known.has(path));
   // A start that finds the new journal and the log still there takes nothing more from it.
   const sequence = highestOf([...records, ...ahead.map(({ seal }) => seal)]);
   return {
@@ -60,13 +60,14 @@ export function salvage(layout: SpoolLayout, records: readonly SpoolRecord[], ah
 export async function takeForBlob(state: RecordedState, file: string, nowMs: number): Promise<boolean> {
   const sha1 = /-([0-9a-f]{40})$/.exec(file)?.[1];
   if (sha1 === undefined) return false;
-  const path = blobPath(sha1);
+  const path = blobPathOf(sha1);
   if (state.pending.has(path)) return false;
-  const digest = await digestFile(file);
-  if (digest.sha1 !== sha1) return false;
   const fd = openSync(file, 'r');
+  let digest: FileDigest;
   try {
-    fsyncSync(fd);
+    digest = await digestFile(file, fd);
+    if (digest.sha1 !== sha1) return false;
+    await fsyncFile(fd);
   } finally {
     closeSync(fd);
   }
@@ -83,10 +84,6 @@ export async function takeForBlob(state: RecordedState, file: string, nowMs: num
     sealedAtMs: nowMs,
   });
   return true;
-}
-
-function blobPath(sha1: string): string {
-  return `${sha1.slice(0, 2)}/${sha1}`;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { settledBy } from './lost-answer.js';
 import { etagOf, metadataHeaders, objectInfoOf } from './metadata-headers.js';
+import { NEWEST } from './newest.js';
 import { objectPath } from './paths.js';
 import { answered, assertNoQuota, noContainer } from './refusals.js';
 import { assertTaken } from './stored-later.js';
@@ -74,8 +75,7 @@ function tellsOfCopy({ trace: { method }, headers }: Answer): boolean {
  * @throws StoreAnswered when the target does not have the source's bytes
  */
 async function assertCopied(requester: Requester, answer: Answer, source: string, target: string, options: CopyOptions): Promise<void> {
-  const newest = { 'x-newest': 'true' };
-  const head = (path: string): Promise<Answer> => requester.call({ method: 'HEAD', path, headers: newest, accept: [404], options });
+  const head = (path: string): Promise<Answer> => requester.call({ method: 'HEAD', path, headers: NEWEST, accept: [404], options });
   const [from, to] = await Promise.all([head(source), head(target)]);
   const [sent, stored] = [objectInfoOf(from.headers), objectInfoOf(to.headers)];
   // A large object is copied to a plain one, whose MD5 is not that of the manifest.

@@ -10,6 +10,7 @@ import type { Requester } from '../requests/requester.js';
 import { ownSegments, readManifest, segmentsContainer, segmentStem, stemOfSegment } from './large-object.js';
 import { listObjects } from './listing.js';
 import { isStaticLarge, objectInfoOf } from './metadata-headers.js';
+import { NEWEST } from './newest.js';
 import { objectPath, unresolvedPath } from './paths.js';
 import { answered } from './refusals.js';
 import type { SegmentsKnown } from './segments-known.js';
@@ -119,7 +120,7 @@ async function deleteLeftovers(
   const there = await requester.call({
     method: 'HEAD',
     path: objectPath(container, name),
-    headers: { 'x-newest': 'true' },
+    headers: NEWEST,
     accept: [404],
     options,
   });

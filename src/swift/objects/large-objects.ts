@@ -23,6 +23,7 @@ import {
   type Segment,
 } from './large-object.js';
 import { isStaticLarge, metadataOf } from './metadata-headers.js';
+import { NEWEST } from './newest.js';
 import { objectPath } from './paths.js';
 import type { SegmentsKnown } from './segments-known.js';
 
@@ -46,9 +47,6 @@ interface LargeObjectParts {
   readonly clock: Clock;
   readonly segmentBytes: number;
 }
-
-/** All servers are asked, and the newest answer counts: one may not have the manifest yet that was just stored. */
-const NEWEST = { 'x-newest': 'true' };
 
 export class LargeObjects {
   readonly #parts: LargeObjectParts;

@@ -7,6 +7,7 @@ import type { Answer, Call } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
 import { settledBy } from './lost-answer.js';
 import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
+import { NEWEST } from './newest.js';
 import { objectPath } from './paths.js';
 import { answered, assertNoQuota, noContainer } from './refusals.js';
 import { assertLater, assertOfNow } from './stored-later.js';
@@ -66,8 +67,7 @@ export async function putObject(
     assertNoQuota(answer);
     if (answer.status === 413) return { stored: false, refusal: answered(answer) };
     if (answer.status === 202 || answer.status === 409) {
-      // Of its servers one may have missed what the others have.
-      const there = await requester.call({ method: 'HEAD', path, headers: { 'x-newest': 'true' }, accept: [404], options });
+      const there = await requester.call({ method: 'HEAD', path, headers: NEWEST, accept: [404], options });
       // Ours, or what a newer PUT made of the name; gone means that a DELETE won.
       if (there.status !== 404) {
         if (md5Of(there.headers) !== body.md5) {
@@ -135,7 +135,7 @@ export async function putUnhashed(
 async function checkStored(requester: Requester, path: string, answer: Answer, md5: string, options: PutOptions): Promise<void> {
   const told = etagOf(answer.headers);
   if (told === md5.toLowerCase()) return;
-  const there = await requester.call({ method: 'HEAD', path, headers: { 'x-newest': 'true' }, accept: [404], options });
+  const there = await requester.call({ method: 'HEAD', path, headers: NEWEST, accept: [404], options });
   const found = there.status === 404 ? undefined : md5Of(there.headers);
   if (found === md5.toLowerCase()) return;
   const expected = `${answered(answer)}: sent bytes with MD5 ${md5}, told are bytes with ${told ?? 'no ETag'}`;

@@ -1,0 +1,2 @@
+/** Headers of a HEAD or GET: all servers are asked, and the newest answer counts. One of them may have missed what was just stored. */
+export const NEWEST = { 'x-newest': 'true' } as const;
