@@ -1,4 +1,4 @@
-/** Moves a tree by the product's own Swift client, as a program of its own so that its CPU can be counted: `put|get CONTAINER DIRECTORY LIST CONCURRENCY`. */
+/** Moves a tree by the product's own Swift client, as a program of its own so that its CPU can be counted: `put|get CONTAINER DIRECTORY LIST CONCURRENCY [SEGMENT_BYTES]`. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -10,14 +10,23 @@ import { TEST_SETTINGS } from '../test/helpers/swift-settings.js';
 
 // As the command does (src/cli/odoo-swiftfs.cts).
 setFlagsFromString('--liftoff-only');
-const [what, container = '', directory = '', list = '', concurrency = '8'] = process.argv.slice(2);
+const [what, container = '', directory = '', list = '', concurrency = '8', segments] = process.argv.slice(2);
+const segmentBytes = segments === undefined ? undefined : Number(segments);
 const { ST_AUTH: authUrl = '', ST_USER: username = '', ST_KEY: password = '' } = process.env;
-const settings = { ...TEST_SETTINGS, authUrl, username, password, connections: Number(concurrency), requestTimeoutMs: 600_000 };
+const settings = {
+  ...TEST_SETTINGS,
+  authUrl,
+  username,
+  password,
+  connections: Number(concurrency),
+  requestTimeoutMs: 600_000,
+  ...(segmentBytes === undefined ? {} : { segmentBytes }),
+};
 const store = createSwiftStore(settings, { log: createLog('warn', (line) => console.error(line)), userAgent: 'odoo-swiftfs-bench' });
 
 /** Hashed and checked against Swift's ETag both ways. */
 async function put(name: string): Promise<void> {
-  await sendFile(store, container, name, path.join(directory, name));
+  await sendFile(store, container, name, path.join(directory, name), { segmentBytes });
 }
 
 async function get(name: string): Promise<void> {

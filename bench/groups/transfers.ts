@@ -15,6 +15,8 @@ import type { Tree } from '../lib/tree.js';
 
 const SMALL_BYTES = 20 * 1024;
 const CONCURRENCY = 8;
+/** Of the large object. */
+const SEGMENTS = 8;
 const OURS = 'our client';
 const RCLONE = 'rclone copy';
 const SWIFT = 'swift (python-swiftclient)';
@@ -35,6 +37,7 @@ async function measure(bench: Bench): Promise<void> {
   const large = makeTree(path.join(directory, 'one'), { files: 1, sizeBytes: scale.transferLargeBytes, shards: 256, seed: 402 });
   const title = `one object of ${Math.round(scale.transferLargeBytes / 2 ** 20)} MiB`;
   await measureTree(bench, large, 'large', title, scale.name === 'smoke' ? 1 : 3);
+  await measureSegments(bench, large, title, scale.name === 'smoke' ? 1 : 3);
   await measureLatency(bench, small);
 }
 
@@ -114,6 +117,41 @@ async function measureTree(bench: Bench, tree: Tree, id: string, title: string, 
     baseline: RCLONE,
     samples: [...cpu].map(([name, values]) => ({ name, values })),
     goals: [{ of: OURS, to: RCLONE, atMost: 1 }],
+  });
+}
+
+/**
+ * The large object in segments, several at once: ours sends four, python-swiftclient as many as the others' concurrency is. rclone sends
+ * segments one after the other, so it sends the object in one piece, which is faster.
+ */
+async function measureSegments(bench: Bench, { directory, names, sizeBytes }: Tree, title: string, rounds: number): Promise<void> {
+  const { client, swift } = bench;
+  const list = writeList(path.join(bench.directory, 'segments.list'), names);
+  const segmentBytes = String(Math.ceil(sizeBytes / SEGMENTS));
+  const threads = String(CONCURRENCY);
+  const worker = path.resolve(import.meta.dirname, '../bundle/transfer-worker.js');
+  const swiftArgs = ['-q', 'upload', '--segment-size', segmentBytes, '--segment-threads', threads, '--object-name', ''];
+  const programs: readonly { readonly name: string; readonly put: (container: string) => Promise<Timed> }[] = [
+    { name: OURS, put: (to) => client.command(process.execPath, [worker, 'put', to, directory, list, threads, segmentBytes], swift.env) },
+    { name: RCLONE, put: (to) => client.command('rclone', ['copy', directory, `bench:${to}`], rcloneEnvironment(swift)) },
+    { name: SWIFT, put: (to) => client.command('swift', [...swiftArgs, to, `${directory}/`], { ...swift.env, PWD: directory }) },
+  ];
+  const container = `segments-${randomUUID().slice(0, 8)}`;
+  const samples = await interleave(
+    rounds,
+    programs.map(({ name, put }, index) => ({
+      name,
+      run: async (round) => (sizeBytes * 1000) / (await put(`${container}-${index}-${round}`)).totalNs,
+    })),
+  );
+  const baseline = better(samples);
+  bench.add({
+    id: 'put-segments',
+    title: `upload of ${title} in ${SEGMENTS} segments (rclone: in one piece)`,
+    unit: 'MB/s',
+    baseline,
+    samples,
+    goals: ratesGoal(samples),
   });
 }
 

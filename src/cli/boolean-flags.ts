@@ -4,7 +4,7 @@ import { flag, flagOf } from '../config/option.js';
 import { OPTION_ENTRIES } from '../config/options.js';
 
 /** Those that stand in no config file. */
-export const OF_COMMANDS = ['daemon', 'detach', 'json', 'check', 'dry-run', 'long'];
+export const OF_COMMANDS = ['daemon', 'detach', 'json', 'check', 'dry-run', 'long', 'segments'];
 
 /** @returns the command line with `=true` or `=false` for what a config file may say too. @throws FilestoreError bad-config */
 export function readBooleanFlags(args: readonly string[]): readonly string[] {

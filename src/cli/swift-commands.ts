@@ -1,6 +1,7 @@
 /** `swift ls|stat|get|put|rm|info`: the client of the mount, for an admin at the shell. */
 import type { Argv } from 'yargs';
 import { thisHost } from '../config/host.js';
+import type { Settings } from '../config/options.js';
 import { resolveSettings } from '../config/resolve.js';
 import { resolveInputOf, isOfSwift, withOptionFlags, type ParsedFlags } from './flags.js';
 import type { SwiftArguments } from './commands/swift.js';
@@ -33,7 +34,20 @@ export function addSwiftCommands(swift: Argv): Argv {
       (command) => withOptionFlags(command, isOfSwift),
       run('get'),
     )
-    .command('put <container> <object> <file>', 'a file to an object', (command) => withOptionFlags(command, isOfSwift), run('put'))
+    .command(
+      'put <container> <object> <file>',
+      'a file to an object',
+      (command) =>
+        withOptionFlags(
+          command.option('segments', {
+            type: 'boolean',
+            default: false,
+            describe: 'a file above segment_size as a large object, four segments at once: sooner there where one connection is slow',
+          }),
+          isOfSwift,
+        ),
+      run('put'),
+    )
     .command('rm <container> [object]', 'an object, or an empty container', (command) => withOptionFlags(command, isOfSwift), run('rm'))
     .command('info', 'what this Swift can do', (command) => withOptionFlags(command, isOfSwift), run('info'))
     .demandCommand(1, `swift needs a command right behind it: ${VERBS.join(', ')}`);
@@ -43,11 +57,11 @@ function run(verb: Verb): (parsed: ParsedFlags) => Promise<void> {
   return async (parsed) => {
     const { settings } = resolveSettings(resolveInputOf(parsed), thisHost());
     const { SWIFT_COMMANDS } = await import('./commands/swift.js');
-    await withStore(settings, (store) => SWIFT_COMMANDS[verb](store, argumentsOf(parsed)));
+    await withStore(settings, (store) => SWIFT_COMMANDS[verb](store, argumentsOf(parsed, settings)));
   };
 }
 
-function argumentsOf(parsed: ParsedFlags): SwiftArguments {
+function argumentsOf(parsed: ParsedFlags, settings: Settings): SwiftArguments {
   const word = (name: string): string | undefined => {
     const value = parsed[name];
     return typeof value === 'string' ? value : undefined;
@@ -58,5 +72,6 @@ function argumentsOf(parsed: ParsedFlags): SwiftArguments {
     prefix: word('prefix'),
     file: word('file'),
     long: parsed['long'] === true,
+    segmentBytes: parsed['segments'] === true ? settings.segmentBytes : undefined,
   };
 }

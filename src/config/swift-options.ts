@@ -214,7 +214,7 @@ export const SWIFT_OPTIONS = {
     group: 'connection to Swift',
     takes: 'SIZE',
     fallback: '1GiB',
-    help: "Size of the segments of files above the cluster's max_file_size; 1MiB at the least.",
+    help: "Size of the segments of files above the cluster's max_file_size, and of `swift put --segments`; 1MiB at the least.",
   }),
   httpProxy: option(url, {
     name: 'http_proxy',

@@ -38,7 +38,7 @@ import { copyObject } from './objects/copy-object.js';
 import { deleteMany, deleteObject, type DeleteParts } from './objects/delete-objects.js';
 import { getObject, headObject } from './objects/get-object.js';
 import { SEGMENTS_MARK, segmentsContainer } from './objects/large-object.js';
-import { LargeObjects, type ObjectAt } from './objects/large-objects.js';
+import { LargeObjects, type ObjectAt, type RangedBody } from './objects/large-objects.js';
 import { listContainerNames, listObjects } from './objects/listing.js';
 import { putObject, putUnhashed, type UnhashedBody } from './objects/put-object.js';
 import { answered } from './objects/refusals.js';
@@ -71,6 +71,11 @@ export interface SwiftStore extends ObjectStore {
    * @returns their MD5, which is that of what was stored; undefined when this Swift does not take so many bytes in one object: use `put`
    */
   putUnhashed(container: string, name: string, body: UnhashedBody, options?: PutOptions): Promise<string | undefined>;
+  /**
+   * PUT as a large object, whatever its size: segments of `segment_size` that are read once and sent several at once.
+   * @throws FilestoreError too-large where this Swift has no static large objects
+   */
+  putInSegments(container: string, name: string, body: RangedBody, options?: PutOptions): Promise<void>;
   /** Logs in, or uses the login there is, and says what it is. @throws FilestoreError bad-credentials, bad-config, unavailable */
   login(): Promise<LoginReport>;
   /** Asked without changing anything. @returns why the user may not write in a container; undefined when it may */
@@ -175,6 +180,10 @@ class UndiciSwiftStore implements SwiftStore {
     const md5 = await this.#heads.unlessThere(container, options, put);
     if (md5 !== undefined) await this.#large.remove(replaced);
     return md5;
+  }
+
+  putInSegments(container: string, name: string, body: RangedBody, options: PutOptions = {}): Promise<void> {
+    return this.#heads.unlessThere(container, options, () => this.#large.putUnhashed(container, name, body, options));
   }
 
   get(container: string, name: string, options: GetOptions = {}): Promise<ObjectRead | undefined> {

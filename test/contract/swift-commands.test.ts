@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeBlob } from '../helpers/blobs.js';
+import { bytesOf, makeBlob } from '../helpers/blobs.js';
 import { run, runOk } from '../helpers/processes.js';
 import { cliPath } from '../helpers/project.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
@@ -49,6 +49,21 @@ void describe('swift commands', () => {
     }
     assert.ok((await client.containers()).includes('empty'));
     assert.equal(await ok('get', 'box', blob.name, '-'), blob.content.toString());
+  });
+
+  void it('`put --segments` stores a file above `segment_size` as a large object, and a smaller one as ever', async () => {
+    const file = path.join(base, 'larger');
+    fs.writeFileSync(file, bytesOf(7, (2 << 20) + 1));
+    const sent = await ok('put', 'box', 'larger', file, '--segments', '--segment-size', '1MiB');
+    assert.match(sent, /^bytes +2097153$\n^md5 +none \(a large object\)$/m);
+    assert.equal((await client.names('box_segments')).length, 3);
+    assert.match(await ok('ls', 'box', 'larger', '-l'), /^ +2097153 /);
+    await ok('get', 'box', 'larger', `${file}.back`);
+    assert.ok(fs.readFileSync(`${file}.back`).equals(fs.readFileSync(file)));
+    await ok('rm', 'box', 'larger');
+    assert.deepEqual(await client.names('box_segments'), []);
+    assert.match(await ok('put', 'box', 'larger', file, '--segments=yes', '--segment-size=2GiB'), /^md5 +[0-9a-f]{32}$/m);
+    await ok('rm', 'box', 'larger');
   });
 
   void it('what is not there, or not empty, is told with its name and what to do', async () => {

@@ -77,6 +77,75 @@ void describe('transfers of files', () => {
     assert.ok(await store.head(CONTAINER, 'replaced'));
   });
 
+  void describe('in segments', () => {
+    const segmentBytes = 1 << 20;
+    const bytes = bytesOf(31, 5 * segmentBytes + 9);
+    let proxy: FaultProxy;
+    let segmented: SwiftStore;
+    const file = (): string => path.join(directory, 'segmented');
+    const send = (name: string) => sendFile(segmented, CONTAINER, name, file(), { wants: 'sha1', segmentBytes });
+    const segmentsOf = async (name: string): Promise<string[]> =>
+      (await (await swift.client()).names(`${CONTAINER}_segments`)).filter((segment) => segment.startsWith(`${name}/`));
+    const isStored = async (name: string): Promise<void> => {
+      const read = (await store.get(CONTAINER, name)) ?? assert.fail(`${name} is not there`);
+      const back = path.join(directory, 'segmented-back');
+      assert.equal(await saveObject(read, name, back), 'nothing');
+      assert.ok(fs.readFileSync(back).equals(bytes));
+      assert.equal((await segmentsOf(name)).length, 6);
+    };
+
+    before(async () => {
+      fs.writeFileSync(file(), bytes);
+      proxy = await FaultProxy.start(swift.url);
+      const settings = tempauthSettings(proxy.authUrl, { segmentBytes });
+      segmented = createSwiftStore(settings, { log: createLog('error', console.error), userAgent: 'test' });
+    });
+    after(async () => {
+      await segmented.close();
+      await proxy.close();
+    });
+
+    void test('a file that Swift would take whole is a large object, whose segments go with what replaces it', async () => {
+      assert.deepEqual(await send('parted'), { sizeBytes: bytes.length, md5: undefined, sha1: undefined });
+      await isStored('parted');
+      await send('parted');
+      await isStored('parted');
+      await sendFile(segmented, CONTAINER, 'parted', file());
+      assert.deepEqual(await segmentsOf('parted'), []);
+    });
+
+    void test('one that is no larger than a segment is not', async () => {
+      fs.writeFileSync(path.join(directory, 'one-segment'), bytes.subarray(0, segmentBytes));
+      const sent = await sendFile(segmented, CONTAINER, 'one', path.join(directory, 'one-segment'), { segmentBytes });
+      assert.equal((await store.head(CONTAINER, 'one'))?.md5, sent.md5);
+    });
+
+    void test('a segment whose answer is lost is sent again, and hashed anew', async () => {
+      proxy.add({ do: 'lost', method: 'PUT', path: /_segments\/again/, times: 2 });
+      await send('again');
+      proxy.clear();
+      await isStored('again');
+    });
+
+    void test('a file that another is put in place of meanwhile is told: its segments are of both', async () => {
+      proxy.add({ do: 'delay', ms: 300, method: 'PUT', path: /_segments\/changed/ });
+      const sending = send('changed');
+      const other = path.join(directory, 'other');
+      fs.writeFileSync(other, bytes);
+      fs.renameSync(other, file());
+      await assert.rejects(sending, { kind: 'busy', message: /segmented was written to while it was sent/ });
+      proxy.clear();
+    });
+
+    void test('a segment that is stored otherwise than it was sent is told, and nothing of the object is left', async () => {
+      proxy.add({ do: 'headers', method: 'PUT', path: /_segments\/wrong.*3$/, headers: { etag: '0'.repeat(32) } });
+      await assert.rejects(send('wrong'), { kind: 'corrupt', message: /sent bytes with MD5 [0-9a-f]{32}, stored are bytes with 0{32}$/ });
+      proxy.clear();
+      assert.deepEqual(await segmentsOf('wrong'), []);
+      assert.equal(await store.head(CONTAINER, 'wrong'), undefined);
+    });
+  });
+
   void test('bytes that are not those of the ETag are told', async () => {
     const info = { sizeBytes: 3, md5: '0'.repeat(32), lastModifiedMs: 0, metadata: {} };
     const body = Readable.from([Buffer.from('abc')], { objectMode: false });

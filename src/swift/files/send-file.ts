@@ -1,6 +1,6 @@
 /**
  * A local file to an object: small ones are hashed and then sent, large ones in one reading. A large file that is written to meanwhile is told as
- * such: to Swift its bytes are cut off or wrong, and Swift would be blamed.
+ * such: what is stored is no file that ever was, or Swift finds its bytes cut off or wrong and would be blamed.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync, type Stats } from 'node:fs';
@@ -15,15 +15,17 @@ const SMALL_BYTES = 1 << 20;
 
 interface SentFile {
   readonly sizeBytes: number;
-  /** Hex; what Swift has stored has it too. */
-  readonly md5: string;
+  /** Hex; what Swift has stored has it too. Undefined for segments: each was held against its own. */
+  readonly md5: string | undefined;
   /** Hex; undefined unless asked for. */
   readonly sha1: string | undefined;
 }
 
 interface SendOptions {
-  /** `sha1` takes that sum beside. */
+  /** `sha1` takes that sum beside, but not of segments. */
   readonly wants?: 'sha1';
+  /** As a large object, several segments at once, where the file is larger than one of so many bytes. */
+  readonly segmentBytes?: number | undefined;
   /** What a large object left behind is removed when it fires, and not its caller's affair. */
   readonly signal?: AbortSignal;
 }
@@ -36,7 +38,7 @@ export async function sendFile(
   container: string,
   name: string,
   file: string,
-  { wants, signal = new AbortController().signal }: SendOptions = {},
+  { wants, segmentBytes = Number.POSITIVE_INFINITY, signal = new AbortController().signal }: SendOptions = {},
 ): Promise<SentFile> {
   const before = statSync(file, { throwIfNoEntry: false });
   if (before === undefined) throw new FilestoreError('not-found', `there is no file ${file}`);
@@ -49,13 +51,22 @@ export async function sendFile(
     await store.put(container, name, { sizeBytes: bytes.length, md5, read: (start, end) => bytes.subarray(start, end) }, { signal });
     return { sizeBytes: bytes.length, md5, sha1: wants === undefined ? undefined : sha1.update(bytes).digest('hex') };
   }
+  if (sizeBytes > segmentBytes) {
+    const read = (start: number, end: number): Readable => bytesToSend(file, start, end);
+    await store.putInSegments(container, name, { sizeBytes, read }, { signal });
+    if (isChanged(file, before)) throw changed(file, 'was written to');
+    return { sizeBytes, md5: undefined, sha1: undefined };
+  }
   const body = {
     sizeBytes,
     read: (): Readable => bytesToSend(file, 0, sizeBytes),
     ...(wants === undefined ? {} : { beside: () => (sha1 = createHash('sha1')) }),
   };
   const md5 = await store.putUnhashed(container, name, body, { signal });
-  if (md5 !== undefined) return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
+  if (md5 !== undefined) {
+    if (isWrittenTo(file, before)) throw changed(file, 'was written to');
+    return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
+  }
   const digest = await untilAborted(digestFile(file), signal, () => new FilestoreError('interrupted', `${file} is not sent`));
   try {
     await store.put(container, name, { ...digest, read: (start, end) => bytesToSend(file, start, end) }, { signal });
@@ -75,7 +86,12 @@ function changed(file: string, what: string, cause?: unknown): FilestoreError {
   return new FilestoreError('busy', `${file} ${what} while it was sent; send it again when nobody writes to it`, { cause });
 }
 
+/** Written to, replaced or removed: who opened it more than once may have bytes of both. */
 function isChanged(file: string, before: Stats): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.ino !== before.ino || isWrittenTo(file, before);
+}
+
+function isWrittenTo(file: string, before: Stats): boolean {
   const now = statSync(file, { throwIfNoEntry: false });
-  return now === undefined || now.size !== before.size || now.mtimeMs !== before.mtimeMs || now.ino !== before.ino;
+  return now?.ino === before.ino && (now.size !== before.size || now.mtimeMs !== before.mtimeMs);
 }

@@ -7,7 +7,7 @@ import { FilestoreError } from '../../base/errors.js';
 import type { ObjectBody } from '../../store/object-store.js';
 
 /** First byte, and the byte after the last. */
-interface ByteRange {
+export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }

@@ -5,9 +5,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { FilestoreError } from '../../base/errors.js';
-import type { ObjectBody, PutOptions, RequestOptions } from '../../store/object-store.js';
+import type { PutOptions, RequestOptions } from '../../store/object-store.js';
 import { field, parseJson, textField } from '../login/login-request.js';
-import type { Answer } from '../requests/call.js';
+import type { Answer, CallBody } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
 import { etagOf, isStaticLarge, metadataHeaders } from './metadata-headers.js';
 import { objectPath } from './paths.js';
@@ -69,21 +69,22 @@ export function segmentSize(totalBytes: number, wantedBytes: number, maxFileByte
 /** @returns the ETag of what Swift has stored (the MD5 of the segment's bytes, if they are right), and the answer in words */
 export async function putSegment(
   requester: Requester,
-  at: { readonly container: string; readonly name: string; readonly start: number; readonly end: number },
-  body: ObjectBody,
+  at: { readonly container: string; readonly name: string },
+  body: CallBody,
   options: PutOptions,
 ): Promise<{ readonly etag: string; readonly told: string }> {
   const path = objectPath(at.container, at.name);
-  const answer = await requester.call({
-    method: 'PUT',
-    path,
-    headers: { 'content-type': 'application/octet-stream' },
-    body: { sizeBytes: at.end - at.start, open: () => body.read(at.start, at.end), onBytes: () => options.onProgress?.() },
-    options,
-  });
+  const headers = { 'content-type': 'application/octet-stream' };
+  const answer = await requester.call({ method: 'PUT', path, headers, body, options });
   const [etag, told] = [etagOf(answer.headers), answered(answer)];
   if (etag === undefined) throw new FilestoreError('unavailable', `${told}: no ETag; check what stands before Swift`);
   return { etag, told };
+}
+
+/** @param sent MD5 of the bytes that were sent. @throws FilestoreError corrupt */
+export function assertStored({ etag, told }: { readonly etag: string; readonly told: string }, sent: string | undefined): void {
+  if (sent === etag) return;
+  throw new FilestoreError('corrupt', `${told}: sent bytes with MD5 ${sent ?? 'unknown'}, stored are bytes with ${etag}`);
 }
 
 /** Swift asks for each of up to 1,000 segments before it answers. */

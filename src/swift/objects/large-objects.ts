@@ -1,4 +1,5 @@
 /** Large objects as a whole: stored segment by segment, copied segment by segment, removed with their segments. */
+import type { Readable } from 'node:stream';
 import { runAtOnce } from '../../base/at-once.js';
 import type { Clock } from '../../base/clock.js';
 import { FilestoreError, kindOf, type ErrorKind } from '../../base/errors.js';
@@ -7,9 +8,11 @@ import type { Capabilities } from '../capabilities.js';
 import type { ContainerHeads } from '../container-heads.js';
 import { createContainer } from '../containers.js';
 import type { Requester } from '../requests/requester.js';
-import { digestBody, segmentRanges, type BodyDigests } from './body-digests.js';
+import { digestBody, segmentRanges, type BodyDigests, type ByteRange } from './body-digests.js';
 import { copyObject, expiryHeaders } from './copy-object.js';
+import { hashedBody } from './hashed-body.js';
 import {
+  assertStored,
   ownSegments,
   putManifest,
   putSegment,
@@ -39,6 +42,22 @@ export interface ObjectAt {
   readonly name: string;
 }
 
+/** Bytes that are read in pieces, and of which nobody knows a sum. */
+export interface RangedBody {
+  readonly sizeBytes: number;
+  /** @param end the byte after the last */
+  read(start: number, end: number): Readable;
+}
+
+/** The segments of one upload. */
+interface Upload {
+  readonly prefix: string;
+  readonly ranges: readonly ByteRange[];
+  readonly at: (index: number) => ObjectAt;
+  /** Gets each segment before it is sent. */
+  readonly begun: ObjectAt[];
+}
+
 interface LargeObjectParts {
   readonly requester: Requester;
   readonly capabilities: Capabilities;
@@ -56,18 +75,32 @@ export class LargeObjects {
   }
 
   /** @throws FilestoreError too-large where this Swift has no large objects; corrupt; the kinds of the object port */
-  async put(container: string, name: string, body: ObjectBody, options: PutOptions): Promise<void> {
+  put(container: string, name: string, body: ObjectBody, options: PutOptions): Promise<void> {
+    return this.#putSent(container, name, body.sizeBytes, options, (upload) => this.#send(upload, body, options));
+  }
+
+  /** As {@link put}, in one reading: each segment is hashed on its way, the whole is not. @throws as `put` */
+  putUnhashed(container: string, name: string, body: RangedBody, options: PutOptions): Promise<void> {
+    return this.#putSent(container, name, body.sizeBytes, options, (upload) => this.#sendUnhashed(upload, body, options));
+  }
+
+  async #putSent(
+    container: string,
+    name: string,
+    sizeBytes: number,
+    options: PutOptions,
+    send: (upload: Upload) => Promise<readonly Segment[]>,
+  ): Promise<void> {
     const { capabilities, clock, segmentBytes } = this.#parts;
     const info = await capabilities.info();
     if (!info.staticLargeObjects) {
       const most = `at most ${info.maxFileBytes} bytes, and no static large objects`;
-      throw new FilestoreError('too-large', `PUT ${container}/${name}: ${body.sizeBytes} bytes; this Swift takes ${most}`);
+      throw new FilestoreError('too-large', `PUT ${container}/${name}: ${sizeBytes} bytes; this Swift takes ${most}`);
     }
-    const size = segmentSize(body.sizeBytes, segmentBytes, info.maxFileBytes, info.maxSegments);
+    const ranges = segmentRanges(sizeBytes, segmentSize(sizeBytes, segmentBytes, info.maxFileBytes, info.maxSegments));
     const prefix = segmentPrefix(name, clock.nowMs());
-    const segments = await this.#intoSegments(container, options, (begun) =>
-      this.#send(segmentsContainer(container), prefix, body, size, begun, options),
-    );
+    const at = (index: number): ObjectAt => ({ container: segmentsContainer(container), name: segmentName(prefix, index) });
+    const segments = await this.#intoSegments(container, options, (begun) => send({ prefix, ranges, at, begun }));
     await this.#putManifest(container, name, segments, options);
   }
 
@@ -112,17 +145,9 @@ export class LargeObjects {
 
   /**
    * Sends the segments, several at once, while the whole is hashed beside them.
-   * @param begun gets each segment before it is sent. @throws FilestoreError corrupt when what is stored is not what was promised
+   * @throws FilestoreError corrupt when what is stored is not what was promised
    */
-  async #send(
-    container: string,
-    prefix: string,
-    body: ObjectBody,
-    segmentBytes: number,
-    begun: ObjectAt[],
-    options: PutOptions,
-  ): Promise<Segment[]> {
-    const ranges = segmentRanges(body.sizeBytes, segmentBytes);
+  async #send({ prefix, ranges, at, begun }: Upload, body: ObjectBody, options: PutOptions): Promise<Segment[]> {
     const stored: (Segment & { readonly told: string })[] = [];
     let digests: BodyDigests | undefined;
     await runAtOnce(1 + ranges.length, AT_ONCE, options.signal, async (turn, signal) => {
@@ -132,18 +157,34 @@ export class LargeObjects {
         digests = await digestBody(body, ranges, signal);
         return;
       }
-      const at = { container, name: segmentName(prefix, index) };
-      begun.push(at);
-      const sent = await putSegment(this.#parts.requester, { ...at, ...range }, body, { ...options, signal });
-      stored[index] = { ...at, ...sent, sizeBytes: range.end - range.start };
+      const { start, end } = range;
+      const segment = at(index);
+      begun.push(segment);
+      const bytes = { sizeBytes: end - start, open: () => body.read(start, end), onBytes: () => options.onProgress?.() };
+      const sent = await putSegment(this.#parts.requester, segment, bytes, { ...options, signal });
+      stored[index] = { ...segment, ...sent, sizeBytes: end - start };
     });
     if (digests?.whole !== body.md5) {
       throw new FilestoreError('corrupt', `${prefix}: the bytes have MD5 ${digests?.whole ?? 'unknown'}, promised was ${body.md5}`);
     }
-    for (const [index, { etag, told }] of stored.entries()) {
-      const sent = digests.segments[index] ?? 'none';
-      if (sent !== etag) throw new FilestoreError('corrupt', `${told}: sent bytes with MD5 ${sent}, stored are bytes with ${etag}`);
-    }
+    for (const [index, segment] of stored.entries()) assertStored(segment, digests.segments[index]);
+    return stored;
+  }
+
+  /** @throws FilestoreError corrupt when what is stored is not what was sent */
+  async #sendUnhashed({ ranges, at, begun }: Upload, body: RangedBody, options: PutOptions): Promise<Segment[]> {
+    const stored: Segment[] = [];
+    await runAtOnce(ranges.length, AT_ONCE, options.signal, async (index, signal) => {
+      const range = ranges[index];
+      if (range === undefined) return;
+      const { start, end } = range;
+      const segment = at(index);
+      begun.push(segment);
+      const hashed = hashedBody({ sizeBytes: end - start, read: () => body.read(start, end) }, options.onProgress);
+      const sent = await putSegment(this.#parts.requester, segment, hashed.body, { ...options, signal });
+      assertStored(sent, hashed.md5());
+      stored[index] = { ...segment, etag: sent.etag, sizeBytes: end - start };
+    });
     return stored;
   }
 

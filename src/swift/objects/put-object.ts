@@ -1,10 +1,10 @@
 /** PUT of one object that fits into one: length and MD5 go ahead, the answer's ETag is believed only when it is the MD5 sent. */
-import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { FilestoreError, StoreAnswered } from '../../base/errors.js';
 import type { ObjectBody, PutOptions } from '../../store/object-store.js';
 import type { Answer, Call } from '../requests/call.js';
 import type { Requester } from '../requests/requester.js';
+import { hashedBody } from './hashed-body.js';
 import { settledBy } from './lost-answer.js';
 import { etagOf, md5Of, metadataHeaders } from './metadata-headers.js';
 import { NEWEST } from './newest.js';
@@ -93,36 +93,23 @@ export async function putUnhashed(
   requester: Requester,
   container: string,
   name: string,
-  { sizeBytes, read, beside }: UnhashedBody,
+  body: UnhashedBody,
   options: PutOptions,
 ): Promise<string | undefined> {
   const path = objectPath(container, name);
-  let hash = createHash('md5');
-  let other = beside?.();
-  let sentBytes = 0;
-  const open = (): Readable => {
-    if (sentBytes > 0) [hash, other] = [createHash('md5'), beside?.()];
-    sentBytes = 0;
-    return read();
-  };
-  const onBytes = (bytes: Uint8Array): void => {
-    hash.update(bytes);
-    other?.update(bytes);
-    sentBytes += bytes.length;
-    options.onProgress?.();
-  };
+  const hashed = hashedBody(body, options.onProgress);
   const answer = await requester.call({
     method: 'PUT',
     path,
     headers: { 'content-type': options.contentType ?? CONTENT_TYPE, ...metadataHeaders('object', options.metadata ?? {}) },
-    body: { sizeBytes, open, onBytes },
+    body: hashed.body,
     accept: [404, 413],
     options,
   });
   if (answer.status === 404) throw noContainer(answer, container);
   assertNoQuota(answer);
   if (answer.status === 413) return undefined;
-  const md5 = hash.digest('hex');
+  const md5 = hashed.md5();
   await checkStored(requester, path, answer, md5, options);
   return md5;
 }

@@ -36,7 +36,7 @@ export interface Call {
   readonly probe?: boolean;
 }
 
-interface CallBody {
+export interface CallBody {
   readonly sizeBytes: number;
   readonly open: () => Readable | Uint8Array | string;
   readonly onBytes?: (bytes: Uint8Array) => void;

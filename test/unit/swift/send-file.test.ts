@@ -1,5 +1,6 @@
 /** A file that somebody writes to while it is sent is told as such, and Swift is not blamed for it. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -55,6 +56,27 @@ void describe('a file that is changed while it is sent', () => {
     });
     assert.equal(puts, 1);
     assert.equal(store.health.lastError, undefined);
+  });
+
+  void test('and has other bytes than were sent is named; one that another was put in place of meanwhile is not', async () => {
+    fs.writeFileSync(file, Buffer.alloc((1 << 20) + 1));
+    let change = (): void => undefined;
+    onPut = (request, response) => {
+      const hash = createHash('md5');
+      request
+        .on('data', (bytes: Buffer) => hash.update(bytes))
+        .once('end', () => {
+          change();
+          response.writeHead(201, { etag: hash.digest('hex') }).end();
+        });
+    };
+    change = () => fs.utimesSync(file, 1, 1);
+    await assert.rejects(sendFile(store, 'c', 'o', file), { kind: 'busy', message: /source was written to while it was sent/ });
+    change = () => {
+      fs.writeFileSync(`${file}.new`, 'other');
+      fs.renameSync(`${file}.new`, file);
+    };
+    assert.equal((await sendFile(store, 'c', 'o', file)).sizeBytes, (1 << 20) + 1);
   });
 
   void test('and has other bytes than were hashed is named; one that nobody touched is not', async () => {
