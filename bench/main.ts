@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: what the product promises in figures, measured in one run on one machine beside what others take for the same work.
  *
- *   node dist/bench/main.js [--smoke | --full] [--only GROUP,…] [--alone]
+ *   node dist/bench/main.js [--smoke | --full] [--only GROUP,…] [--alone] [--journal]
  *
- * `--alone` leaves the peers out, for work on the product.
+ * `--alone` leaves the peers out, for work on the product. `--journal` says that the runner (scripts/testing/run-bench.mjs) has made a disk for it.
  *
  * Everything it makes lies in one temporary directory (TMPDIR says on which disk) and is gone at its end. Exit code 1 when a contender could
  * not take part or a measurement failed, so that no peer is ever left out in silence; a missed goal is told and is no failure.
@@ -32,7 +32,13 @@ const GROUPS: readonly Group[] = [requests, writes, pending, start, reads, walks
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { smoke: { type: 'boolean' }, full: { type: 'boolean' }, only: { type: 'string' }, alone: { type: 'boolean' } },
+    options: {
+      smoke: { type: 'boolean' },
+      full: { type: 'boolean' },
+      only: { type: 'string' },
+      alone: { type: 'boolean' },
+      journal: { type: 'boolean' },
+    },
   });
   const wanted = values.only?.split(',') ?? GROUPS.map(({ name }) => name);
   const unknown = wanted.filter((name) => !GROUPS.some((group) => group.name === name));

@@ -6,6 +6,7 @@
  *   reply() replyFromFile()                   one write(2) of a whole reply; the second reads a local file behind the header first
  *   backingOpen() backingClose()              FUSE_DEV_IOC_BACKING_OPEN / _CLOSE (kernel passthrough)
  *   socketPair() receiveDescriptor()          how fusermount3 hands over the device (SCM_RIGHTS)
+ *   reserveDescriptors()                      the table of descriptors grows now, on a pool thread, and not while it serves
  *   ring...()                                 requests by io_uring (fuse-ring.c)
  *
  * Every function answers a number: what the system call returned, or a negative errno. Nothing throws, nothing is global: the
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -57,6 +59,16 @@ static napi_value do_mount(napi_env env, napi_callback_info info) {
       !to_string(env, a.at[2], type, sizeof type) || !to_string(env, a.at[4], data, sizeof data))
     return number(env, -EINVAL);
   return result_of(env, mount(source, target, type, (unsigned long)to_int(env, a.at[3]), data));
+}
+
+/* On a pool thread. */
+static napi_value queue_work(napi_env env, const char *what, napi_async_execute_callback execute, napi_async_complete_callback complete, void *data,
+                             napi_async_work *work) {
+  napi_value name;
+  napi_create_string_utf8(env, what, NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, NULL, name, execute, complete, data, work);
+  napi_queue_async_work(env, *work);
+  return number(env, 0);
 }
 
 struct unmount_work {
@@ -96,11 +108,44 @@ static napi_value do_unmount(napi_env env, napi_callback_info info) {
   }
   w->flags = to_int(env, a.at[1]);
   napi_create_reference(env, a.at[2], 1, &w->callback);
-  napi_value name;
-  napi_create_string_utf8(env, "fuse-unmount", NAPI_AUTO_LENGTH, &name);
-  napi_create_async_work(env, NULL, name, unmount_execute, unmount_complete, w, &w->work);
-  napi_queue_async_work(env, w->work);
-  return number(env, 0);
+  return queue_work(env, "fuse-unmount", unmount_execute, unmount_complete, w, &w->work);
+}
+
+/*
+ * A table of descriptors that grows waits for a grace period of RCU where there are several threads (fs/file.c: expand_fdtable), 15 to 40 ms; by itself it would
+ * grow at 64, 128, 256, …, while all requests wait. A table never shrinks.
+ */
+struct reserve_work {
+  int count;
+  napi_async_work work;
+};
+
+static void reserve_execute(napi_env env, void *data) {
+  (void)env;
+  struct reserve_work *w = data;
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < (rlim_t)w->count) w->count = (int)limit.rlim_cur;
+  int any = open("/", O_PATH | O_CLOEXEC);
+  if (any < 0) return;
+  int last = fcntl(any, F_DUPFD_CLOEXEC, w->count - 1);
+  if (last >= 0) close(last);
+  close(any);
+}
+
+static void reserve_complete(napi_env env, napi_status status, void *data) {
+  (void)status;
+  struct reserve_work *w = data;
+  napi_delete_async_work(env, w->work);
+  free(w);
+}
+
+/* reserveDescriptors(count): no more than this process may open. */
+static napi_value reserve_descriptors(napi_env env, napi_callback_info info) {
+  struct args a = arguments(env, info);
+  struct reserve_work *w = calloc(1, sizeof *w);
+  if (w == NULL) return number(env, -ENOMEM);
+  w->count = a.count > 0 ? to_int(env, a.at[0]) : 0;
+  return queue_work(env, "fuse-reserve", reserve_execute, reserve_complete, w, &w->work);
 }
 
 /* detachNow(target): for the exit hook, after the device was closed (the connection is aborted then, so that nothing waits for us). */
@@ -198,7 +243,7 @@ NAPI_MODULE_INIT() {
       {"ringPrepare", ring_prepare},  {"ringStart", ring_start},     {"ringStop", ring_stop},
       {"ringReply", ring_reply},      {"ringReplyFromFile", ring_reply_from_file},
       {"ringShare", ring_share},      {"ringUnshare", ring_unshare}, {"ringUnused", ring_unused},
-      {"ringTake", ring_take},
+      {"ringTake", ring_take},        {"reserveDescriptors", reserve_descriptors},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     napi_value function;

@@ -78,24 +78,24 @@ async function measureFirstInShard({ client, bare, scale, directory, add }: Benc
   });
 }
 
-/** Twice: a daemon that has just begun compiles its code as it is used, one that has run for minutes has compiled it. */
+/** Twice: a daemon that has just begun compiles its code as it is used, one that has run for minutes has compiled it (bare requests have here, too). */
 async function measureColdReads({ client, bare, scale, directory, add }: Bench, root: string, container: string): Promise<void> {
-  const { requestsPerRound: count, requestRounds: rounds } = scale;
-  const tree = makeTree(path.join(directory, 'cold'), { files: 2 * count * rounds, sizeBytes: FILE_BYTES, shards: 1, seed: 204 });
+  const { requestsPerRound: count, requestRounds: rounds, coldReadsBefore } = scale;
+  const between = Math.ceil(coldReadsBefore / count);
+  const files = (2 * rounds + between) * count;
+  const tree = makeTree(path.join(directory, 'cold'), { files, sizeBytes: FILE_BYTES, shards: 1, seed: 204 });
   await bare.upload(container, tree);
   const list = path.join(directory, 'cold.list');
+  const read = async (round: number): Promise<number> => {
+    // Backwards: in the order of a listing it would be a walk, which is fetched ahead and has a row of its own.
+    writeList(list, [...sliceOf(tree, round, count)].reverse());
+    await client.run('stat', root, list);
+    return msP50(await client.run('read', root, list, 1));
+  };
   const measureFrom = (first: number): Promise<readonly Samples[]> =>
     interleave(rounds, [
       { name: 'bare GET', run: async (round) => median(await bare.getEach(container, sliceOf(tree, first + round, count))) },
-      {
-        name: MOUNT,
-        run: async (round) => {
-          // Backwards: in the order of a listing it would be a walk, which is fetched ahead and has a row of its own.
-          writeList(list, [...sliceOf(tree, first + round, count)].reverse());
-          await client.run('stat', root, list);
-          return msP50(await client.run('read', root, list, 1));
-        },
-      },
+      { name: MOUNT, run: (round) => read(first + round) },
     ]);
   const title = 'cold read of 50 KB under a known name, against one GET';
   const row = { unit: 'ms, p50', baseline: 'bare GET' };
@@ -106,5 +106,8 @@ async function measureColdReads({ client, bare, scale, directory, add }: Bench, 
     samples: await measureFrom(0),
     goals: [],
   });
-  add({ ...row, id: 'read-cold', title, samples: await measureFrom(rounds), goals: [{ of: MOUNT, to: 'bare GET', atMost: 1.2 }] });
+  for (let round = rounds; round < rounds + between; round++) await read(round);
+  const goals = [{ of: MOUNT, to: 'bare GET', atMost: 1.2 }];
+  const note = `after ${(rounds + between) * count} others`;
+  add({ ...row, id: 'read-cold', title, samples: await measureFrom(rounds + between), goals, note });
 }

@@ -22,7 +22,7 @@ export function machineFacts(directory: string): Record<string, string | number>
     .split('\n')[1]
     ?.split(/\s+/) ?? ['', ''];
   return {
-    'work directory': `${directory} on ${source} (${type})`,
+    'work directory': `${directory} on ${source} (${type}${type === 'ext4' ? ` with${hasJournal(source) ? '' : 'out'} a journal` : ''})`,
     processors: `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown'}`,
     kernel: os.release(),
     node: process.version,
@@ -31,4 +31,9 @@ export function machineFacts(directory: string): Record<string, string | number>
       .map((load) => load.toFixed(1))
       .join(' '),
   };
+}
+
+/** jbd2 is the journal of ext4; 8 is the inode that holds one of the file system's own. */
+function hasJournal(device: string): boolean {
+  return fs.existsSync(`/proc/fs/jbd2/${device.replace(/^\/dev\//, '')}-8`);
 }

@@ -10,6 +10,8 @@ export interface Scale {
   /** Writes and cold reads a round. */
   readonly requestsPerRound: number;
   readonly requestRounds: number;
+  /** Between the rows of a daemon's first cold reads and of its later ones. */
+  readonly coldReadsBefore: number;
   readonly coldWalkFiles: number;
   /** Blobs that pend when Swift comes back. */
   readonly drainFiles: number;
@@ -29,6 +31,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     largeBytes: 8 * MIB,
     requestsPerRound: 3,
     requestRounds: 1,
+    coldReadsBefore: 3,
     coldWalkFiles: 16,
     drainFiles: 16,
     transferObjects: 20,
@@ -43,6 +46,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     largeBytes: 200 * MIB,
     requestsPerRound: 15,
     requestRounds: 5,
+    coldReadsBefore: 600,
     coldWalkFiles: 200,
     drainFiles: 400,
     transferObjects: 300,
@@ -57,6 +61,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     largeBytes: 200 * MIB,
     requestsPerRound: 30,
     requestRounds: 9,
+    coldReadsBefore: 1200,
     coldWalkFiles: 2000,
     drainFiles: 2000,
     transferObjects: 2000,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the benchmark: node scripts/testing/run-bench.mjs [--build DIR] [--smoke | --full] [--only GROUP,…]
+// Runs the benchmark: node scripts/testing/run-bench.mjs [--build DIR] [--journal] [--smoke | --full] [--only GROUP,…]
 //
 // The project must be built. The servers it measures beside ours are said by `scripts/install-deps bench`; what is missing is told here, at
 // the start, and not found out in the middle of a run.
@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeJournaledDisk } from './journaled-disk.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const args = process.argv.slice(2);
@@ -31,13 +32,15 @@ if (missing.length > 0) fail(`${missing.join(', ')} is missing; run: scripts/ins
 
 // Everything of a run lies here, and a run that was killed leaves nothing else.
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'odoo-swiftfs-bench-'));
+const disk = args.includes('--journal') ? makeJournaledDisk(scratch) : { directory: scratch, close: () => undefined };
 const child = spawn(process.execPath, [main, ...args], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, TMPDIR: scratch, SWIFT_S3: '1' },
+  env: { ...process.env, TMPDIR: disk.directory, SWIFT_S3: '1' },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => {
+  disk.close();
   if (!fs.readFileSync('/proc/mounts', 'latin1').includes(` ${scratch}/`))
     fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
   process.exitCode = signal === null ? (code ?? 1) : 130;

@@ -21,8 +21,6 @@ const command = process.argv[2] ?? '';
 // These end after a few requests: to compile undici's HTTP parser (WebAssembly) with optimizations would cost them more than the requests, and
 // a process does not end before its compiler has.
 if (['swift', 'login'].includes(command)) v8.setFlagsFromString('--liftoff-only');
-// Optimizes a function after a fifth of the calls that V8 waits for by default: the first thousands of cold reads cost 7 % less CPU.
-v8.setFlagsFromString('--interrupt-budget=15000');
 // What ends soon spends more on finding all modules than on its work, and has them in a few files where the build made those (docs/decisions/0014).
 const isShort = ['swift', 'login', 'status', 'config', 'undelete', 'unmount', '--version', '--help'].includes(command);
 const bundle: string = '../bundle/main.js';

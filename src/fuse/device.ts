@@ -7,6 +7,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 export interface FuseDevice {
+  /** The table of descriptors holds so many soon, or as many as this process may open: it is made on a pool thread. */
+  reserveDescriptors(count: number): number;
   openDevice(): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   /** On a pool thread. */

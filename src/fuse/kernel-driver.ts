@@ -30,6 +30,8 @@ interface KernelDriverOptions {
   readonly keepsAwake?: boolean;
 }
 
+/** The cache's open files, those of Odoo's workers, connections: what a daemon comes to have open. Of the kernel's memory 64 KiB. */
+const DESCRIPTORS = 8192;
 const INIT_MS = 15_000;
 const ENDED_MS = 10_000;
 const READ_AHEAD_KIB = '1024';
@@ -39,6 +41,7 @@ export function createKernelDriver(options: KernelDriverOptions = {}): FuseDrive
   return {
     mount: async (fileSystem, mountOptions) => {
       const device = chooseDevice(options.transport, mountOptions);
+      device?.reserveDescriptors(DESCRIPTORS);
       const usesRing = device !== undefined && options.transport !== 'device';
       const way: Way = { device, usesRing, keepsAwake: options.keepsAwake ?? false };
       const inherited = inheritedDescriptor(mountOptions.mountPoint);

@@ -1,6 +1,8 @@
 /** The four ways to speak to the kernel, over a small tree: what every one of them must do. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { test } from 'node:test';
+import { eventually } from '../helpers/processes.js';
 import type { Transport } from './fuse-tree-server.js';
 import { isMounted, python, shell, TreeServer } from './fuse-tree-server.js';
 
@@ -22,6 +24,18 @@ for (const transport of TRANSPORTS) {
     assert.equal(outcome.code, 0);
     await server.stop();
     assert.equal(isMounted(server.path), false);
+  });
+}
+
+for (const transport of ['ring', 'device'] as const) {
+  test(`${transport}: the table of descriptors does not grow while requests are served, which would hold all of them up`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    await server.line(/^mounted /);
+    const of = (what: string, pattern: RegExp): number =>
+      Number(pattern.exec(fs.readFileSync(`/proc/${String(server.child.pid)}/${what}`, 'latin1'))?.[1]);
+    const limit = of('limits', /^Max open files +(\d+)/m);
+    await eventually('the table has its size', () => of('status', /^FDSize:\s+(\d+)/m) >= Math.min(8192, limit));
+    await server.stop();
   });
 }
 
