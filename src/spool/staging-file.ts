@@ -26,6 +26,12 @@ export interface StagingGround {
   readonly smallRoom: SmallBytesRoom;
 }
 
+/** What the disk said to its writer. A size that its file system does not have is no fault of the disk. */
+function changeError(error: unknown, doing: string): FilestoreError {
+  if (kindOf(error) !== 'too-large') return diskError(error, doing);
+  return new FilestoreError('too-large', `${doing}: ${messageOf(error)}`, { cause: error });
+}
+
 export class DiskStagingFile implements StagingFile {
   readonly #ground: StagingGround;
   /** Its bytes, while they are in memory; the disk has nothing of it then. */
@@ -118,7 +124,7 @@ export class DiskStagingFile implements StagingFile {
     } catch (error) {
       this.#running = undefined;
       this.#cutBack();
-      throw diskError(error, `cannot write ${this.#path}`);
+      throw changeError(error, `cannot write ${this.#path}`);
     }
     if (this.#running?.sizeBytes === offset) this.#running.update(data);
     else this.#running = undefined;
@@ -136,7 +142,7 @@ export class DiskStagingFile implements StagingFile {
     try {
       ftruncateSync(this.#fd, sizeBytes);
     } catch (error) {
-      throw diskError(error, `cannot set the size of ${this.#path}`);
+      throw changeError(error, `cannot set the size of ${this.#path}`);
     }
     this.#running = sizeBytes === 0 ? new RunningDigest() : undefined;
     this.#sizeBytes = sizeBytes;

@@ -84,6 +84,14 @@ export function statOf(context: VfsContext, node: Node, caller: Caller): Answer<
   });
 }
 
+/**
+ * Sizes and offsets are numbers, exact below 2^53. Node writes where the file stands, and says nothing, when it is given a larger one.
+ * @throws FilestoreError too-large
+ */
+export function assertSize(sizeBytes: number): void {
+  if (!Number.isSafeInteger(sizeBytes)) throw new FilestoreError('too-large', 'no file can have 2^53 bytes or more');
+}
+
 /** The handle by which the asking process writes a node. */
 export function writerOf(node: Node, caller: Caller): FileHandle | undefined {
   return node.latestHandle((handle) => handle.writes && handle.isOpenedBy(caller));

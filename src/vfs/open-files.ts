@@ -20,7 +20,7 @@ import type { ReadResult } from '../base/read-result.js';
 import type { OpenFile } from '../filestore/filestore.js';
 import type { Caller, Entry, OpenFlags, Opened } from '../fuse/file-system.js';
 import { entryAnswer } from './attributes.js';
-import { pathOf, placeOf, requesterOf, writerOf, type VfsContext } from './context.js';
+import { assertSize, pathOf, placeOf, requesterOf, writerOf, type VfsContext } from './context.js';
 import { FileHandle } from './file-handle.js';
 import type { Node } from './node.js';
 
@@ -158,6 +158,7 @@ export class OpenFiles {
 
   write(handle: number, offset: number, data: Uint8Array, isFromPages: boolean): Answer<number> {
     const open = this.#writer(handle);
+    assertSize(offset + data.length);
     open.hasPages ||= isFromPages;
     return open.file.write(offset, data);
   }
@@ -189,6 +190,7 @@ export class OpenFiles {
   fallocate(handle: number, mode: number, offset: number, length: number): Answer<void> {
     const { file } = this.#writer(handle);
     if (mode !== 0) throw new FilestoreError('unsupported', `fallocate mode ${mode}: a file can only be made longer`);
+    assertSize(offset + length);
     return andThen(file.stat(), (stat) => (offset + length > stat.sizeBytes ? file.truncate(offset + length) : undefined));
   }
 

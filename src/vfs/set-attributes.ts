@@ -6,7 +6,7 @@ import { FilestoreError } from '../base/errors.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import type { AttributesAnswer, Caller, SetAttributes } from '../fuse/file-system.js';
 import { attributesAnswer } from './attributes.js';
-import { pathOf, requesterOf, statOf, type VfsContext } from './context.js';
+import { assertSize, pathOf, requesterOf, statOf, type VfsContext } from './context.js';
 import type { FileHandle } from './file-handle.js';
 import type { Node } from './node.js';
 
@@ -39,6 +39,7 @@ function setSize(
 ): Answer<void> {
   if (sizeBytes === undefined) return;
   if (node.kind === 'directory') throw new FilestoreError('is-directory', 'a directory has no size to set');
+  assertSize(sizeBytes);
   context.mounted?.endSharing(node.ino);
   const writer = open?.writes === true ? open : node.path === undefined ? node.latestWriter : undefined;
   if (writer !== undefined) return writer.file.truncate(sizeBytes);

@@ -282,6 +282,36 @@ describe('docs/SEMANTICS.md: files', () => {
     assert.equal((await client.get(container, 'notes.txt'))?.toString(), 'two and three');
   });
 
+  it('A write that would end above 2^53 bytes, or such a size, is EFBIG and changes nothing.', async () => {
+    mount.log.expect(/^WARN request-failed .*kind=too-large/);
+    await fs.mkdir(mount.file('checklist/53'), { recursive: true });
+    // Node passes no such offset on.
+    const program = `
+import os, sys
+for name in sys.argv[1:]:
+    fd = os.open(name, os.O_RDWR | os.O_CREAT)
+    os.write(fd, b'its bytes')
+    for at in (1 << 53, (1 << 63) - 10):
+        for change in (lambda: os.pwrite(fd, b'more', at), lambda: os.ftruncate(fd, at), lambda: os.truncate(name, at), lambda: os.posix_fallocate(fd, at, 1)):
+            try:
+                change()
+                print('taken')
+            except OSError as e:
+                print(e.errno)
+    os.close(fd)
+`;
+    const files = [mount.file('notes'), mount.file('checklist/53/marker')];
+    const out = await runOk('python3', ['-c', program, ...files]);
+    assert.deepEqual(
+      out.trim().split('\n'),
+      Array.from({ length: 16 }, () => '27'),
+    );
+    for (const file of files) assert.equal(await fs.readFile(file, 'utf8'), 'its bytes');
+    await fs.rm(mount.file('checklist/53'), { recursive: true });
+    await settled();
+    assert.equal((await client.get(container, 'notes'))?.toString(), 'its bytes');
+  });
+
   it('`checklist/` is local: its times are true, settable and survive a restart, and it is never in Swift.', async () => {
     const marker = await place('checklist/ab/abcdef');
     const before = Date.now();

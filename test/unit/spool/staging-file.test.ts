@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { kindOf } from '../../../src/base/errors.js';
 import { SMALL_FILE_BYTES } from '../../../src/spool/small-bytes.js';
 import { blobOf, makeBlob } from '../../helpers/blobs.js';
 import { tempDir } from '../../helpers/temp-dir.js';
@@ -149,5 +150,24 @@ test('A staging file made from another has its bytes and leaves it alone.', asyn
   await staging.discard();
   await staging.discard();
   await assert.rejects(spool.createStagingFrom('/nowhere/at/all'), { kind: 'unavailable' });
+  await spool.close();
+});
+
+test('A size that the file system of the spool does not have is too large for it, and no fault of the disk.', async () => {
+  const spool = await open(tempDir('spool'));
+  const file = spool.createStaging();
+  file.write(0, Buffer.from('kept'));
+  const bytes = (): string => readFileSync(file.file().path).subarray(0, 4).toString();
+  // ext4 ends at 16 TiB; what has no such end takes it.
+  for (const change of [() => file.write(2 ** 52, Buffer.from('x')), () => file.truncate(2 ** 52)]) {
+    try {
+      change();
+      file.truncate(4);
+    } catch (error) {
+      assert.equal(kindOf(error), 'too-large');
+    }
+    assert.deepEqual([file.sizeBytes, bytes()], [4, 'kept']);
+  }
+  await file.discard();
   await spool.close();
 });

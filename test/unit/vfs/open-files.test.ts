@@ -322,3 +322,18 @@ test('sharing ends when a blob is opened to write, cut, replaced or deleted', as
   await vfs.unlink(me, parent, SHA1);
   assert.equal(ended.length, 1);
 });
+
+test('what would end above 2^53 bytes is too large, and nothing is written anywhere', async () => {
+  const { vfs, me } = harness();
+  const { entry, opened } = await vfs.create(me, ROOT_INO, 'x', 0o640, READ_WRITE);
+  const { ino } = entry.attributes;
+  await vfs.write(me, ino, opened.handle, 0, CONTENT);
+  const tooLarge = { kind: 'too-large' };
+  await assert.rejects(async () => vfs.write(me, ino, opened.handle, 2 ** 53, CONTENT), tooLarge);
+  await assert.rejects(async () => vfs.write(me, ino, opened.handle, Number.MAX_SAFE_INTEGER, CONTENT), tooLarge);
+  await assert.rejects(async () => vfs.fallocate(me, ino, opened.handle, 0, 2 ** 53, 1), tooLarge);
+  await assert.rejects(async () => vfs.setattr(me, ino, { sizeBytes: 2 ** 63 }, opened.handle), tooLarge);
+  await assert.rejects(async () => vfs.setattr(me, ino, { sizeBytes: 2 ** 63 }, undefined), tooLarge);
+  assert.deepEqual(Buffer.from((await vfs.read(me, ino, opened.handle, 0, 100)) as Uint8Array), CONTENT);
+  await vfs.release(ino, opened.handle);
+});
