@@ -28,13 +28,18 @@ import type { FileSlice } from '../base/read-result.js';
 import { displayName } from '../base/names.js';
 import { DIRECTORY_SIZE_BYTES, type ListedName, type OpenFile, type OpenMode, type Stat } from './filestore.js';
 
+const DIRECTORY_VALID_MS = 1_000;
+
 export class LocalArea {
   readonly #root: Buffer;
   readonly #modes: { readonly file: number; readonly directory: number };
+  readonly #fileValidMs: number;
 
-  constructor(directory: string, modes: { readonly file: number; readonly directory: number }) {
+  /** @param fileValidMs how long the kernel may answer for a file without asking */
+  constructor(directory: string, modes: { readonly file: number; readonly directory: number }, fileValidMs: number) {
     this.#root = Buffer.from(`${directory}/`, 'utf8');
     this.#modes = modes;
+    this.#fileValidMs = fileValidMs;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
 
@@ -115,7 +120,7 @@ export class LocalArea {
       sizeBytes: directory ? DIRECTORY_SIZE_BYTES : stats.size,
       mtimeMs: stats.mtimeMs,
       mode: directory ? this.#modes.directory : this.#modes.file,
-      validMs: 1_000,
+      validMs: directory ? DIRECTORY_VALID_MS : this.#fileValidMs,
     };
   }
 }

@@ -14,6 +14,7 @@ import { isShardName, shardOfBlobPath } from './catalog.js';
 import type { Database } from './database.js';
 import type { Requester, Stat } from './filestore.js';
 import { askListing, hasObjectBelow } from './list-swift.js';
+import { noteMarkerSeen } from './markers.js';
 import { blobOfAlias, isOdooDirectory, kindOfPath } from './path-kind.js';
 import { mayLiveElsewhere } from './revival.js';
 
@@ -28,7 +29,7 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
     case 'blob':
       return db.aliased.has(path) ? undefined : lookupBlob(db, path, requester);
     case 'marker':
-      return db.local.stat(path);
+      return lookupMarker(db, path);
     case 'alias':
       return db.spool.aliases.has(path) ? lookupAlias(db, path, requester) : lookupLocal(db, path);
     case 'temporary':
@@ -41,6 +42,12 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
           : lookupOther(db, path, requester))
       );
   }
+}
+
+function lookupMarker(db: Database, path: string): Stat | undefined {
+  const stat = db.local.stat(path);
+  if (stat?.kind === 'file') noteMarkerSeen(db, path);
+  return stat;
 }
 
 /** When its blob is gone (another node deleted it), nothing waits behind the alias any more, and it must not hide a blob written anew. */

@@ -51,6 +51,8 @@ export interface SharedParts {
 }
 
 const RECORD = 'record.json';
+/** How long the kernel may answer for a marker by itself. Not with several nodes: a look at one is heard (markers.ts). */
+const MARKER_VALID_MS = 1_000;
 
 /** What a folder of the spool says of its database: the record, or why that cannot be read; or that there is none, and bytes wait for Swift. */
 export type Recorded = { readonly folder: string } & ({ readonly record: DatabaseRecord | undefined } | { readonly error: FilestoreError });
@@ -253,7 +255,11 @@ export async function openDatabase(
       },
       beginLook: () => beginLook(db, endRecord),
     }),
-    local: new LocalArea(spool.localDirectory, { file: settings.fileMode, directory: settings.directoryMode }),
+    local: new LocalArea(
+      spool.localDirectory,
+      { file: settings.fileMode, directory: settings.directoryMode },
+      settings.nodes === 'many' ? 0 : MARKER_VALID_MS,
+    ),
     log,
     changed: (path) => shared.changes.listener(database, path),
     isElsewhere: (path) => [...shared.served].some((other) => other !== db && other.has(path)),

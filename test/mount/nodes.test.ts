@@ -176,6 +176,26 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.deepEqual(await client.get(container, blob.name), blob.content);
   });
 
+  it('So does one that is there already when Odoo looks for it, and that writes nothing to Swift.', async () => {
+    const blob = makeBlob(316);
+    const marker = b.file('checklist', blob.name);
+    await writeBlob(a.path, blob);
+    await fs.mkdir(path.dirname(marker), { recursive: true });
+    await fs.writeFile(marker, '');
+    // The look as Odoo has it: at the blob, at the marker, and at the blob once more.
+    const look = async (): Promise<boolean> => {
+      await isThere(b.file(blob.name));
+      assert.ok(await isThere(marker));
+      return isThere(b.file(blob.name));
+    };
+    assert.ok(await look());
+    assert.deepEqual(await fs.readFile(b.file(blob.name)), blob.content);
+    await fs.unlink(a.file(blob.name));
+    assert.equal(await look(), false, 'B knows that it is gone');
+    await writeBlob(b.path, blob);
+    assert.deepEqual(await client.get(container, blob.name), blob.content);
+  });
+
   it('Two nodes that write the same blob at once both succeed.', async () => {
     for (let seed = 320; seed < 325; seed++) {
       const blob = makeBlob(seed);
