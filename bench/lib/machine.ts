@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 
 /** CPU time of all threads of a process that live now, in microseconds (sched(7): /proc/PID/task/TID/schedstat, nanoseconds). */
 export function cpuUs(pid: number): number {
@@ -33,7 +34,7 @@ export function machineFacts(directory: string): Record<string, string | number>
   };
 }
 
-/** jbd2 is the journal of ext4; 8 is the inode that holds one of the file system's own. */
+/** jbd2 is the journal of ext4, which knows a logical volume by its real name (dm-0); 8 is the inode that holds one of the file system's own. */
 function hasJournal(device: string): boolean {
-  return fs.existsSync(`/proc/fs/jbd2/${device.replace(/^\/dev\//, '')}-8`);
+  return fs.existsSync(`/proc/fs/jbd2/${path.basename(fs.existsSync(device) ? fs.realpathSync(device) : device)}-8`);
 }

@@ -21,6 +21,15 @@ function fail(message) {
   process.exit(2);
 }
 
+function journaled() {
+  try {
+    return makeJournaledDisk(scratch);
+  } catch (error) {
+    fs.rmSync(scratch, { recursive: true, force: true });
+    return fail(`no disk with a journal: ${error.message}`);
+  }
+}
+
 if (!fs.existsSync(main)) fail(`${main} is not there; run: npm run build`);
 if (process.getuid() !== 0) fail('must run as root: it drops the caches of the kernel between two measurements');
 const alone = args.includes('--alone');
@@ -32,7 +41,7 @@ if (missing.length > 0) fail(`${missing.join(', ')} is missing; run: scripts/ins
 
 // Everything of a run lies here, and a run that was killed leaves nothing else.
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'odoo-swiftfs-bench-'));
-const disk = args.includes('--journal') ? makeJournaledDisk(scratch) : { directory: scratch, close: () => undefined };
+const disk = args.includes('--journal') ? journaled() : { directory: scratch, close: () => undefined };
 const child = spawn(process.execPath, [main, ...args], {
   cwd: root,
   stdio: 'inherit',

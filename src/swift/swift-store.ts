@@ -149,6 +149,7 @@ class UndiciSwiftStore implements SwiftStore {
       known: this.#known,
       clock,
       segmentBytes: settings.segmentBytes,
+      connections: settings.connections,
     });
   }
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
 import { createLog } from '../../src/base/log.js';
 import { printObject, saveObject } from '../../src/swift/files/save-object.js';
 import { sendFile } from '../../src/swift/files/send-file.js';
@@ -12,6 +12,7 @@ import { RANGES_FROM_BYTES } from '../../src/swift/objects/ranges-body.js';
 import { createSwiftStore, type SwiftStore } from '../../src/swift/swift-store.js';
 import { bytesOf } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
+import { eventually } from '../helpers/processes.js';
 import { tempauthSettings } from '../helpers/swift-settings.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
@@ -95,11 +96,11 @@ void describe('transfers of files', () => {
     };
 
     before(async () => {
-      fs.writeFileSync(file(), bytes);
       proxy = await FaultProxy.start(swift.url);
       const settings = tempauthSettings(proxy.authUrl, { segmentBytes });
       segmented = createSwiftStore(settings, { log: createLog('error', console.error), userAgent: 'test' });
     });
+    beforeEach(() => fs.writeFileSync(file(), bytes));
     after(async () => {
       await segmented.close();
       await proxy.close();
@@ -127,14 +128,74 @@ void describe('transfers of files', () => {
       await isStored('again');
     });
 
-    void test('a file that another is put in place of meanwhile is told: its segments are of both', async () => {
-      proxy.add({ do: 'delay', ms: 300, method: 'PUT', path: /_segments\/changed/ });
-      const sending = send('changed');
-      const other = path.join(directory, 'other');
-      fs.writeFileSync(other, bytes);
-      fs.renameSync(other, file());
+    for (const [what, change] of [
+      ['that another is put in place of', (other: string) => fs.renameSync(other, file())],
+      ['that is removed', () => fs.rmSync(file())],
+    ] as const) {
+      void test(`a file ${what} meanwhile is sent as it was, also where a segment is sent again`, async () => {
+        proxy.add({ do: 'lost', method: 'PUT', path: /_segments\/changed.*0$/, times: 1 });
+        proxy.add({ do: 'delay', ms: 300, method: 'PUT', path: /_segments\/changed/ });
+        const sending = send('changed');
+        const other = path.join(directory, 'other');
+        fs.writeFileSync(other, bytesOf(32, bytes.length));
+        change(other);
+        await sending;
+        proxy.clear();
+        await isStored('changed');
+      });
+    }
+
+    void test('of a file that is written to meanwhile nothing is stored, and what was there before stays', async () => {
+      await send('written');
+      proxy.add({ do: 'delay', ms: 300, method: 'PUT', path: /_segments\/written/ });
+      const sending = send('written');
+      fs.utimesSync(file(), 1, 1);
       await assert.rejects(sending, { kind: 'busy', message: /segmented was written to while it was sent/ });
       proxy.clear();
+      await isStored('written');
+    });
+
+    void test('what is given up before its segments become an object leaves none of them behind', async () => {
+      proxy.add({ do: 'delay', ms: 1000, method: 'HEAD', path: /transfers\/given-up/ });
+      const ending = new AbortController();
+      const sending = sendFile(segmented, CONTAINER, 'given-up', file(), { segmentBytes, signal: ending.signal });
+      await eventually('all segments are stored', () =>
+        proxy.seen.some(({ method, url }) => method === 'HEAD' && url.includes('given-up')),
+      );
+      ending.abort();
+      await assert.rejects(sending, { kind: 'interrupted' });
+      proxy.clear();
+      assert.deepEqual(await segmentsOf('given-up'), []);
+      assert.equal(await store.head(CONTAINER, 'given-up'), undefined);
+    });
+
+    void test('a Swift without large objects is told as such, also of a file that it would take in one piece', async () => {
+      proxy.add({ do: 'status', status: 200, method: 'GET', path: /^\/info/, text: '{"swift": {"max_file_size": 5368709122}}' });
+      const plain = createSwiftStore(tempauthSettings(proxy.authUrl, { segmentBytes }), {
+        log: createLog('error', console.error),
+        userAgent: 'test',
+      });
+      try {
+        const message =
+          /5242889 bytes in segments; this Swift has no static large objects, and takes at most 5368709122 bytes in one piece$/;
+        await assert.rejects(sendFile(plain, CONTAINER, 'plain', file(), { segmentBytes }), { kind: 'too-large', message });
+      } finally {
+        await plain.close();
+      }
+      proxy.clear();
+    });
+
+    void test('no more segments are sent at once than there are connections: one that waited for another would run out of time', async () => {
+      const settings = tempauthSettings(proxy.authUrl, { segmentBytes, connections: 1, requestTimeoutMs: 1000, stallTimeoutMs: 1000 });
+      const narrow = createSwiftStore(settings, { log: createLog('error', console.error), userAgent: 'test' });
+      try {
+        proxy.add({ do: 'delay', ms: 500, method: 'PUT', path: /_segments\/narrow/ });
+        await sendFile(narrow, CONTAINER, 'narrow', file(), { segmentBytes });
+      } finally {
+        await narrow.close();
+      }
+      proxy.clear();
+      await isStored('narrow');
     });
 
     void test('a segment that is stored otherwise than it was sent is told, and nothing of the object is left', async () => {

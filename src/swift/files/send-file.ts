@@ -3,7 +3,7 @@
  * such: what is stored is no file that ever was, or Swift finds its bytes cut off or wrong and would be blamed.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { FilestoreError, kindOf } from '../../base/errors.js';
 import { bytesOfFile } from '../../base/file-bytes.js';
@@ -30,31 +30,59 @@ interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
+/** By one descriptor: what is sent is of one file, also where another is put in its place meanwhile, or it is removed. */
+interface OpenFile {
+  readonly path: string;
+  readonly fd: number;
+  readonly before: Stats;
+}
+
 /**
- * @throws FilestoreError not-found, is-directory; busy when the file is changed while it is sent; what Node's file system throws; the kinds of the object port
+ * @throws FilestoreError not-found, is-directory; busy when the file is written to while it is sent; what Node's file system throws; the kinds of the object port
  */
 export async function sendFile(
   store: SwiftStore,
   container: string,
   name: string,
-  file: string,
-  { wants, segmentBytes = Number.POSITIVE_INFINITY, signal = new AbortController().signal }: SendOptions = {},
+  path: string,
+  options: SendOptions = {},
 ): Promise<SentFile> {
-  const before = statSync(file, { throwIfNoEntry: false });
-  if (before === undefined) throw new FilestoreError('not-found', `there is no file ${file}`);
-  if (before.isDirectory()) throw new FilestoreError('is-directory', `${file} is a directory; give the name of a file`);
+  const fd = opened(path);
+  try {
+    return await sendOpen(store, container, name, { path, fd, before: fstatSync(fd) }, options);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    throw kindOf(error) === 'not-found' ? new FilestoreError('not-found', `there is no file ${path}`) : error;
+  }
+}
+
+async function sendOpen(
+  store: SwiftStore,
+  container: string,
+  name: string,
+  file: OpenFile,
+  { wants, segmentBytes = Number.POSITIVE_INFINITY, signal = new AbortController().signal }: SendOptions,
+): Promise<SentFile> {
+  const { path, fd, before } = file;
+  if (before.isDirectory()) throw new FilestoreError('is-directory', `${path} is a directory; give the name of a file`);
   const { size: sizeBytes } = before;
   let sha1 = createHash('sha1');
   if (sizeBytes <= SMALL_BYTES) {
-    const bytes = readFileSync(file);
+    const bytes = readFileSync(fd);
     const md5 = createHash('md5').update(bytes).digest('hex');
     await store.put(container, name, { sizeBytes: bytes.length, md5, read: (start, end) => bytes.subarray(start, end) }, { signal });
     return { sizeBytes: bytes.length, md5, sha1: wants === undefined ? undefined : sha1.update(bytes).digest('hex') };
   }
   if (sizeBytes > segmentBytes) {
     const read = (start: number, end: number): Readable => bytesToSend(file, start, end);
-    await store.putInSegments(container, name, { sizeBytes, read }, { signal });
-    if (isChanged(file, before)) throw changed(file, 'was written to');
+    await store.putInSegments(container, name, { sizeBytes, read, assertWhole: () => assertNotWrittenTo(file) }, { signal });
     return { sizeBytes, md5: undefined, sha1: undefined };
   }
   const body = {
@@ -64,34 +92,30 @@ export async function sendFile(
   };
   const md5 = await store.putUnhashed(container, name, body, { signal });
   if (md5 !== undefined) {
-    if (isWrittenTo(file, before)) throw changed(file, 'was written to');
+    assertNotWrittenTo(file);
     return { sizeBytes, md5, sha1: wants === undefined ? undefined : sha1.digest('hex') };
   }
-  const digest = await untilAborted(digestFile(file), signal, () => new FilestoreError('interrupted', `${file} is not sent`));
+  const digest = await untilAborted(digestFile(path, fd), signal, () => new FilestoreError('interrupted', `${path} is not sent`));
   try {
     await store.put(container, name, { ...digest, read: (start, end) => bytesToSend(file, start, end) }, { signal });
   } catch (error) {
-    if (kindOf(error) === 'corrupt' && isChanged(file, before)) throw changed(file, 'was written to', error);
+    if (kindOf(error) === 'corrupt') assertNotWrittenTo(file, error);
     throw error;
   }
   return digest;
 }
 
 /** @param end the byte after the last */
-function bytesToSend(file: string, start: number, end: number): Readable {
-  return bytesOfFile(file, start, end, () => changed(file, 'shrank'));
+function bytesToSend({ path, fd }: OpenFile, start: number, end: number): Readable {
+  return bytesOfFile(fd, start, end, () => changed(path, 'shrank'));
 }
 
-function changed(file: string, what: string, cause?: unknown): FilestoreError {
-  return new FilestoreError('busy', `${file} ${what} while it was sent; send it again when nobody writes to it`, { cause });
+/** @param cause what it would explain. @throws FilestoreError busy */
+function assertNotWrittenTo({ path, fd, before }: OpenFile, cause?: unknown): void {
+  const now = fstatSync(fd);
+  if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) throw changed(path, 'was written to', cause);
 }
 
-/** Written to, replaced or removed: who opened it more than once may have bytes of both. */
-function isChanged(file: string, before: Stats): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.ino !== before.ino || isWrittenTo(file, before);
-}
-
-function isWrittenTo(file: string, before: Stats): boolean {
-  const now = statSync(file, { throwIfNoEntry: false });
-  return now?.ino === before.ino && (now.size !== before.size || now.mtimeMs !== before.mtimeMs);
+function changed(path: string, what: string, cause?: unknown): FilestoreError {
+  return new FilestoreError('busy', `${path} ${what} while it was sent; send it again when nobody writes to it`, { cause });
 }

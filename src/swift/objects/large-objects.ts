@@ -47,6 +47,8 @@ export interface RangedBody {
   readonly sizeBytes: number;
   /** @param end the byte after the last */
   read(start: number, end: number): Readable;
+  /** Asked when all are stored, before they become the object. @throws where they are not of one state; nothing is left of them then */
+  assertWhole(): void;
 }
 
 /** The segments of one upload. */
@@ -65,13 +67,18 @@ interface LargeObjectParts {
   readonly known: SegmentsKnown;
   readonly clock: Clock;
   readonly segmentBytes: number;
+  /** To Swift, at one time. */
+  readonly connections: number;
 }
 
 export class LargeObjects {
   readonly #parts: LargeObjectParts;
+  readonly #atOnce: number;
 
   constructor(parts: LargeObjectParts) {
     this.#parts = parts;
+    // A segment that waits for another's connection spends the time that it has itself.
+    this.#atOnce = Math.min(AT_ONCE, parts.connections);
   }
 
   /** @throws FilestoreError too-large where this Swift has no large objects; corrupt; the kinds of the object port */
@@ -94,8 +101,8 @@ export class LargeObjects {
     const { capabilities, clock, segmentBytes } = this.#parts;
     const info = await capabilities.info();
     if (!info.staticLargeObjects) {
-      const most = `at most ${info.maxFileBytes} bytes, and no static large objects`;
-      throw new FilestoreError('too-large', `PUT ${container}/${name}: ${sizeBytes} bytes; this Swift takes ${most}`);
+      const most = `this Swift has no static large objects, and takes at most ${info.maxFileBytes} bytes in one piece`;
+      throw new FilestoreError('too-large', `PUT ${container}/${name}: ${sizeBytes} bytes in segments; ${most}`);
     }
     const ranges = segmentRanges(sizeBytes, segmentSize(sizeBytes, segmentBytes, info.maxFileBytes, info.maxSegments));
     const prefix = segmentPrefix(name, clock.nowMs());
@@ -128,13 +135,16 @@ export class LargeObjects {
 
   /** The segments become the object, and those that it had before go. */
   async #putManifest(container: string, name: string, segments: readonly Segment[], options: ManifestOptions): Promise<void> {
-    // Not before the segments are sent, which may take minutes: what another node stores meanwhile is replaced too.
-    const replaced = await this.segmentsAt(container, name, options);
+    let replaced: readonly ObjectAt[];
+    let isAsked = false;
     try {
+      // Not before the segments are sent, which may take minutes: what another node stores meanwhile is replaced too.
+      replaced = await this.segmentsAt(container, name, options);
+      isAsked = options.signal?.aborted !== true;
       await putManifest(this.#parts.requester, container, name, segments, options);
     } catch (error) {
-      // One that was not answered may stand, or come to stand: its segments go with what replaces or deletes it.
-      if (!UNANSWERED.has(kindOf(error))) await this.remove(segments);
+      // A manifest that was not answered may stand, or come to stand: its segments go with what replaces or deletes it.
+      if (!isAsked || !UNANSWERED.has(kindOf(error))) await this.remove(segments);
       throw error;
     }
     // Another node may have done the same a moment later: then it is our own segments that were replaced.
@@ -150,7 +160,7 @@ export class LargeObjects {
   async #send({ prefix, ranges, at, begun }: Upload, body: ObjectBody, options: PutOptions): Promise<Segment[]> {
     const stored: (Segment & { readonly told: string })[] = [];
     let digests: BodyDigests | undefined;
-    await runAtOnce(1 + ranges.length, AT_ONCE, options.signal, async (turn, signal) => {
+    await runAtOnce(1 + ranges.length, this.#atOnce, options.signal, async (turn, signal) => {
       const index = turn - 1;
       const range = ranges[index];
       if (range === undefined) {
@@ -174,7 +184,7 @@ export class LargeObjects {
   /** @throws FilestoreError corrupt when what is stored is not what was sent */
   async #sendUnhashed({ ranges, at, begun }: Upload, body: RangedBody, options: PutOptions): Promise<Segment[]> {
     const stored: Segment[] = [];
-    await runAtOnce(ranges.length, AT_ONCE, options.signal, async (index, signal) => {
+    await runAtOnce(ranges.length, this.#atOnce, options.signal, async (index, signal) => {
       const range = ranges[index];
       if (range === undefined) return;
       const { start, end } = range;
@@ -185,6 +195,7 @@ export class LargeObjects {
       assertStored(sent, hashed.md5());
       stored[index] = { ...segment, etag: sent.etag, sizeBytes: end - start };
     });
+    body.assertWhole();
     return stored;
   }
 
@@ -198,7 +209,7 @@ export class LargeObjects {
     const prefix = segmentPrefix(toName, clock.nowMs());
     const copies = await this.#intoSegments(toContainer, options, async (begun) => {
       const made: Segment[] = [];
-      await runAtOnce(sources.length, AT_ONCE, options.signal, async (index, signal) => {
+      await runAtOnce(sources.length, this.#atOnce, options.signal, async (index, signal) => {
         const source = sources[index];
         if (source === undefined) return;
         const at = { container: segmentsContainer(toContainer), name: segmentName(prefix, index) };
@@ -262,7 +273,7 @@ export class LargeObjects {
     // Not under the caller's signal: it may be the reason why they have to go.
     const options = { priority: 'write', timeoutMs: REMOVE_MS } as const;
     try {
-      await runAtOnce(segments.length, AT_ONCE, undefined, async (index, signal) => {
+      await runAtOnce(segments.length, this.#atOnce, undefined, async (index, signal) => {
         const at = segments[index];
         if (at === undefined) return;
         const path = objectPath(at.container, at.name);
