@@ -103,8 +103,9 @@ export function learnInfo(db: Database, path: string, info: SizedInfo, askedAtMs
 }
 
 function mtimeOf(info: ObjectInfo): number {
-  const own = Number(info.metadata['mtime']);
-  return Number.isFinite(own) && own > 0 ? own : info.lastModifiedMs;
+  // 0 and less are times too; what has none may have an empty one.
+  const own = parseFloat(info.metadata['mtime'] ?? '');
+  return Number.isFinite(own) ? own : info.lastModifiedMs;
 }
 
 /**

@@ -102,7 +102,7 @@ export class LocalArea {
   }
 
   setTimes(path: string, mtimeMs: number): void {
-    utimesSync(this.#real(path), mtimeMs / 1000, mtimeMs / 1000);
+    utimesSync(this.#real(path), secondsOf(mtimeMs), secondsOf(mtimeMs));
   }
 
   truncate(path: string, sizeBytes: number): void {
@@ -123,6 +123,11 @@ export class LocalArea {
       validMs: directory ? DIRECTORY_VALID_MS : this.#fileValidMs,
     };
   }
+}
+
+/** As text: of a number below 0 Node makes "now". */
+function secondsOf(timeMs: number): string {
+  return String(timeMs / 1000);
 }
 
 class LocalFile implements OpenFile {
@@ -154,7 +159,7 @@ class LocalFile implements OpenFile {
   }
 
   setTimes(mtimeMs: number): void {
-    futimesSync(this.#fd, mtimeMs / 1000, mtimeMs / 1000);
+    futimesSync(this.#fd, secondsOf(mtimeMs), secondsOf(mtimeMs));
   }
 
   flush(): void {

@@ -312,6 +312,29 @@ for name in sys.argv[1:]:
     assert.equal((await client.get(container, 'notes'))?.toString(), 'its bytes');
   });
 
+  it('A time of 1970 or before is kept as any other, also over a restart.', async () => {
+    const times = new Map([
+      [mount.file('epoch'), 0],
+      [mount.file('before'), -1500],
+      [mount.file('checklist/53/before'), -1500],
+    ]);
+    await fs.mkdir(mount.file('checklist/53'), { recursive: true });
+    const right = async (): Promise<void> => {
+      for (const [file, mtimeMs] of times) assert.equal((await fs.stat(file)).mtimeMs, mtimeMs, file);
+    };
+    for (const [file, mtimeMs] of times) {
+      await fs.writeFile(file, 'old');
+      // As text: of a number below 0 Node makes "now".
+      await fs.utimes(file, String(mtimeMs / 1000), String(mtimeMs / 1000));
+    }
+    await right();
+    await settled();
+    await eventually('the times are in Swift', async () => (await client.head(container, 'before'))?.['x-object-meta-mtime'] === '-1500');
+    await mount.restart();
+    await right();
+    await fs.rm(mount.file('checklist/53'), { recursive: true });
+  });
+
   it('`checklist/` is local: its times are true, settable and survive a restart, and it is never in Swift.', async () => {
     const marker = await place('checklist/ab/abcdef');
     const before = Date.now();
