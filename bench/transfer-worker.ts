@@ -11,7 +11,6 @@ import { TEST_SETTINGS } from '../test/helpers/swift-settings.js';
 // As the command does (src/cli/odoo-swiftfs.cts).
 setFlagsFromString('--liftoff-only');
 const [what, container = '', directory = '', list = '', concurrency = '8', segments] = process.argv.slice(2);
-const segmentBytes = segments === undefined ? undefined : Number(segments);
 const { ST_AUTH: authUrl = '', ST_USER: username = '', ST_KEY: password = '' } = process.env;
 const settings = {
   ...TEST_SETTINGS,
@@ -20,13 +19,13 @@ const settings = {
   password,
   connections: Number(concurrency),
   requestTimeoutMs: 600_000,
-  ...(segmentBytes === undefined ? {} : { segmentBytes }),
+  ...(segments === undefined ? {} : { segmentBytes: Number(segments) }),
 };
 const store = createSwiftStore(settings, { log: createLog('warn', (line) => console.error(line)), userAgent: 'odoo-swiftfs-bench' });
 
 /** Hashed and checked against Swift's ETag both ways. */
 async function put(name: string): Promise<void> {
-  await sendFile(store, container, name, path.join(directory, name), { segmentBytes });
+  await sendFile(store, container, name, path.join(directory, name), { inSegments: segments !== undefined });
 }
 
 async function get(name: string): Promise<void> {

@@ -1,7 +1,6 @@
 /** `swift ls|stat|get|put|rm|info`: the client of the mount, for an admin at the shell. */
 import type { Argv } from 'yargs';
 import { thisHost } from '../config/host.js';
-import type { Settings } from '../config/options.js';
 import { resolveSettings } from '../config/resolve.js';
 import { resolveInputOf, isOfSwift, withOptionFlags, type ParsedFlags } from './flags.js';
 import type { SwiftArguments } from './commands/swift.js';
@@ -57,11 +56,11 @@ function run(verb: Verb): (parsed: ParsedFlags) => Promise<void> {
   return async (parsed) => {
     const { settings } = resolveSettings(resolveInputOf(parsed), thisHost());
     const { SWIFT_COMMANDS } = await import('./commands/swift.js');
-    await withStore(settings, (store) => SWIFT_COMMANDS[verb](store, argumentsOf(parsed, settings)));
+    await withStore(settings, (store) => SWIFT_COMMANDS[verb](store, argumentsOf(parsed)));
   };
 }
 
-function argumentsOf(parsed: ParsedFlags, settings: Settings): SwiftArguments {
+function argumentsOf(parsed: ParsedFlags): SwiftArguments {
   const word = (name: string): string | undefined => {
     const value = parsed[name];
     return typeof value === 'string' ? value : undefined;
@@ -72,6 +71,6 @@ function argumentsOf(parsed: ParsedFlags, settings: Settings): SwiftArguments {
     prefix: word('prefix'),
     file: word('file'),
     long: parsed['long'] === true,
-    segmentBytes: parsed['segments'] === true ? settings.segmentBytes : undefined,
+    inSegments: parsed['segments'] === true,
   };
 }

@@ -71,6 +71,8 @@ export interface SwiftStore extends ObjectStore {
    * @returns their MD5, which is that of what was stored; undefined when this Swift does not take so many bytes in one object: use `put`
    */
   putUnhashed(container: string, name: string, body: UnhashedBody, options?: PutOptions): Promise<string | undefined>;
+  /** Of a large object; `segment_size`. */
+  readonly segmentBytes: number;
   /**
    * PUT as a large object, whatever its size: segments of `segment_size` that are read once and sent several at once.
    * @throws FilestoreError too-large where this Swift has no static large objects
@@ -290,6 +292,10 @@ class UndiciSwiftStore implements SwiftStore {
 
   get stalledMs(): number {
     return this.#running.stalledMs;
+  }
+
+  get segmentBytes(): number {
+    return this.#settings.segmentBytes;
   }
 
   get clockAheadMs(): number {

@@ -84,7 +84,7 @@ void describe('transfers of files', () => {
     let proxy: FaultProxy;
     let segmented: SwiftStore;
     const file = (): string => path.join(directory, 'segmented');
-    const send = (name: string) => sendFile(segmented, CONTAINER, name, file(), { wants: 'sha1', segmentBytes });
+    const send = (name: string) => sendFile(segmented, CONTAINER, name, file(), { wants: 'sha1', inSegments: true });
     const segmentsOf = async (name: string): Promise<string[]> =>
       (await (await swift.client()).names(`${CONTAINER}_segments`)).filter((segment) => segment.startsWith(`${name}/`));
     const isStored = async (name: string): Promise<void> => {
@@ -117,7 +117,7 @@ void describe('transfers of files', () => {
 
     void test('one that is no larger than a segment is not', async () => {
       fs.writeFileSync(path.join(directory, 'one-segment'), bytes.subarray(0, segmentBytes));
-      const sent = await sendFile(segmented, CONTAINER, 'one', path.join(directory, 'one-segment'), { segmentBytes });
+      const sent = await sendFile(segmented, CONTAINER, 'one', path.join(directory, 'one-segment'), { inSegments: true });
       assert.equal((await store.head(CONTAINER, 'one'))?.md5, sent.md5);
     });
 
@@ -158,7 +158,7 @@ void describe('transfers of files', () => {
     void test('what is given up before its segments become an object leaves none of them behind', async () => {
       proxy.add({ do: 'delay', ms: 1000, method: 'HEAD', path: /transfers\/given-up/ });
       const ending = new AbortController();
-      const sending = sendFile(segmented, CONTAINER, 'given-up', file(), { segmentBytes, signal: ending.signal });
+      const sending = sendFile(segmented, CONTAINER, 'given-up', file(), { inSegments: true, signal: ending.signal });
       await eventually('all segments are stored', () =>
         proxy.seen.some(({ method, url }) => method === 'HEAD' && url.includes('given-up')),
       );
@@ -178,7 +178,7 @@ void describe('transfers of files', () => {
       try {
         const message =
           /5242889 bytes in segments; this Swift has no static large objects, and takes at most 5368709122 bytes in one piece$/;
-        await assert.rejects(sendFile(plain, CONTAINER, 'plain', file(), { segmentBytes }), { kind: 'too-large', message });
+        await assert.rejects(sendFile(plain, CONTAINER, 'plain', file(), { inSegments: true }), { kind: 'too-large', message });
       } finally {
         await plain.close();
       }
@@ -190,7 +190,7 @@ void describe('transfers of files', () => {
       const narrow = createSwiftStore(settings, { log: createLog('error', console.error), userAgent: 'test' });
       try {
         proxy.add({ do: 'delay', ms: 500, method: 'PUT', path: /_segments\/narrow/ });
-        await sendFile(narrow, CONTAINER, 'narrow', file(), { segmentBytes });
+        await sendFile(narrow, CONTAINER, 'narrow', file(), { inSegments: true });
       } finally {
         await narrow.close();
       }

@@ -17,8 +17,8 @@ export interface SwiftArguments {
   readonly prefix: string | undefined;
   readonly file: string | undefined;
   readonly long: boolean;
-  /** Of `put --segments`; undefined sends one piece where Swift takes it. */
-  readonly segmentBytes: number | undefined;
+  /** `put --segments`. */
+  readonly inSegments: boolean;
 }
 
 type SwiftCommand = (store: SwiftStore, args: SwiftArguments) => Promise<void>;
@@ -85,11 +85,11 @@ async function get(store: ObjectStore, { container = '', object = '', file }: Sw
   if (check === 'nothing') warn(`${container}/${object}: a large object, of which Swift tells no sum; only its length was checked`);
 }
 
-async function put(store: SwiftStore, { container = '', object = '', file = '', segmentBytes }: SwiftArguments): Promise<void> {
+async function put(store: SwiftStore, { container = '', object = '', file = '', inSegments }: SwiftArguments): Promise<void> {
   if ((await store.headContainer(container)) === undefined) throw noContainer(container);
   const source = file === '-' ? '/dev/stdin' : file;
   // Segments of a large object that has no manifest yet are found by nobody.
-  const sent = await untilSignalled((signal) => sendFile(store, container, object, source, { wants: 'sha1', segmentBytes, signal }));
+  const sent = await untilSignalled((signal) => sendFile(store, container, object, source, { wants: 'sha1', inSegments, signal }));
   const { md5 = 'none (a large object)', sha1, sizeBytes } = sent;
   print(
     columns([

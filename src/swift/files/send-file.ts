@@ -24,8 +24,8 @@ interface SentFile {
 interface SendOptions {
   /** `sha1` takes that sum beside, but not of segments. */
   readonly wants?: 'sha1';
-  /** As a large object, several segments at once, where the file is larger than one of so many bytes. */
-  readonly segmentBytes?: number | undefined;
+  /** As a large object, several segments at once, where the file is larger than one. */
+  readonly inSegments?: boolean;
   /** What a large object left behind is removed when it fires, and not its caller's affair. */
   readonly signal?: AbortSignal;
 }
@@ -68,7 +68,7 @@ async function sendOpen(
   container: string,
   name: string,
   file: OpenFile,
-  { wants, segmentBytes = Number.POSITIVE_INFINITY, signal = new AbortController().signal }: SendOptions,
+  { wants, inSegments = false, signal = new AbortController().signal }: SendOptions,
 ): Promise<SentFile> {
   const { path, fd, before } = file;
   if (before.isDirectory()) throw new FilestoreError('is-directory', `${path} is a directory; give the name of a file`);
@@ -80,7 +80,7 @@ async function sendOpen(
     await store.put(container, name, { sizeBytes: bytes.length, md5, read: (start, end) => bytes.subarray(start, end) }, { signal });
     return { sizeBytes: bytes.length, md5, sha1: wants === undefined ? undefined : sha1.update(bytes).digest('hex') };
   }
-  if (sizeBytes > segmentBytes) {
+  if (inSegments && sizeBytes > store.segmentBytes) {
     const read = (start: number, end: number): Readable => bytesToSend(file, start, end);
     await store.putInSegments(container, name, { sizeBytes, read, assertWhole: () => assertNotWrittenTo(file) }, { signal });
     return { sizeBytes, md5: undefined, sha1: undefined };
