@@ -12,6 +12,8 @@ export class Call implements Caller {
   readonly pid: number;
   /** Bytes the client has room for (READ, READDIR). */
   sizeBytes = 0;
+  /** Of a RENAME: where the name goes. */
+  otherDirectory: number | undefined;
   /** The kernel has its reply, or no longer wants one. */
   isAnswered = false;
   /** A local copy was unreadable once, and another one was asked for. */

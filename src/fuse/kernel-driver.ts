@@ -98,7 +98,7 @@ async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, pa
     path: isOurMount ? path : undefined,
     deviceNumber: own?.device,
   }));
-  const notifications = new Notifications(transport);
+  const notifications = new Notifications(transport, session.locks);
   let clearing: Promise<void> | undefined;
   // Once: a second time might find what lay below.
   const clearBelow = (): Promise<void> => (clearing ??= clearCoveredMount(path, mounted, options));

@@ -1,21 +1,35 @@
 /**
  * What the kernel is told to forget. Written by a pool thread, one at a time: the kernel makes an INVAL_ENTRY wait for a lookup in the same
- * directory, which waits for this very loop; written from the loop it would never return (measured).
+ * directory, which waits for this very loop; written from the loop it would never return (measured). What would wait for a request that we know of
+ * is held back until that is answered (kernel-locks.ts).
  * The queue is bounded; what does not fit is dropped, and the lifetimes given with entries bound the harm.
  */
+import type { KernelLocks } from './kernel-locks.js';
 import { NOTIFY_INVAL_ENTRY, NOTIFY_INVAL_INODE, OUT_HEADER_BYTES, TWO_32 } from './protocol.js';
 import type { Transport } from './transport.js';
 
 const MAX_QUEUED = 10_000;
 
+interface Notification {
+  /** Whose lock, or whose pages, it needs. */
+  readonly ino: number;
+  readonly bytes: Buffer;
+}
+
 export class Notifications {
   readonly #transport: Transport;
-  #queue: Buffer[] = [];
+  readonly #locks: KernelLocks;
+  #queue: Notification[] = [];
+  /** By what they wait for. */
+  readonly #heldBack = new Map<number, Notification[]>();
+  #heldBackCount = 0;
   #isSending = false;
   #isClosed = false;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, locks: KernelLocks) {
     this.#transport = transport;
+    this.#locks = locks;
+    locks.onFree = (ino) => this.#bringBack(ino);
   }
 
   /** @param name a byte string */
@@ -24,24 +38,41 @@ export class Notifications {
     putU64(bytes, OUT_HEADER_BYTES, parent);
     bytes.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8);
     bytes.write(name, OUT_HEADER_BYTES + 16, 'latin1');
-    this.#send(bytes);
+    this.#send({ ino: parent, bytes });
   }
 
   /** Attributes and all pages: offset 0, length 0. */
   inode(ino: number): void {
     const bytes = notification(NOTIFY_INVAL_INODE, 24);
     putU64(bytes, OUT_HEADER_BYTES, ino);
-    this.#send(bytes);
+    this.#send({ ino, bytes });
   }
 
   close(): void {
     this.#isClosed = true;
     this.#queue = [];
+    this.#heldBack.clear();
   }
 
-  #send(bytes: Buffer): void {
-    if (this.#isClosed || this.#queue.length >= MAX_QUEUED) return;
-    this.#queue.push(bytes);
+  #send(notification: Notification): void {
+    if (this.#isClosed || this.#queue.length + this.#heldBackCount >= MAX_QUEUED) return;
+    this.#queue.push(notification);
+    if (!this.#isSending) this.#drain();
+  }
+
+  #holdBack(notification: Notification): void {
+    const others = this.#heldBack.get(notification.ino) ?? [];
+    this.#heldBack.set(notification.ino, others);
+    others.push(notification);
+    this.#heldBackCount++;
+  }
+
+  #bringBack(ino: number): void {
+    const held = this.#heldBack.get(ino);
+    if (held === undefined) return;
+    this.#heldBack.delete(ino);
+    this.#heldBackCount -= held.length;
+    this.#queue.push(...held);
     if (!this.#isSending) this.#drain();
   }
 
@@ -52,7 +83,11 @@ export class Notifications {
     this.#isSending = next !== undefined;
     if (next === undefined) return;
     const sendAll = async (): Promise<void> => {
-      for (const bytes of next) if (!this.#isClosed) await this.#transport.notify(bytes);
+      for (const notification of next) {
+        if (this.#isClosed) return;
+        if (this.#locks.isHeld(notification.ino)) this.#holdBack(notification);
+        else await this.#transport.notify(notification.bytes);
+      }
     };
     // notify() never rejects.
     void sendAll().then(() => this.#drain());

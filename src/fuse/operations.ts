@@ -172,7 +172,8 @@ function rename(s: Session, call: Call, r: RequestView, namesAt: number, flags: 
   const name = r.name(namesAt);
   const newName = r.name(namesAt + name.length + 1);
   const options = { noReplace: (flags & RENAME_NOREPLACE) !== 0 };
-  s.answer(call, s.fileSystem.rename(call, call.ino, name, r.u64(10), newName, options), reply.NOTHING);
+  call.otherDirectory = r.u64(10);
+  s.answer(call, s.fileSystem.rename(call, call.ino, name, call.otherDirectory, newName, options), reply.NOTHING);
 }
 
 function fallocate(s: Session, call: Call, r: RequestView): void {

@@ -20,6 +20,7 @@ import { urgencyOf } from './client-signals.js';
 import { EAGAIN, EINTR, EINVAL, EIO, ENOENT, ENOSYS, EPROTO, errnoOf } from './errno.js';
 import { ErrorReport } from './error-report.js';
 import type { FileSystem } from './file-system.js';
+import { KernelLocks } from './kernel-locks.js';
 import type { Negotiated } from './negotiation.js';
 import { negotiate, writeInitReply } from './negotiation.js';
 import { malformed, MUTATING, operationOf } from './operations.js';
@@ -50,6 +51,7 @@ export class Session {
   readonly fileSystem: FileSystem;
   readonly passthrough: Passthrough;
   readonly shared: SharedOpens;
+  readonly locks = new KernelLocks();
   readonly out = new ReplyBuffer();
   /** Settles when INIT was answered; rejects when the kernel and we have no version in common, or the mount ends before. */
   readonly initialized: Promise<Negotiated>;
@@ -175,7 +177,7 @@ export class Session {
 
   /** @param payloadBytes already in `out`, behind the header @returns 0 or a negative errno */
   sendPayload(call: Call, payloadBytes: number): number {
-    call.isAnswered = true;
+    this.#noteAnswered(call);
     return this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, 0, payloadBytes), this.out.words);
   }
 
@@ -189,15 +191,20 @@ export class Session {
       this.answer(call, readElsewhere(slice, call.signal), BYTES);
       return 0;
     }
-    call.isAnswered = true;
+    this.#noteAnswered(call);
     return result;
   }
 
   /** @param errno positive @returns 0: an error leaves nothing to take back */
   sendErrno(call: Call, errno: number): number {
-    call.isAnswered = true;
+    this.#noteAnswered(call);
     this.#transport.reply(this.out.bytes, this.out.header(call.uniqueLow, call.uniqueHigh, errno, 0), this.out.words);
     return 0;
+  }
+
+  #noteAnswered(call: Call): void {
+    call.isAnswered = true;
+    this.locks.answered(call);
   }
 
   /** Releases a handle nobody got. */
@@ -283,6 +290,7 @@ export class Session {
   }
 
   #wait(call: Call): void {
+    this.locks.wait(call);
     call.deadlineMs = performance.now() + this.#options.requestDeadlineMs;
     this.#waiting.set(call.uniqueLow + call.uniqueHigh * TWO_32, call);
     this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(SWEEP_MS, Math.max(10, this.#options.requestDeadlineMs / 4))).unref();

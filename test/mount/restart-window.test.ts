@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBlob, writeBlob } from '../helpers/blobs.js';
 import type { Blob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
-import { eventually } from '../helpers/processes.js';
+import { eventually, run } from '../helpers/processes.js';
 import { removeDir, tempDir } from '../helpers/temp-dir.js';
 import { isMounted, runCli, startMount, StartRefused } from '../helpers/with-mount.js';
 import type { Mount } from '../helpers/with-mount.js';
@@ -213,6 +213,39 @@ describe('a start after a kill', () => {
     } finally {
       await mount.stop();
       execFileSync('umount', ['-l', disk]);
+    }
+  });
+
+  it('A daemon that is killed while the kernel is told to forget a name, in a directory where programs wait for it, is gone at once, and they get an error.', async () => {
+    const known = makeBlob(8);
+    const [shard = ''] = known.name.split('/');
+    const args = ['--nodes', 'many', '--lookup-wait', '5s'];
+    const mount = await startMount({ swift: throughProxy(), database: 'forgets', args });
+    try {
+      await writeBlob(mount.path, known);
+      await fs.promises.mkdir(mount.file('checklist', shard), { recursive: true });
+      await fs.promises.stat(mount.file(known.name));
+      proxy.add({ do: 'delay', ms: 20_000, method: 'HEAD' });
+      // A child, whom nobody has to wait for where it hangs.
+      const asking = run('stat', [mount.file(shard, `${shard}${'0'.repeat(38)}`)]);
+      await sleep(300);
+      await run('touch', [mount.file('checklist', known.name)]);
+      await sleep(300);
+      const killed = mount.kill9().then(() => 'gone');
+      const end = await Promise.race([killed, sleep(10_000, 'still there')]);
+      if (end !== 'gone') {
+        // Else nothing ever ends: neither the program nor the daemon.
+        await run('umount', ['-f', mount.path]);
+        await killed;
+      }
+      assert.equal(end, 'gone');
+      assert.match((await asking).stderr, /connected|abort|canceled/i);
+      proxy.clear();
+      await mount.restart();
+      assert.deepEqual(await fs.promises.readFile(mount.file(known.name)), known.content);
+    } finally {
+      proxy.clear();
+      await mount.stop();
     }
   });
 
