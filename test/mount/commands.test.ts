@@ -129,7 +129,9 @@ describe('commands', () => {
       assert.equal(code, UNAVAILABLE);
       assert.match(
         stderr,
-        new RegExp(`does not answer \\(pid ${mount.pid}\\); if it hangs: kill -9 ${mount.pid}, then umount -l ${mount.path}`),
+        new RegExp(
+          `does not answer \\(pid ${mount.pid}\\); if it hangs: kill -9 ${mount.pid}, then umount -f, then umount -l ${mount.path}`,
+        ),
       );
     } finally {
       process.kill(mount.pid, 'SIGCONT');
