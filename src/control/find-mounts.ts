@@ -16,8 +16,8 @@ export type FoundMount =
   /** The kernel lists the mount, and no daemon serves it: every access to it fails with ENOTCONN. */
   | { readonly state: 'dead'; readonly mountPoint: string };
 
-/** A killed daemon of which a thread waits in the kernel for a directory keeps the connection, and all its clients wait: only an abort (`-f`) ends that. */
-const ABORT_AND_DETACH = 'umount -f, then umount -l';
+/** A killed daemon of which a thread still waits in the kernel keeps the connection, and all its clients wait: only an abort (`-f`, also where it says "busy") ends that. */
+const abortAndDetach = (mountPoint: string): string => `umount -f ${mountPoint}; umount -l ${mountPoint}`;
 const ELSE = 'run this as the user who mounted, or as root';
 
 /**
@@ -67,7 +67,7 @@ async function unasked(mountPoint: string, probe: (mountPoint: string) => Promis
       return {
         state,
         mountPoint,
-        reason: `it does not answer, and its daemon cannot be asked; if it hangs, end it and run as root: ${ABORT_AND_DETACH} ${mountPoint}`,
+        reason: `it does not answer, and its daemon cannot be asked; if it hangs, end it and run as root: ${abortAndDetach(mountPoint)}`,
       };
   }
 }
@@ -93,7 +93,7 @@ function remedyFor(socket: string, mountPoint: string): string {
   const pid = listenerAt(socket);
   const who = pid === undefined ? '' : ` (pid ${pid})`;
   const kill = pid === undefined ? 'end it' : `kill -9 ${pid}`;
-  return `${who}; if it hangs: ${kill}, then ${ABORT_AND_DETACH} ${mountPoint}; what is pending stays in its spool for the next start`;
+  return `${who}; if it hangs: ${kill}, then run ${abortAndDetach(mountPoint)}; what is pending stays in its spool for the next start`;
 }
 
 /** A daemon that was killed left it. Somebody else may remove it first, or it may not be ours to remove: both are fine. */

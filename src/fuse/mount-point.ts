@@ -76,7 +76,7 @@ export async function checkMountPoint(path: string, subtype: string): Promise<nu
     case 'silent':
       throw new FilestoreError(
         'busy',
-        `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that or run: umount -l ${path}`,
+        `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that; if that does not help, run as root: umount -f ${path}; umount -l ${path}`,
       );
   }
 }

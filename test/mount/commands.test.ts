@@ -130,7 +130,7 @@ describe('commands', () => {
       assert.match(
         stderr,
         new RegExp(
-          `does not answer \\(pid ${mount.pid}\\); if it hangs: kill -9 ${mount.pid}, then umount -f, then umount -l ${mount.path}`,
+          `does not answer \\(pid ${mount.pid}\\); if it hangs: kill -9 ${mount.pid}, then run umount -f ${mount.path}; umount -l ${mount.path}`,
         ),
       );
     } finally {

@@ -151,7 +151,9 @@ test("another user's mount is not called dead, and a daemon that hangs is named 
     assert.equal(hanging.mountPoint, '/hangs');
     assert.match(
       hanging.reason,
-      new RegExp(`does not answer \\(pid ${process.pid}\\); if it hangs: kill -9 ${process.pid}, then umount -f, then umount -l /hangs`),
+      new RegExp(
+        `does not answer \\(pid ${process.pid}\\); if it hangs: kill -9 ${process.pid}, then run umount -f /hangs; umount -l /hangs`,
+      ),
     );
     assert.equal(theirs.mountPoint, '/theirs');
     assert.match(theirs.reason, /this user may neither enter it nor ask/);
