@@ -41,12 +41,15 @@ async function measure(bench: Bench): Promise<void> {
   await measureLatency(bench, small);
 }
 
-function programsFor({ client, swift, directory }: Bench, tree: Tree): readonly Program[] {
+/** @param segmentBytes where those that can send a file in segments, several at once, are to do so */
+function programsFor({ client, swift, directory }: Bench, tree: Tree, segmentBytes?: number): readonly Program[] {
   const list = writeList(path.join(directory, 'transfer.list'), tree.names);
   const threads = String(CONCURRENCY);
   const worker = path.resolve(import.meta.dirname, '../bundle/transfer-worker.js');
+  const ownSegments = segmentBytes === undefined ? [] : [String(segmentBytes)];
+  const swiftSegments = segmentBytes === undefined ? [] : ['--segment-size', String(segmentBytes), '--segment-threads', threads];
   const own = (what: string, container: string, at: string): Promise<Timed> =>
-    client.command(process.execPath, [worker, what, container, at, list, threads], swift.env);
+    client.command(process.execPath, [worker, what, container, at, list, threads, ...ownSegments], swift.env);
   const rclone = (from: string, to: string): Promise<Timed> =>
     client.command('rclone', ['copy', from, to, '--transfers', threads, '--checkers', threads], rcloneEnvironment(swift));
   const env = { ...swift.env, PWD: tree.directory };
@@ -59,8 +62,10 @@ function programsFor({ client, swift, directory }: Bench, tree: Tree): readonly 
     },
     {
       name: SWIFT,
-      put: (container) =>
-        client.command('swift', ['-q', 'upload', '--object-threads', threads, '--object-name', '', container, `${tree.directory}/`], env),
+      put: (container) => {
+        const args = ['-q', 'upload', '--object-threads', threads, ...swiftSegments, '--object-name', '', container, `${tree.directory}/`];
+        return client.command('swift', args, env);
+      },
       get: (container, into) => client.command('swift', ['-q', 'download', '--object-threads', threads, '-D', into, container], env),
     },
   ];
@@ -124,18 +129,9 @@ async function measureTree(bench: Bench, tree: Tree, id: string, title: string, 
  * The large object in segments, several at once: ours sends four, python-swiftclient as many as the others' concurrency is. rclone sends
  * segments one after the other, so it sends the object in one piece, which is faster.
  */
-async function measureSegments(bench: Bench, { directory, names, sizeBytes }: Tree, title: string, rounds: number): Promise<void> {
-  const { client, swift } = bench;
-  const list = writeList(path.join(bench.directory, 'segments.list'), names);
-  const segmentBytes = String(Math.ceil(sizeBytes / SEGMENTS));
-  const threads = String(CONCURRENCY);
-  const worker = path.resolve(import.meta.dirname, '../bundle/transfer-worker.js');
-  const swiftArgs = ['-q', 'upload', '--segment-size', segmentBytes, '--segment-threads', threads, '--object-name', ''];
-  const programs: readonly { readonly name: string; readonly put: (container: string) => Promise<Timed> }[] = [
-    { name: OURS, put: (to) => client.command(process.execPath, [worker, 'put', to, directory, list, threads, segmentBytes], swift.env) },
-    { name: RCLONE, put: (to) => client.command('rclone', ['copy', directory, `bench:${to}`], rcloneEnvironment(swift)) },
-    { name: SWIFT, put: (to) => client.command('swift', [...swiftArgs, to, `${directory}/`], { ...swift.env, PWD: directory }) },
-  ];
+async function measureSegments(bench: Bench, tree: Tree, title: string, rounds: number): Promise<void> {
+  const { sizeBytes } = tree;
+  const programs = programsFor(bench, tree, Math.ceil(sizeBytes / SEGMENTS));
   const container = `segments-${randomUUID().slice(0, 8)}`;
   const samples = await interleave(
     rounds,
@@ -144,12 +140,11 @@ async function measureSegments(bench: Bench, { directory, names, sizeBytes }: Tr
       run: async (round) => (sizeBytes * 1000) / (await put(`${container}-${index}-${round}`)).totalNs,
     })),
   );
-  const baseline = better(samples);
   bench.add({
     id: 'put-segments',
     title: `upload of ${title} in ${SEGMENTS} segments (rclone: in one piece)`,
     unit: 'MB/s',
-    baseline,
+    baseline: better(samples),
     samples,
     goals: ratesGoal(samples),
   });

@@ -14,6 +14,8 @@ export class Call implements Caller {
   sizeBytes = 0;
   /** Of a RENAME: where the name goes. */
   otherDirectory: number | undefined;
+  /** It is counted among those that wait for an answer while the kernel holds something locked (kernel-locks.ts). */
+  holdsLocks = false;
   /** The kernel has its reply, or no longer wants one. */
   isAnswered = false;
   /** A local copy was unreadable once, and another one was asked for. */

@@ -24,7 +24,6 @@ const LOCKING: ReadonlySet<number> = new Set([
 export class KernelLocks {
   /** By inode: requests that wait. */
   readonly #held = new Map<number, number>();
-  readonly #holding = new Set<Call>();
   /** Told of an inode when the last of its requests is answered. */
   onFree: (ino: number) => void = () => undefined;
 
@@ -34,14 +33,15 @@ export class KernelLocks {
 
   /** The call waits for its answer. */
   wait(call: Call): void {
-    if (!LOCKING.has(call.opcode) || this.#holding.has(call)) return;
-    this.#holding.add(call);
+    if (call.holdsLocks || !LOCKING.has(call.opcode)) return;
+    call.holdsLocks = true;
     for (const ino of inodesOf(call)) this.#held.set(ino, (this.#held.get(ino) ?? 0) + 1);
   }
 
   /** It has its answer, or waited for none. */
   answered(call: Call): void {
-    if (!this.#holding.delete(call)) return;
+    if (!call.holdsLocks) return;
+    call.holdsLocks = false;
     for (const ino of inodesOf(call)) {
       const left = (this.#held.get(ino) ?? 1) - 1;
       if (left > 0) {
