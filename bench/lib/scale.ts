@@ -13,6 +13,8 @@ export interface Scale {
   /** Between the rows of a daemon's first cold reads and of its later ones. */
   readonly coldReadsBefore: number;
   readonly coldWalkFiles: number;
+  /** Of another database, walked by the same daemon before. */
+  readonly coldWalkBefore: number;
   /** Blobs that pend when Swift comes back. */
   readonly drainFiles: number;
   readonly transferObjects: number;
@@ -33,6 +35,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestRounds: 1,
     coldReadsBefore: 3,
     coldWalkFiles: 16,
+    coldWalkBefore: 16,
     drainFiles: 16,
     transferObjects: 20,
     transferLargeBytes: 4 * MIB,
@@ -47,7 +50,8 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestsPerRound: 15,
     requestRounds: 5,
     coldReadsBefore: 600,
-    coldWalkFiles: 200,
+    coldWalkFiles: 400,
+    coldWalkBefore: 600,
     drainFiles: 400,
     transferObjects: 300,
     transferLargeBytes: 64 * MIB,
@@ -63,6 +67,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     requestRounds: 9,
     coldReadsBefore: 1200,
     coldWalkFiles: 2000,
+    coldWalkBefore: 2000,
     drainFiles: 2000,
     transferObjects: 2000,
     transferLargeBytes: 500 * MIB,
