@@ -14,6 +14,15 @@ export const MOUNT_INFO_FILE = '/proc/self/mountinfo';
 /** Fields before the optional ones, which end with a dash. */
 const FIXED_FIELDS = 6;
 
+/**
+ * A killed daemon of which a thread still waits in the kernel keeps the connection, and all its clients wait: only an abort (`-f`, also where it says
+ * "busy") ends that.
+ * @returns the commands for root
+ */
+export function abortAndDetach(mountPoint: string): string {
+  return `umount -f ${mountPoint}; umount -l ${mountPoint}`;
+}
+
 /** @param text of a mountinfo file. @returns its mounts in the order in which they were made */
 export function parseMountInfo(text: string): MountEntry[] {
   const entries: MountEntry[] = [];

@@ -1,7 +1,7 @@
 /** Which mounts there are: those whose daemons answer, and dead ones that the kernel still lists. */
 import { readdirSync, unlinkSync } from 'node:fs';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
-import type { MountEntry } from '../base/mount-info.js';
+import { abortAndDetach, type MountEntry } from '../base/mount-info.js';
 import type { MountStatus } from '../filestore/mount-status.js';
 import { NobodyListens, requestStatus } from './control-client.js';
 import { ourMounts, readMountTable } from './mount-table.js';
@@ -16,8 +16,6 @@ export type FoundMount =
   /** The kernel lists the mount, and no daemon serves it: every access to it fails with ENOTCONN. */
   | { readonly state: 'dead'; readonly mountPoint: string };
 
-/** A killed daemon of which a thread still waits in the kernel keeps the connection, and all its clients wait: only an abort (`-f`, also where it says "busy") ends that. */
-const abortAndDetach = (mountPoint: string): string => `umount -f ${mountPoint}; umount -l ${mountPoint}`;
 const ELSE = 'run this as the user who mounted, or as root';
 
 /**

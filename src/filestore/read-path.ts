@@ -43,7 +43,7 @@ export function openBlob(db: Database, path: string, requester: Requester): Answ
 
 /** A copy in the cache, and a verified one in its place when it is changed while it is open. @throws stale */
 function heldBlob(db: Database, blob: string, held: HeldFile, stat: Stat): HeldBlob {
-  assertSize(db, blob, held, stat);
+  assertToldSize(db, blob, held, stat);
   return new HeldBlob(held, stat, (signal) => openCached(db, blob, signal));
 }
 
@@ -51,7 +51,7 @@ function heldBlob(db: Database, blob: string, held: HeldFile, stat: Stat): HeldB
  * The kernel reads no further than the size that it was told, which is that of a damaged copy when Swift or an origin has one under the name.
  * @throws stale: it looks the name up again, is told the true size, and opens once more
  */
-function assertSize(db: Database, blob: string, held: HeldFile, stat: Stat): void {
+function assertToldSize(db: Database, blob: string, held: HeldFile, stat: Stat): void {
   if (held.sizeBytes === stat.sizeBytes) return;
   held.close();
   throw otherSize(db, blob, held.sizeBytes, stat);
@@ -71,7 +71,7 @@ async function openCached(db: Database, blob: string, signal: AbortSignal): Prom
 /** A blob that Swift does not have from us yet. Where its sealed copy is damaged, the same bytes may lie elsewhere. @throws corrupt */
 async function openPending(db: Database, blob: string, pending: Pending, stat: Stat, signal: AbortSignal): Promise<OpenFile> {
   const held = await openSealedOrElsewhere(db, blob, pending, signal);
-  assertSize(db, blob, held, stat);
+  assertToldSize(db, blob, held, stat);
   return new HeldBlob(held, stat, (again) => openHere(db, blob, again));
 }
 

@@ -11,6 +11,7 @@
  */
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { abortAndDetach } from '../base/mount-info.js';
 import { FilestoreError } from '../base/errors.js';
 import { mountAt, mountsAt } from './mount-table.js';
 import { runCommand } from './run-command.js';
@@ -76,7 +77,7 @@ export async function checkMountPoint(path: string, subtype: string): Promise<nu
     case 'silent':
       throw new FilestoreError(
         'busy',
-        `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that; if that does not help, run as root: umount -f ${path}; umount -l ${path}`,
+        `${path} does not answer within ${ANSWER_MS} ms; if its server hangs, end that; if that does not help, run as root: ${abortAndDetach(path)}`,
       );
   }
 }
