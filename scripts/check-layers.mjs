@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Imports point down. Each room of src/ names the rooms it may import; a package lives in one room only. Says every breach with its
-// line and exits 1. The picture is in docs/DESIGN.md; change both together.
+// Imports point down. Each room of src/ names the rooms it may import; a package lives in one room only; no module needs one that needs it
+// (types aside). Says every breach with its line and exits 1. The picture is in docs/DESIGN.md; change both together.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,7 +48,34 @@ function withoutComments(text) {
   return text.replace(/\/\*[\s\S]*?\*\//g, (c) => c.replace(/[^\n]/g, ' ')).replace(/(^|\s)\/\/[^\n]*/g, '$1');
 }
 
+/** Whether nothing of it is left when the program runs. */
+function isOfTypesOnly(statement) {
+  const names = /^\s*(?:import|export)\s*\{([^}]*)\}/.exec(statement)?.[1];
+  return /^\s*(?:import|export)\s+type\s/.test(statement) || names?.split(',').every((name) => /^\s*(?:type\s|$)/.test(name)) === true;
+}
+
+/** @param needs module -> modules. @returns the first circle that is met, its start at both ends */
+function circleIn(needs) {
+  const done = new Set();
+  const visit = (module, way) => {
+    if (way.includes(module)) return [...way.slice(way.indexOf(module)), module];
+    if (done.has(module)) return undefined;
+    for (const other of needs.get(module) ?? []) {
+      const circle = visit(other, [...way, module]);
+      if (circle !== undefined) return circle;
+    }
+    done.add(module);
+    return undefined;
+  };
+  for (const module of needs.keys()) {
+    const circle = visit(module, []);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
+}
+
 const breaches = [];
+const needs = new Map();
 let modules = 0;
 for (const entry of fs.readdirSync(source, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !entry.name.endsWith('.ts') || entry.name.endsWith('.d.ts')) continue;
@@ -80,6 +107,9 @@ for (const entry of fs.readdirSync(source, { recursive: true, withFileTypes: tru
       if (!/package\.json$/.test(target)) say('leaves src/');
       continue;
     }
+    if (!isOfTypesOnly(match[0].trimStart()) && match[2] === undefined) {
+      needs.set(relative, [...(needs.get(relative) ?? []), resolved.replace(/\.js$/, '.ts')]);
+    }
     const other = resolved.split(path.sep)[0];
     if (other === room) continue;
     if (other === 'cli') say('nobody imports the command line');
@@ -90,6 +120,8 @@ for (const entry of fs.readdirSync(source, { recursive: true, withFileTypes: tru
     }
   }
 }
+const circle = circleIn(needs);
+if (circle !== undefined) breaches.push(`modules that need each other: ${circle.join(' -> ')}`);
 for (const breach of breaches) console.error(breach);
 console.log(`layers: ${modules} modules, ${breaches.length} breaches`);
 process.exit(breaches.length === 0 ? 0 : 1);

@@ -17,6 +17,7 @@ import type { Database } from './database.js';
 import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookup } from './lookup-path.js';
+import { isDue } from './owed.js';
 import { blobOfAlias, kindOfPath } from './path-kind.js';
 import { cacheKeyOf } from './publish.js';
 import { believe } from './revival.js';
@@ -99,11 +100,6 @@ export function endGrace(db: Database): void {
   for (const tombstone of [...db.spool.tombstones.values()]) {
     if (tombstone.owedToSwift && !isDue(tombstone)) db.spool.bury(tombstone.path, { owedToSwift: true });
   }
-}
-
-/** Whether Swift may be told now. */
-export function isDue(tombstone: Tombstone): boolean {
-  return tombstone.owedToSwift && (tombstone.dueAtMs ?? 0) <= Date.now();
 }
 
 /** When Swift may be told of a delete that was not told at once, on the clock of `steadyNowMs`; Infinity when it is not owed. */

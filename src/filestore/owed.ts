@@ -1,6 +1,5 @@
 /** What a database owes to Swift at this moment, taken from the spool's maps as they stand: nothing is copied or sorted for a count. */
 import type { Pending, SpoolState, Tombstone } from '../spool/spool.js';
-import { isDue } from './delete-path.js';
 import { kindOfPath } from './path-kind.js';
 
 interface OwedWrites {
@@ -13,6 +12,11 @@ interface OwedWrites {
 /** Oldest first: every record puts its object at the end of the map. Temporaries wait for their rename. */
 export function* owedWrites({ pending }: SpoolState): Generator<Pending> {
   for (const object of pending.values()) if (kindOfPath(object.path) !== 'temporary') yield object;
+}
+
+/** Whether Swift may be told now. */
+export function isDue(tombstone: Tombstone): boolean {
+  return tombstone.owedToSwift && (tombstone.dueAtMs ?? 0) <= Date.now();
 }
 
 /** Some wait for their grace. */
