@@ -9,7 +9,7 @@ import type { Bench, Group } from '../lib/bench.js';
 import type { Timed } from '../lib/client.js';
 import { rcloneEnvironment } from '../lib/peers.js';
 import { interleave, median } from '../lib/rounds.js';
-import type { Samples } from '../lib/rounds.js';
+import type { Contender, Samples } from '../lib/rounds.js';
 import { makeTree, writeList } from '../lib/tree.js';
 import type { Tree } from '../lib/tree.js';
 
@@ -20,6 +20,8 @@ const SEGMENTS = 8;
 const OURS = 'our client';
 const RCLONE = 'rclone copy';
 const SWIFT = 'swift (python-swiftclient)';
+/** What this machine and this Swift have room for. */
+const CURL = 'curl, which hashes nothing';
 
 export const transfers: Group = { name: 'transfers', measure };
 
@@ -83,17 +85,16 @@ async function measureTree(bench: Bench, tree: Tree, id: string, title: string, 
   const programs = programsFor(bench, tree);
   const containers = new Map(programs.map(({ name }) => [name, `transfer-${randomUUID().slice(0, 8)}`]));
   const containerOf = (name: string, round: number): string => `${containers.get(name) ?? ''}-${round}`;
-  const up = await interleave(
-    rounds,
-    programs.map(({ name, put }) => ({
-      name,
-      run: async (round) => {
-        const timed = await put(containerOf(name, round));
-        noteCpu(name, timed);
-        return rate(timed);
-      },
-    })),
-  );
+  const senders: Contender[] = programs.map(({ name, put }) => ({
+    name,
+    run: async (round) => {
+      const timed = await put(containerOf(name, round));
+      noteCpu(name, timed);
+      return rate(timed);
+    },
+  }));
+  if (id === 'large') senders.push({ name: CURL, run: async (round) => rate(await putByCurl(bench, tree, `curl-${round}`)) });
+  const up = await interleave(rounds, senders);
   const down = await interleave(
     rounds,
     programs.map(({ name, get }, index) => ({
@@ -125,6 +126,11 @@ async function measureTree(bench: Bench, tree: Tree, id: string, title: string, 
   });
 }
 
+async function putByCurl({ bare, client }: Bench, { directory, names: [name = ''] }: Tree, container: string): Promise<Timed> {
+  await bare.makeContainer(container);
+  return client.command('curl', bare.curlToPut(container, name, path.join(directory, name)));
+}
+
 /**
  * The large object in segments, several at once: ours sends four, python-swiftclient as many as the others' concurrency is. rclone sends
  * segments one after the other, so it sends the object in one piece, which is faster.
@@ -152,7 +158,7 @@ async function measureSegments(bench: Bench, tree: Tree, title: string, rounds: 
 
 /** The faster of the two others. */
 function better(samples: readonly Samples[]): string {
-  const others = samples.filter(({ name }) => name !== OURS).sort((a, b) => median(b.values) - median(a.values));
+  const others = samples.filter(({ name }) => name !== OURS && name !== CURL).sort((a, b) => median(b.values) - median(a.values));
   return others[0]?.name ?? RCLONE;
 }
 

@@ -27,6 +27,12 @@ export class BareSwift {
     await inParallel(names, concurrency, (name) => this.#client.put(container, name, fs.readFileSync(path.join(directory, name))));
   }
 
+  /** @returns the arguments of a `curl` that sends a file: no hash, no check, no login */
+  curlToPut(container: string, name: string, file: string): readonly string[] {
+    const { storageUrl, token } = this.#client.access;
+    return ['--fail', '--silent', '--header', `X-Auth-Token: ${token}`, '--upload-file', file, `${storageUrl}/${container}/${name}`];
+  }
+
   /** @returns milliseconds of each request, one after the other */
   async putEach(container: string, { directory }: Tree, names: readonly string[], withHead: boolean): Promise<number[]> {
     const took: number[] = [];

@@ -52,6 +52,11 @@ export class SwiftClient {
     return { status: answer.statusCode, headers: flat, body };
   }
 
+  /** For another program that is to ask in this one's place. */
+  get access(): { readonly storageUrl: string; readonly token: string } {
+    return { storageUrl: this.#storageUrl, token: this.#token };
+  }
+
   async makeContainer(container: string): Promise<void> {
     this.#expect(await this.raw('PUT', encodeURIComponent(container)), `PUT ${container}`, 201, 202);
   }
