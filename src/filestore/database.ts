@@ -21,6 +21,7 @@ import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 import type { ContainerBinding } from './container-binding.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import { DIRECTORY_SIZE_BYTES, type Stat } from './filestore.js';
+import { FirstMakers } from './first-makers.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
 import type { NamesFile } from './names-file.js';
@@ -91,6 +92,7 @@ export class Database {
   readonly ownChanges = new OwnChanges();
   readonly live = new Map<string, LiveFile>();
   readonly absence: Absence;
+  readonly firstMakers = new FirstMakers();
   readonly walk: WalkAhead;
   readonly trash: Trash;
   /** Times set on files that Swift already has, carried to it with the next renewal; memory only. */

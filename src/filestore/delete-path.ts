@@ -229,10 +229,15 @@ export async function mkdir(db: Database, path: string, requester: Requester): P
     db.local.mkdir(path);
     return;
   }
+  if (db.firstMakers.isMaker(path, requester.pid) && db.spool.directories.has(path)) {
+    db.firstMakers.made(path);
+    return;
+  }
   const exists = db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined;
   if (exists) throw new FilestoreError('exists', `${displayName(path)} exists`);
   // One that is owed is a file's, which Swift has until it is told: it would rise again when the directory goes.
   if (db.spool.tombstones.get(path)?.owedToSwift === false) db.spool.exhume(path);
   db.absence.end(path);
   db.recordDirectory(path);
+  db.firstMakers.made(path);
 }

@@ -35,6 +35,9 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
     case 'temporary':
       return lookupLocal(db, path);
     case 'other':
+      if (db.firstMakers.isPromised(path)) {
+        return db.firstMakers.isMaker(path, requester.pid) ? undefined : { ...db.directoryStat(path), validMs: 0 };
+      }
       return (
         lookupLocal(db, path) ??
         (isOdooDirectory(path) && db.catalog.other(path) === undefined
@@ -151,8 +154,15 @@ async function blobWithoutSwift(db: Database, path: string, error: unknown, requ
   return undefined;
 }
 
-/** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */
 async function lookupDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  const stat = await findDirectory(db, path, requester);
+  if (stat !== undefined || !(await db.firstMakers.isBeingMade(path, requester.pid))) return stat;
+  db.noteDirectory(path);
+  return { ...db.directoryStat(path), validMs: 0 };
+}
+
+/** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */
+async function findDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   if (db.hasLocalBelow(path)) {
     // Else it would end with the last file in it, and who removes a tree would not find it for its rmdir.
     db.noteDirectory(path);
