@@ -6,7 +6,7 @@
  *
  * So who asks just after another was told "none" waits until that one is seen in mkdir(2). Then the directory is there, by that mkdir, before it has reached us:
  * the kernel brings it when the looks are over. Its own look is still told "none", for the kernel would say EEXIST, and it succeeds, as it does on a
- * local disk where it comes first.
+ * local disk where it comes first (docs/decisions/0015).
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
