@@ -186,9 +186,14 @@ export class Database {
       sizeBytes: DIRECTORY_SIZE_BYTES,
       mtimeMs: this.spool.directories.get(path) ?? BLOB_MTIME_MS,
       mode: this.settings.directoryMode,
-      // Another node may drop the database: what the kernel and we believe of that together ends with the same bound.
-      validMs: path === '' ? Math.max(0, this.trustMs - this.sinceSeenMs) : this.trustMs,
+      validMs: this.#directoryValidMs(path),
     };
+  }
+
+  #directoryValidMs(path: string): number {
+    // Another node may drop the database: what the kernel and we believe of that together ends with the same bound.
+    if (path === '') return Math.max(0, this.trustMs - this.sinceSeenMs);
+    return this.firstMakers.isPromised(path) ? 0 : this.trustMs;
   }
 
   /** For how long nobody has looked whether the container is still there, in ms; 0 where nobody else may drop it. */

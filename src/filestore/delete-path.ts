@@ -219,6 +219,7 @@ export async function rmdir(db: Database, path: string, requester: Requester): P
       throw new FilestoreError('not-empty', `${displayName(path)} is not empty`);
   }
   db.spool.removeDirectory(path);
+  db.firstMakers.settled(path);
   db.absence.said(path);
   if ((await mayBeInOrigin(db, path)) && !db.isBuried(path))
     db.spool.markDeleted(db.spool.bury(path, { owedToSwift: false }), { keep: true });
@@ -229,15 +230,12 @@ export async function mkdir(db: Database, path: string, requester: Requester): P
     db.local.mkdir(path);
     return;
   }
-  if (db.firstMakers.isMaker(path, requester.pid) && db.spool.directories.has(path)) {
-    db.firstMakers.made(path);
-    return;
-  }
-  const exists = db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined;
+  const isThere = async (): Promise<boolean> => db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined;
+  const exists = !db.firstMakers.isMaker(path, requester.pid) && (await isThere());
   if (exists) throw new FilestoreError('exists', `${displayName(path)} exists`);
   // One that is owed is a file's, which Swift has until it is told: it would rise again when the directory goes.
   if (db.spool.tombstones.get(path)?.owedToSwift === false) db.spool.exhume(path);
   db.absence.end(path);
   db.recordDirectory(path);
-  db.firstMakers.made(path);
+  db.firstMakers.settled(path);
 }

@@ -35,9 +35,7 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
     case 'temporary':
       return lookupLocal(db, path);
     case 'other':
-      if (db.firstMakers.isPromised(path)) {
-        return db.firstMakers.isMaker(path, requester.pid) ? undefined : { ...db.directoryStat(path), validMs: 0 };
-      }
+      if (db.firstMakers.isPromised(path)) return lookupPromised(db, path, requester);
       return (
         lookupLocal(db, path) ??
         (isOdooDirectory(path) && db.catalog.other(path) === undefined
@@ -154,11 +152,15 @@ async function blobWithoutSwift(db: Database, path: string, error: unknown, requ
   return undefined;
 }
 
+async function lookupPromised(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
+  return (await db.firstMakers.isLookOfMaker(path, requester.pid)) ? undefined : db.directoryStat(path);
+}
+
 async function lookupDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   const stat = await findDirectory(db, path, requester);
-  if (stat !== undefined || !(await db.firstMakers.isBeingMade(path, requester.pid))) return stat;
-  db.noteDirectory(path);
-  return { ...db.directoryStat(path), validMs: 0 };
+  if (stat !== undefined) return stat;
+  if (await db.firstMakers.isBeingMade(path, requester.pid)) db.noteDirectory(path);
+  return lookupLocal(db, path);
 }
 
 /** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */

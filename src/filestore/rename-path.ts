@@ -93,6 +93,8 @@ async function renameDirectory(db: Database, from: string, to: string, targetExi
   if (targetExists && (await list(db, to, requester)).length > 0) throw new FilestoreError('not-empty', `${displayName(to)} is not empty`);
   if ((await db.origin?.stat(from)) !== undefined) throw crossDevice(from, to);
   db.spool.renameDirectory(from, to);
+  db.firstMakers.settled(from);
+  db.firstMakers.settled(to);
   db.absence.end(to);
   db.absence.said(from);
 }
