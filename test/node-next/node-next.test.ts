@@ -13,7 +13,8 @@ async function runWith(files: readonly string[]): Promise<void> {
   // A runner inside of a runner would do nothing while this variable is set.
   const command = ['-u', 'NODE_TEST_CONTEXT', node, '--test', '--test-reporter=tap', '--test-concurrency=2', ...files];
   const { code, stdout } = await run('env', command, { timeoutMs: 300_000 });
-  const failures = stdout.split('\n').filter((line) => /^\s*not ok /.test(line));
+  // Each with the block that says why.
+  const failures = stdout.match(/^( *)not ok .*\n\1 {2}---\n[^]*?^\1 {2}\.\.\.$/gm) ?? [];
   assert.equal(code, 0, failures.join('\n') || stdout.slice(-3000));
   const [, passed] = /^# pass (\d+)$/m.exec(stdout) ?? [];
   assert.ok(Number(passed) > 0, 'tests were run');
