@@ -230,8 +230,8 @@ export async function mkdir(db: Database, path: string, requester: Requester): P
     db.local.mkdir(path);
     return;
   }
-  const isThere = async (): Promise<boolean> => db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined;
-  const exists = !db.firstMakers.isMaker(path, requester.pid) && (await isThere());
+  const isPromised = db.firstMakers.isMaker(path, requester.pid);
+  const exists = !isPromised && (db.spool.directories.has(path) || (await lookup(db, path, requester)) !== undefined);
   if (exists) throw new FilestoreError('exists', `${displayName(path)} exists`);
   // One that is owed is a file's, which Swift has until it is told: it would rise again when the directory goes.
   if (db.spool.tombstones.get(path)?.owedToSwift === false) db.spool.exhume(path);

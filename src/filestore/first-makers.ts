@@ -85,7 +85,8 @@ export class FirstMakers {
 
   /** Whether the mkdir of this thread is the one by which a promised directory is there. */
   isMaker(path: string, pid: number): boolean {
-    return this.isPromised(path) && this.#absent.get(path)?.told.has(pid) === true;
+    const absent = this.#young(path);
+    return absent?.isPromised === true && absent.told.has(pid);
   }
 
   /** It was made, removed or renamed: what is there is what it looks like. */

@@ -11,8 +11,8 @@
  */
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { abortAndDetach } from '../base/mount-info.js';
 import { FilestoreError } from '../base/errors.js';
+import { abortAndDetach } from '../base/mount-info.js';
 import { mountAt, mountsAt } from './mount-table.js';
 import { runCommand } from './run-command.js';
 

@@ -1,7 +1,7 @@
 /** A sentence of docs/SEMANTICS.md about directories: Odoo's workers, several at once, over the real mount and a Swift that is some way away. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
+import fs from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { runOk } from '../helpers/processes.js';
@@ -39,18 +39,14 @@ describe('docs/SEMANTICS.md: directories', () => {
     assert.equal(writes, WORKERS * SHARDS);
     assert.ok(failed.length <= MOST_FAILURES, failed.join('\n'));
     for (const error of failed) assert.match(error, /^FileExistsError/);
-    const shards = fs.readdirSync(mount.path).filter((name) => name.length === 2);
+    const shards = (await fs.readdir(mount.path)).filter((name) => name.length === 2);
     assert.equal(new Set(shards).size, SHARDS);
     assert.equal(shards.length, SHARDS);
     for (const shard of shards) {
-      const [blob = '', ...others] = fs.readdirSync(mount.file(shard));
+      const [blob = '', ...others] = await fs.readdir(mount.file(shard));
       assert.deepEqual(others, []);
-      assert.equal(
-        createHash('sha1')
-          .update(fs.readFileSync(mount.file(shard, blob)))
-          .digest('hex'),
-        blob,
-      );
+      const content = await fs.readFile(mount.file(shard, blob));
+      assert.equal(createHash('sha1').update(content).digest('hex'), blob);
     }
     await mount.drained();
   });
@@ -60,7 +56,7 @@ describe('docs/SEMANTICS.md: directories', () => {
       const directory = mount.file(shard.toString(16));
       const script = 'if [ -d "$0" ]; then exit 1; fi; mkdir "$0" && [ -d "$0" ] && ! mkdir "$0" 2>/dev/null';
       await runOk('/bin/sh', ['-c', script, directory]);
-      assert.ok(fs.statSync(directory).isDirectory());
+      assert.ok((await fs.stat(directory)).isDirectory());
     }
   });
 });
