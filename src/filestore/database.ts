@@ -300,13 +300,11 @@ export class Database {
     this.spool.addDirectory(path, Date.now());
   }
 
-  /** As {@link recordDirectory}, for a lookup that found one: a full disk of the spool does not make the answer wrong. */
+  /** As {@link recordDirectory}, for a lookup that found one: it stays also while the disk of the spool has no room for a record. */
   noteDirectory(path: string): void {
-    try {
-      this.recordDirectory(path);
-    } catch (error) {
-      this.log.debug('directory.not-recorded', { reason: messageOf(error) });
-    }
+    if (path === '' || this.spool.directories.has(path)) return;
+    this.noteDirectory(splitPath(path).directory);
+    this.spool.noteDirectory(path, Date.now());
   }
 
   /** Whether something is known, here and now, to be at or below a directory. */

@@ -165,29 +165,19 @@ async function lookupDirectory(db: Database, path: string, requester: Requester)
 
 /** A directory that Odoo makes: `xx`, `xxx`, `upload`. A file of such a name is found once a listing has shown it. */
 async function findDirectory(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
-  if (db.hasLocalBelow(path)) {
-    // Else it would end with the last file in it, and who removes a tree would not find it for its rmdir.
-    db.noteDirectory(path);
-    return db.directoryStat(path);
-  }
+  if (db.hasLocalBelow(path)) return foundDirectory(db, path);
   if (db.absence.isKnown(path)) return undefined;
   const first = await directoryInOrigin(db, path).catch(orUnknown);
   if (first !== undefined) return first;
   try {
-    if (await hasObjectBelow(db, path, requester.signal)) {
-      db.noteDirectory(path);
-      return db.directoryStat(path);
-    }
+    if (await hasObjectBelow(db, path, requester.signal)) return foundDirectory(db, path);
   } catch (error) {
     if (!isDontKnow(error)) throw error;
     const inOrigin = await directoryInOrigin(db, path);
     if (inOrigin !== undefined) return inOrigin;
     // Swift answers and cannot list (its container servers are away): an ENOENT here would be one of every blob in it that another node has stored, and
     // those can be asked for, each by its name. It stays: who was told that it is there makes none, and his write would fail once Swift lists again.
-    if (!db.health.isAway && db.settings.nodes === 'many' && isShardName(path)) {
-      db.noteDirectory(path);
-      return db.directoryStat(path);
-    }
+    if (!db.health.isAway && db.settings.nodes === 'many' && isShardName(path)) return foundDirectory(db, path);
     // None of its names is on the list, so each of them is ENOENT too; the mkdir of a first write must be able to follow.
     return undefined;
   }
@@ -197,11 +187,16 @@ async function findDirectory(db: Database, path: string, requester: Requester): 
   return undefined;
 }
 
+/** Noted, else it would end with the last file in it, and who removes a tree would not find it for its rmdir. */
+function foundDirectory(db: Database, path: string): Stat {
+  db.noteDirectory(path);
+  return db.directoryStat(path);
+}
+
 /** @throws unavailable when the origin fails */
 async function directoryInOrigin(db: Database, path: string): Promise<Stat | undefined> {
   if (db.isBuried(path) || (await db.origin?.stat(path))?.kind !== 'directory') return undefined;
-  db.noteDirectory(path);
-  return db.directoryStat(path);
+  return foundDirectory(db, path);
 }
 
 /** For who goes on to ask elsewhere. */
@@ -213,7 +208,7 @@ function orUnknown(error: unknown): undefined {
 async function lookupOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   const trusted = trustedOther(db, path);
   if (trusted !== undefined) return trusted;
-  if (db.catalog.hasBelow(path) || db.hasLocalBelow(path)) return db.directoryStat(path);
+  if (db.hasLocalBelow(path)) return foundDirectory(db, path);
   if ((db.isBuried(path) && !mayLiveElsewhere(db, path)) || db.absence.isKnown(path)) return undefined;
   try {
     const answer = await askForOther(db, path, requester);
@@ -255,14 +250,12 @@ async function askForOther(db: Database, path: string, requester: Requester): Pr
   if (info !== undefined && learnt !== undefined)
     return db.fileStat(info.sizeBytes, db.owedTimes.get(path) ?? learnt.mtimeMs, OTHER_VALID_MS);
   if (!(await hasObjectBelow(db, path, requester.signal))) return undefined;
-  db.noteDirectory(path);
-  return db.directoryStat(path);
+  return foundDirectory(db, path);
 }
 
 async function statInOrigin(db: Database, path: string): Promise<Stat | undefined> {
   const found = await db.origin?.stat(path);
   if (found === undefined || db.isBuried(path)) return undefined;
   if (found.kind === 'file') return db.fileStat(found.sizeBytes, found.mtimeMs, OTHER_VALID_MS);
-  db.noteDirectory(path);
-  return db.directoryStat(path);
+  return foundDirectory(db, path);
 }

@@ -7,7 +7,7 @@
 import { copyFile } from 'node:fs/promises';
 import { closeSync, constants, fstatSync, openSync, statSync, unlink } from 'node:fs';
 import { join } from 'node:path';
-import { FilestoreError } from '../base/errors.js';
+import { FilestoreError, messageOf } from '../base/errors.js';
 import type { FileDigest } from '../base/file-digest.js';
 import type { Log } from '../base/log.js';
 import { displayName } from '../base/names.js';
@@ -227,6 +227,15 @@ export class DiskSpool implements Spool {
   addDirectory(path: string, mtimeMs: number): void {
     this.#recorder.record({ type: 'directories', gone: [], made: [[path, mtimeMs]] });
     this.#recorder.syncSoon();
+  }
+
+  noteDirectory(path: string, mtimeMs: number): void {
+    try {
+      this.addDirectory(path, mtimeMs);
+    } catch (error) {
+      this.#log.debug('spool.directory-not-recorded', { directory: displayName(path), reason: messageOf(error) });
+      this.#state.remember(path, mtimeMs);
+    }
   }
 
   removeDirectory(path: string): void {

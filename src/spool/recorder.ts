@@ -1,7 +1,7 @@
 /**
  * What the spool knows, on the disk and in memory: every change is a record in the journal and is applied to the memory at once.
  *
- * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same.
+ * INVARIANT: memory changes in the tick in which the record was appended, so both always say the same (`Spool.noteDirectory` apart).
  * ORDER of an end: record; sync of the journal; only then the sealed file is removed. Otherwise a power cut could bring back the record
  * without its bytes.
  */

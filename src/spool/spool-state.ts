@@ -1,6 +1,6 @@
 /**
  * What the journal's records add up to. Every change goes through `apply`, at start and in life alike, so replay cannot differ from
- * what was in memory.
+ * what was in memory; but for directories that were found while nothing could be recorded.
  *
  * INVARIANT: a path is pending or has a tombstone, never both.
  */
@@ -82,10 +82,7 @@ export class RecordedState implements SpoolState {
           this.directories.delete(path);
           this.deeperDirectories.delete(path);
         }
-        for (const [path, mtimeMs] of record.made) {
-          this.directories.set(path, mtimeMs);
-          if (path.includes('/')) this.deeperDirectories.add(path);
-        }
+        for (const [path, mtimeMs] of record.made) this.remember(path, mtimeMs);
         return undefined;
       case 'alias':
         if (record.path === null) this.aliases.delete(record.alias);
@@ -115,6 +112,12 @@ export class RecordedState implements SpoolState {
       for (const [alias, path] of aliases) yield encodeRecord({ type: 'alias', sequence, alias, path });
     }
     return { records: 1 + tombstones.length + pending.length + directories.length + aliases.length, lines: lines() };
+  }
+
+  /** A directory is there, whether or not a record says so. */
+  remember(path: string, mtimeMs: number): void {
+    this.directories.set(path, mtimeMs);
+    if (path.includes('/')) this.deeperDirectories.add(path);
   }
 
   #setPending(object: Pending): Pending | undefined {

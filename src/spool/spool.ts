@@ -117,6 +117,8 @@ export interface Spool extends SpoolState {
   exhume(path: string): void;
 
   addDirectory(path: string, mtimeMs: number): void;
+  /** As {@link addDirectory}, of one that was found, not made: never fails, and what cannot be recorded now stays until a restart at least. */
+  noteDirectory(path: string, mtimeMs: number): void;
   removeDirectory(path: string): void;
   renameDirectory(from: string, to: string): void;
   addAlias(alias: string, path: string): void;

@@ -31,6 +31,20 @@ async function leaveNoInode(directory: string): Promise<void> {
   });
 }
 
+/** So that not even a byte can be appended. */
+async function fillToTheBrim(directory: string): Promise<void> {
+  const filler = await fs.open(path.join(directory, 'filler'), 'a');
+  for (const piece of [MIB, 4096, 1])
+    while (
+      await filler.write(Buffer.alloc(piece)).then(
+        () => true,
+        () => false,
+      )
+    );
+  await filler.close();
+  assert.equal(nodeFs.statfsSync(directory).bavail, 0);
+}
+
 describe('a disk of the spool that fails', () => {
   let all: ProxiedSwift;
   before(async () => {
@@ -147,24 +161,12 @@ describe('a disk of the spool that fails', () => {
         for (const blob of blobs.slice(0, 20)) await writeBlob(mount.path, blob);
         await all.proxy.down();
         for (const blob of blobs.slice(20)) await writeBlob(mount.path, blob);
-        const fillUp = async (): Promise<void> => {
-          const filler = await fs.open(path.join(spool, 'filler'), 'a');
-          for (const piece of [MIB, 4096, 1])
-            while (
-              await filler.write(Buffer.alloc(piece)).then(
-                () => true,
-                () => false,
-              )
-            );
-          await filler.close();
-          assert.equal(nodeFs.statfsSync(spool).bavail, 0);
-        };
-        await fillUp();
+        await fillToTheBrim(spool);
         // Those that Swift has, and those that it is owed.
         const [gone, kept] = [blobs.filter((_, index) => index % 2 === 0), blobs.filter((_, index) => index % 2 === 1)];
         for (const { name } of gone) await fs.unlink(mount.file(name));
         await mount.kill9();
-        await fillUp();
+        await fillToTheBrim(spool);
         await mount.restart();
         for (const { name } of gone) await assert.rejects(fs.stat(mount.file(name)), { code: 'ENOENT' });
         await all.proxy.up();
@@ -176,6 +178,45 @@ describe('a disk of the spool that fails', () => {
         await writeBlob(mount.path, late);
         await assertStored(all, mount, 'brim', [...kept, late]);
       }),
+    ));
+
+  it('A directory that was found stays when its last file goes, also where the full disk of `spool_dir` has no room to note it.', () =>
+    withDisk(8 * MIB, (spool) =>
+      withMountOn(
+        all,
+        { database: 'shards', spool, args: ['--spool-floor', '0', '--nodes', 'many', '--delete-bound', '3s'] },
+        async (mount) => {
+          mount.log.expect(/^WARN (request-failed|names\.not-written|mount\.degraded)/, /^ERROR (write\.not-stored|spool\.)/);
+          const client = await all.swift.client();
+          const own = makeBlob(890);
+          await writeBlob(mount.path, own);
+          // Of other nodes, and in shards that this one has not seen.
+          const [gone, next] = [makeBlob(891), makeBlob(892)] as const;
+          for (const { name, content } of [gone, next]) await client.put('odoo-shards', name, content);
+          await fillToTheBrim(spool);
+          const seen = [gone, next].map(({ name }) => path.dirname(name));
+          const shards = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).filter(
+            (shard) => !seen.includes(shard) && shard !== path.dirname(own.name),
+          );
+          // The last block of the journal has room for some more.
+          const makeAll = async (): Promise<void> => {
+            for (const shard of shards) await fs.mkdir(mount.file(shard));
+          };
+          await assert.rejects(makeAll(), { code: 'ENOSPC' });
+          await fs.stat(mount.file(path.dirname(gone.name)));
+          assert.deepEqual(await fs.readFile(mount.file(next.name)), next.content);
+          for (const { name } of [gone, next]) {
+            await client.delete('odoo-shards', name);
+            await eventually(`${name} is not there`, async () => (await run('stat', [mount.file(name)])).code !== 0);
+            assert.ok((await fs.stat(mount.file(path.dirname(name)))).isDirectory());
+          }
+          // Its bytes need no room while Swift takes them.
+          await fs.writeFile(mount.file(gone.name), gone.content);
+          await fs.rm(path.join(spool, 'filler'));
+          await fs.rmdir(mount.file(path.dirname(next.name)));
+          await assert.rejects(fs.stat(mount.file(path.dirname(next.name))), { code: 'ENOENT' });
+        },
+      ),
     ));
 
   it('A disk of `spool_dir` without an inode left is told by `status`.', () =>

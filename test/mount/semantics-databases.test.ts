@@ -83,6 +83,18 @@ describe('docs/SEMANTICS.md: databases', () => {
     await eventually('the blob is gone from Swift', async () => (await client.get('site-seeded', blob.name)) === undefined);
   });
 
+  it('A directory that Swift alone had stays when its last file goes, at any depth, and `rm -r` removes it.', async () => {
+    await client.makeContainer('site-depths');
+    for (const name of ['docs/2026/a', 'docs/2026/b', 'docs/2027/c', 'left/of/one']) await client.put('site-depths', name, name);
+    await fs.unlink(mount.file('depths', 'left/of/one'));
+    assert.deepEqual(await fs.readdir(mount.file('depths', 'left/of')), []);
+    await runOk('rm', ['-r', mount.file('depths', 'docs')]);
+    assert.deepEqual(await fs.readdir(mount.file('depths')), ['left']);
+    await fs.rm(mount.file('depths'), { recursive: true });
+    await assert.rejects(fs.stat(mount.file('depths')), { code: 'ENOENT' });
+    await eventually('the container is gone', async () => !(await client.containers()).includes('site-depths'));
+  });
+
   it('A dropped database is gone, its container too, and one made anew under its name is empty.', async () => {
     const blobs = makeBlobs(30, 500, 2000);
     for (const blob of blobs) {
