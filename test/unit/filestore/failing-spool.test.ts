@@ -30,6 +30,11 @@ for (const name of ['writeSync', 'ftruncateSync']) {
     return original(fd, ...rest);
   };
 }
+const { openSync } = fs;
+fs.openSync = (file, ...rest) => {
+  if (isReadOnly && /\/journal\.new$/.test(String(file))) throw Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+  return openSync(file, ...rest);
+};
 syncBuiltinESMExports();
 const { Catalog } = await import('../../../src/filestore/catalog.js');
 const { NamesFile } = await import('../../../src/filestore/names-file.js');
