@@ -30,6 +30,7 @@ import { Trash } from './retention.js';
 import type { StoreHealth } from './store-health.js';
 import { WalkAhead } from './walk-ahead.js';
 import { walkGround } from './walk-ground.js';
+import { WalkOfDirectories } from './walk-of-directories.js';
 import { Writers } from './writers.js';
 
 /** With `nodes: one` nobody else changes the container: what we know holds. Somebody at the shell may, so not for ever. */
@@ -94,6 +95,7 @@ export class Database {
   readonly absence: Absence;
   readonly firstMakers = new FirstMakers();
   readonly walk: WalkAhead;
+  readonly walkOfDirectories = new WalkOfDirectories();
   readonly trash: Trash;
   /** Times set on files that Swift already has, carried to it with the next renewal; memory only. */
   readonly owedTimes = new Map<string, number>();

@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
-import { FilestoreError, kindOf, StoreAnswered } from '../base/errors.js';
+import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
 import { displayName, joinPath } from '../base/names.js';
 import { lookupPatienceMs } from './ask-swift.js';
@@ -28,12 +28,17 @@ export async function list(db: Database, directory: string, requester: Requester
 /** Answered in the same turn of the loop where nobody has to be asked; the names are then only put together when they are taken. */
 export function prepareList(db: Database, directory: string, requester: Requester): Answer<TakeNames> {
   if (kindOfPath(directory) === 'marker') return taken(db.local.list(directory));
-  if (db.origin === undefined && isFresh(db, directory)) return () => laidOver(db, directory, new Map());
-  return askAndList(db, directory, requester.signal);
+  const isKnown = isFresh(db, directory);
+  if (!isKnown || db.walkOfDirectories.isWalking) listAhead(db, directory);
+  if (db.origin === undefined && isKnown) return () => laidOver(db, directory, new Map());
+  return askAndList(db, directory, isKnown, requester.signal);
 }
 
-async function askAndList(db: Database, directory: string, signal: AbortSignal): Promise<TakeNames> {
-  if (!isFresh(db, directory)) await freshen(db, directory, signal);
+async function askAndList(db: Database, directory: string, isKnown: boolean, signal: AbortSignal): Promise<TakeNames> {
+  if (!isKnown) {
+    await freshen(db, directory, signal);
+    db.walkOfDirectories.listed();
+  }
   const names = new Map<string, ListedName>();
   await addFromOrigin(db, directory, names);
   // At once: whoever waits for this gets it some turns later, when the directory may have another name.
@@ -89,6 +94,18 @@ function isFresh(db: Database, directory: string): boolean {
 /** Whether the listing of the whole container is young enough for its files and shards to be shown from it. */
 function isNamed(db: Database): boolean {
   return steadyNowMs() - db.catalog.completeAtMs < Math.max(ROOT_LISTING_MS, db.trustMs);
+}
+
+/** Nothing waits for it, and its failures are nobody's: who then lists the directory joins the question, or asks anew. */
+function listAhead(db: Database, directory: string): void {
+  const next = db.walkOfDirectories.lists(directory, db.trustMs, (shard) => db.catalog.hasBelow(shard));
+  if (db.health.isAway || steadyNowMs() < db.unlistedUntilMs) return;
+  for (const shard of next) {
+    if (isFresh(db, shard)) continue;
+    refreshBelow(db, shard, { priority: 'bulk', tries: 'few' }).catch((error: unknown) => {
+      db.log.debug('walk.not-listed', { directory: shard, reason: messageOf(error) });
+    });
+  }
 }
 
 async function freshen(db: Database, directory: string, signal: AbortSignal): Promise<void> {

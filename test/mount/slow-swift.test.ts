@@ -9,7 +9,7 @@ import { blobOf, makeBlob, makeBlobs, writeBlob, type Blob } from '../helpers/bl
 import type { FaultProxy } from '../helpers/fault-proxy.js';
 import { eventually } from '../helpers/processes.js';
 import { withProxiedSwift } from '../helpers/proxied-swift.js';
-import type { Mount } from '../helpers/with-mount.js';
+import { startMount, type Mount } from '../helpers/with-mount.js';
 import type { Swift } from '../helpers/with-swift.js';
 import { AT_ONCE_MS, measured, withTrouble } from './trouble.js';
 
@@ -105,6 +105,44 @@ describe('while Swift is slow or silent', () => {
         for (const { name, content } of small) assert.deepEqual(await fs.readFile(mount.file(name)), content);
       });
     }));
+
+  it('A walk through directories that Swift has to be asked for waits for a few of them, and not for each.', async () => {
+    const delayMs = 300;
+    const blobs = new Map<string, Blob>();
+    for (let seed = 30_000; blobs.size < 32; seed += 1) {
+      const blob = makeBlob(seed, 100);
+      if (/^[01]/.test(blob.name)) blobs.set(blob.name.slice(0, 2), blob);
+    }
+    const shards = [...blobs.keys()].sort();
+    const client = await swift.client();
+    const mount = await startMount({
+      swift: { ...swift, authUrl: proxy.authUrl },
+      database: 'walked',
+      args: ['--nodes', 'many', '--delete-bound', '3s'],
+    });
+    try {
+      await writeBlob(mount.path, makeBlob(2));
+      await mount.drained();
+      for (const { name, content } of blobs.values()) await client.put('odoo-walked', name, content);
+      for (const shard of shards) assert.ok((await fs.stat(mount.file(shard))).isDirectory());
+      // Until none of it is believed any more.
+      await setTimeout(3_500);
+      proxy.add({ do: 'delay', ms: delayMs, method: 'GET', path: /prefix=/ });
+      const files: string[] = [];
+      const takenMs = await measured(async () => {
+        for (const shard of shards) files.push(...(await fs.readdir(mount.file(shard))));
+      });
+      assert.deepEqual(
+        files,
+        shards.map((shard) => blobs.get(shard)?.sha1),
+      );
+      assert.ok(takenMs >= 3 * delayMs, `Swift was asked: ${takenMs} ms`);
+      assert.ok(takenMs < (shards.length * delayMs) / 2, `it took ${takenMs} ms`);
+    } finally {
+      proxy.clear();
+      await mount.stop();
+    }
+  });
 
   it('A large file that takes longer than `write_timeout` is pending, and nobody else notices', () =>
     withMount('long-put', async (mount) => {
