@@ -297,7 +297,7 @@ export class Database {
 
   /** A directory exists from now on, also when it becomes empty; so do those above it. */
   recordDirectory(path: string): void {
-    if (path === '' || this.spool.directories.has(path)) return;
+    if (path === '' || (this.spool.directories.has(path) && !this.spool.unrecordedDirectories.has(path))) return;
     this.recordDirectory(splitPath(path).directory);
     this.spool.addDirectory(path, Date.now());
   }

@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreNotAsked } from '../base/errors.js';
-import { contentSha1, displayName, joinPath, objectNameOf } from '../base/names.js';
+import { contentSha1, displayName, joinPath, objectNameOf, splitPath } from '../base/names.js';
 import type { Tombstone } from '../spool/spool.js';
 import type { RequestOptions } from '../store/object-store.js';
 import { assertContainer, isDontKnow, learnInfo, sized } from './ask-swift.js';
@@ -53,6 +53,8 @@ export async function unlink(db: Database, path: string, requester: Requester): 
   const known = db.live.has(path) || db.spool.pending.has(path) || db.catalog.sizeOf(path) !== undefined;
   if (!known && (await lookup(db, path, requester)) === undefined)
     throw new FilestoreError('not-found', `${displayName(path)} is not there`);
+  // It stays when this was its last file, for the rmdir of who removes a tree.
+  db.noteDirectory(splitPath(path).directory);
   await bury(db, path);
 }
 

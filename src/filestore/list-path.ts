@@ -96,13 +96,13 @@ function isNamed(db: Database): boolean {
   return steadyNowMs() - db.catalog.completeAtMs < Math.max(ROOT_LISTING_MS, db.trustMs);
 }
 
-/** Nothing waits for it, and its failures are nobody's: who then lists the directory joins the question, or asks anew. */
+/** Its failures are nobody's: who then lists the directory joins the question, which therefore goes among the reads, or asks anew. */
 function listAhead(db: Database, directory: string): void {
   const next = db.walkOfDirectories.lists(directory, db.trustMs, (shard) => db.catalog.hasBelow(shard));
   if (db.health.isAway || steadyNowMs() < db.unlistedUntilMs) return;
   for (const shard of next) {
     if (isFresh(db, shard)) continue;
-    refreshBelow(db, shard, { priority: 'bulk', tries: 'few' }).catch((error: unknown) => {
+    refreshBelow(db, shard, { priority: 'read', tries: 'few' }).catch((error: unknown) => {
       db.log.debug('walk.not-listed', { directory: shard, reason: messageOf(error) });
     });
   }

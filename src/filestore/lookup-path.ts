@@ -208,7 +208,8 @@ function orUnknown(error: unknown): undefined {
 async function lookupOther(db: Database, path: string, requester: Requester): Promise<Stat | undefined> {
   const trusted = trustedOther(db, path);
   if (trusted !== undefined) return trusted;
-  if (db.hasLocalBelow(path)) return foundDirectory(db, path);
+  // Noted when its files are removed here (delete-path.ts): one that only shows in a listing may be gone, or a file by now.
+  if (db.hasLocalBelow(path)) return db.directoryStat(path);
   if ((db.isBuried(path) && !mayLiveElsewhere(db, path)) || db.absence.isKnown(path)) return undefined;
   try {
     const answer = await askForOther(db, path, requester);

@@ -13,7 +13,7 @@
  */
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError } from '../base/errors.js';
-import { contentSha1, displayName } from '../base/names.js';
+import { contentSha1, displayName, splitPath } from '../base/names.js';
 import { Patience } from '../base/patience.js';
 import { untilAborted } from '../base/until-aborted.js';
 import type { Database } from './database.js';
@@ -62,6 +62,7 @@ export async function rename(db: Database, from: string, to: string, noReplace: 
   }
   if (toKind === 'alias')
     throw new FilestoreError('not-permitted', `${displayName(to)}: a name ending in .__gc is made by renaming its blob`);
+  db.noteDirectory(splitPath(from).directory);
   await db.live.get(from)?.flush();
   if (!db.spool.pending.has(from)) await takeForContentName(db, from, to, requester);
   if (target !== undefined && source.sizeBytes <= db.settings.streamAboveBytes) await takeToReplace(db, from, to, requester);

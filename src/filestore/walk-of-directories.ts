@@ -18,6 +18,8 @@ export class WalkOfDirectories {
   #last = -1;
   #lastMs = -Infinity;
   #streak = 0;
+  /** The last that was handed out: one that could not be listed is not asked for again at each step. */
+  #aheadTo = -1;
 
   /** Also a listing that needs no question may be part of it. */
   get isWalking(): boolean {
@@ -28,7 +30,7 @@ export class WalkOfDirectories {
    * A directory begins to be listed.
    * @param trustMs how long a listing is believed: a walker that would come too late to the last of them is not followed
    * @param isThere whether a shard is known to have anything
-   * @returns the shards that the walk comes to next, in order; none when this is no walk
+   * @returns shards that the walk comes to next, in order, each once; none when this is no walk
    */
   lists(directory: string, trustMs: number, isThere: (shard: string) => boolean): readonly string[] {
     if (!isShardName(directory)) return [];
@@ -40,10 +42,15 @@ export class WalkOfDirectories {
     const follows = shard > this.#last && shard <= this.#last + STRIDE && isSoon;
     this.#last = shard;
     this.#streak = follows ? Math.min(this.#streak + 1, STREAK_OF_A_WALK) : 0;
+    if (!follows) this.#aheadTo = -1;
     const next: string[] = [];
-    for (let ahead = shard + 1; this.isWalking && ahead < SHARDS && next.length < AHEAD; ahead++) {
+    for (let [ahead, count] = [shard + 1, 0]; this.isWalking && ahead < SHARDS && count < AHEAD; ahead++) {
       const name = ahead.toString(16).padStart(2, '0');
-      if (isThere(name)) next.push(name);
+      if (!isThere(name)) continue;
+      count++;
+      if (ahead <= this.#aheadTo) continue;
+      this.#aheadTo = ahead;
+      next.push(name);
     }
     return next;
   }

@@ -47,6 +47,7 @@ export class DiskSpool implements Spool {
   readonly #torn: TornFiles;
   readonly #room: DiskRoom;
   readonly #log: Log;
+  readonly unrecordedDirectories = new Set<string>();
   readonly #nowMs: () => number;
   readonly #late: LateFiles;
   readonly #sealer: Sealer;
@@ -225,7 +226,8 @@ export class DiskSpool implements Spool {
   }
 
   addDirectory(path: string, mtimeMs: number): void {
-    this.#recorder.record({ type: 'directories', gone: [], made: [[path, mtimeMs]] });
+    this.#recorder.record({ type: 'directories', gone: [], made: [...this.#unrecordedBeside([path]), [path, mtimeMs]] });
+    this.unrecordedDirectories.clear();
     this.#recorder.syncSoon();
   }
 
@@ -235,12 +237,22 @@ export class DiskSpool implements Spool {
     } catch (error) {
       this.#log.debug('spool.directory-not-recorded', { directory: displayName(path), reason: messageOf(error) });
       this.#state.remember(path, mtimeMs);
+      this.unrecordedDirectories.add(path);
     }
+  }
+
+  /** So that a start finds none that has lost what it lies in. */
+  #unrecordedBeside(paths: readonly string[]): [string, number][] {
+    return [...this.unrecordedDirectories].flatMap((path) => {
+      const mtimeMs = this.#state.directories.get(path);
+      return mtimeMs === undefined || paths.includes(path) ? [] : [[path, mtimeMs]];
+    });
   }
 
   removeDirectory(path: string): void {
     if (!this.#state.directories.has(path)) return;
     this.#recorder.record({ type: 'directories', gone: [path], made: [] });
+    this.unrecordedDirectories.delete(path);
     this.#recorder.syncSoon();
   }
 
@@ -253,7 +265,8 @@ export class DiskSpool implements Spool {
       made.push([to + path.slice(from.length), mtimeMs]);
     }
     if (gone.length === 0 || from === to) return;
-    this.#recorder.record({ type: 'directories', gone, made });
+    this.#recorder.record({ type: 'directories', gone, made: [...this.#unrecordedBeside(gone), ...made] });
+    this.unrecordedDirectories.clear();
     this.#recorder.syncSoon();
   }
 

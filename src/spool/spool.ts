@@ -74,6 +74,8 @@ export interface SpoolState {
 }
 
 export interface Spool extends SpoolState {
+  /** Those of `directories` of which the journal says nothing yet. */
+  readonly unrecordedDirectories: ReadonlySet<string>;
   readonly pendingBytes: number;
   /** Files set aside under `torn/`. */
   readonly torn: TornCount;
@@ -117,7 +119,7 @@ export interface Spool extends SpoolState {
   exhume(path: string): void;
 
   addDirectory(path: string, mtimeMs: number): void;
-  /** As {@link addDirectory}, of one that was found, not made: never fails, and what cannot be recorded now stays until a restart at least. */
+  /** As {@link addDirectory}, of one that was found, not made: never fails; what cannot be recorded now is there, and is recorded with the next that can. */
   noteDirectory(path: string, mtimeMs: number): void;
   removeDirectory(path: string): void;
   renameDirectory(from: string, to: string): void;

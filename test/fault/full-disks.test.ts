@@ -213,6 +213,12 @@ describe('a disk of the spool that fails', () => {
           // Its bytes need no room while Swift takes them.
           await fs.writeFile(mount.file(gone.name), gone.content);
           await fs.rm(path.join(spool, 'filler'));
+          // What is made in it later stands in the journal with it.
+          const deeper = mount.file(path.dirname(next.name), 'deeper');
+          await fs.mkdir(deeper);
+          await mount.kill9();
+          await mount.restart();
+          await fs.rmdir(deeper);
           await fs.rmdir(mount.file(path.dirname(next.name)));
           await assert.rejects(fs.stat(mount.file(path.dirname(next.name))), { code: 'ENOENT' });
         },
