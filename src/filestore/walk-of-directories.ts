@@ -35,13 +35,14 @@ export class WalkOfDirectories {
   lists(directory: string, trustMs: number, isThere: (shard: string) => boolean): readonly string[] {
     if (!isShardName(directory)) return [];
     const shard = parseInt(directory, 16);
-    const isSoon = steadyNowMs() - this.#lastMs < trustMs / (2 * AHEAD);
-    this.#lastMs = steadyNowMs();
+    const nowMs = steadyNowMs();
+    const isSoon = nowMs - this.#lastMs < trustMs / (2 * AHEAD);
+    this.#lastMs = nowMs;
     // Who removes a tree lists each directory once more.
     if (shard === this.#last && isSoon) return [];
     const follows = shard > this.#last && shard <= this.#last + STRIDE && isSoon;
     this.#last = shard;
-    this.#streak = follows ? Math.min(this.#streak + 1, STREAK_OF_A_WALK) : 0;
+    this.#streak = follows ? this.#streak + 1 : 0;
     if (!follows) this.#aheadTo = -1;
     const next: string[] = [];
     for (let [ahead, count] = [shard + 1, 0]; this.isWalking && ahead < SHARDS && count < AHEAD; ahead++) {

@@ -47,7 +47,6 @@ export class DiskSpool implements Spool {
   readonly #torn: TornFiles;
   readonly #room: DiskRoom;
   readonly #log: Log;
-  readonly unrecordedDirectories = new Set<string>();
   readonly #nowMs: () => number;
   readonly #late: LateFiles;
   readonly #sealer: Sealer;
@@ -98,6 +97,10 @@ export class DiskSpool implements Spool {
 
   get deeperDirectories(): ReadonlySet<string> {
     return this.#state.deeperDirectories;
+  }
+
+  get unrecordedDirectories(): ReadonlyMap<string, number> {
+    return this.#state.unrecordedDirectories;
   }
 
   get aliases(): ReadonlyMap<string, string> {
@@ -226,9 +229,7 @@ export class DiskSpool implements Spool {
   }
 
   addDirectory(path: string, mtimeMs: number): void {
-    this.#recorder.record({ type: 'directories', gone: [], made: [...this.#unrecordedBeside([path]), [path, mtimeMs]] });
-    this.unrecordedDirectories.clear();
-    this.#recorder.syncSoon();
+    this.#recordDirectories([], [[path, mtimeMs]]);
   }
 
   noteDirectory(path: string, mtimeMs: number): void {
@@ -236,24 +237,12 @@ export class DiskSpool implements Spool {
       this.addDirectory(path, mtimeMs);
     } catch (error) {
       this.#log.debug('spool.directory-not-recorded', { directory: displayName(path), reason: messageOf(error) });
-      this.#state.remember(path, mtimeMs);
-      this.unrecordedDirectories.add(path);
+      this.#state.noteUnrecorded(path, mtimeMs);
     }
   }
 
-  /** So that a start finds none that has lost what it lies in. */
-  #unrecordedBeside(paths: readonly string[]): [string, number][] {
-    return [...this.unrecordedDirectories].flatMap((path) => {
-      const mtimeMs = this.#state.directories.get(path);
-      return mtimeMs === undefined || paths.includes(path) ? [] : [[path, mtimeMs]];
-    });
-  }
-
   removeDirectory(path: string): void {
-    if (!this.#state.directories.has(path)) return;
-    this.#recorder.record({ type: 'directories', gone: [path], made: [] });
-    this.unrecordedDirectories.delete(path);
-    this.#recorder.syncSoon();
+    if (this.#state.directories.has(path)) this.#recordDirectories([path], []);
   }
 
   renameDirectory(from: string, to: string): void {
@@ -264,9 +253,13 @@ export class DiskSpool implements Spool {
       gone.push(path);
       made.push([to + path.slice(from.length), mtimeMs]);
     }
-    if (gone.length === 0 || from === to) return;
-    this.#recorder.record({ type: 'directories', gone, made: [...this.#unrecordedBeside(gone), ...made] });
-    this.unrecordedDirectories.clear();
+    if (gone.length > 0 && from !== to) this.#recordDirectories(gone, made);
+  }
+
+  /** And what could not be recorded before: a start must find no directory that has lost what it lies in. */
+  #recordDirectories(gone: readonly string[], made: readonly [string, number][]): void {
+    const late = [...this.#state.unrecordedDirectories].filter(([path]) => !gone.includes(path) && made.every(([other]) => other !== path));
+    this.#recorder.record({ type: 'directories', gone, made: [...late, ...made] });
     this.#recorder.syncSoon();
   }
 

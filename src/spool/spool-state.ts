@@ -15,6 +15,7 @@ export class RecordedState implements SpoolState {
   readonly tombstones = new Map<string, Tombstone>();
   readonly directories = new Map<string, number>();
   readonly deeperDirectories = new Set<string>();
+  readonly unrecordedDirectories = new Map<string, number>();
   readonly aliases = new Map<string, string>();
   readonly #sealedDirectory: string;
   #pendingBytes = 0;
@@ -81,8 +82,12 @@ export class RecordedState implements SpoolState {
         for (const path of record.gone) {
           this.directories.delete(path);
           this.deeperDirectories.delete(path);
+          this.unrecordedDirectories.delete(path);
         }
-        for (const [path, mtimeMs] of record.made) this.remember(path, mtimeMs);
+        for (const [path, mtimeMs] of record.made) {
+          this.#setDirectory(path, mtimeMs);
+          this.unrecordedDirectories.delete(path);
+        }
         return undefined;
       case 'alias':
         if (record.path === null) this.aliases.delete(record.alias);
@@ -114,8 +119,13 @@ export class RecordedState implements SpoolState {
     return { records: 1 + tombstones.length + pending.length + directories.length + aliases.length, lines: lines() };
   }
 
-  /** A directory is there, whether or not a record says so. */
-  remember(path: string, mtimeMs: number): void {
+  /** A directory is there of which no record could be written; it is unrecorded until one is applied. */
+  noteUnrecorded(path: string, mtimeMs: number): void {
+    this.#setDirectory(path, mtimeMs);
+    this.unrecordedDirectories.set(path, mtimeMs);
+  }
+
+  #setDirectory(path: string, mtimeMs: number): void {
     this.directories.set(path, mtimeMs);
     if (path.includes('/')) this.deeperDirectories.add(path);
   }

@@ -75,7 +75,7 @@ export interface SpoolState {
 
 export interface Spool extends SpoolState {
   /** Those of `directories` of which the journal says nothing yet. */
-  readonly unrecordedDirectories: ReadonlySet<string>;
+  readonly unrecordedDirectories: ReadonlyMap<string, number>;
   readonly pendingBytes: number;
   /** Files set aside under `torn/`. */
   readonly torn: TornCount;
