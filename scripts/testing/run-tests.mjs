@@ -16,7 +16,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MARK_VARIABLE, clean, findLeftovers } from './leftovers.mjs';
-import { ALONE, TIERS } from './tiers.mjs';
+import { ALONE, FILES_AT_ONCE, TIERS } from './tiers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
@@ -63,13 +63,11 @@ function sourceOf(build, file) {
 function planJobs({ build, targets }) {
   const jobs = [];
   const addTier = (tier) => {
-    const { folders, concurrency, limitMs, together } = TIERS[tier];
+    const { folders, limitMs, together } = TIERS[tier];
     const files = folders.flatMap((folder) => testsIn(build, folder));
     if (files.length === 0) return;
-    if (together) jobs.push({ tier, files, concurrency, limitMs, alone: true });
-    else
-      for (const file of files)
-        jobs.push({ tier, files: [file], concurrency, limitMs, alone: ALONE.some((pattern) => pattern.test(file)) });
+    if (together) jobs.push({ tier, files, limitMs, alone: true });
+    else for (const file of files) jobs.push({ tier, files: [file], limitMs, alone: ALONE.some((pattern) => pattern.test(file)) });
   };
   for (const target of targets) {
     if (target === 'all') Object.keys(TIERS).forEach(addTier);
@@ -81,8 +79,8 @@ function planJobs({ build, targets }) {
       if (!fs.existsSync(compiled))
         fail(`${target} is neither a tier nor a built test file (looked for ${compiled}); npm run build first?`);
       const tier = path.relative(path.join(build, 'test'), compiled).split(path.sep)[0];
-      const { concurrency, limitMs } = TIERS[tier] ?? TIERS.mount;
-      jobs.push({ tier: tier in TIERS ? tier : 'mount', files: [compiled], concurrency, limitMs, alone: false });
+      const { limitMs } = TIERS[tier] ?? TIERS.mount;
+      jobs.push({ tier: tier in TIERS ? tier : 'mount', files: [compiled], limitMs, alone: false });
     }
   }
   return jobs;
@@ -120,7 +118,7 @@ function runJob(job, mark) {
     '--test',
     // A handle that a failed hook left open must not hold the file until its limit; processes and mounts left behind are looked for below.
     // Not where many files run together: a forced exit may cut off what a busy child still has to report, and the count falls short.
-    ...(job.files.length > 1 ? [`--test-concurrency=${job.concurrency}`] : ['--test-force-exit']),
+    ...(job.files.length > 1 ? [`--test-concurrency=${FILES_AT_ONCE}`] : ['--test-force-exit']),
     `--test-reporter=${path.join(here, 'events-reporter.mjs')}`,
     `--test-reporter-destination=${eventsFile}`,
     ...job.files,
@@ -227,16 +225,14 @@ async function main() {
     }
   };
 
-  for (const tier of new Set(jobs.map((job) => job.tier))) {
-    const shared = jobs.filter((job) => job.tier === tier && !job.alone);
-    const alone = jobs.filter((job) => job.tier === tier && job.alone);
-    const next = async () => {
-      for (let job = shared.shift(); job !== undefined; job = shared.shift()) await finish(job, `${runMark}-${randomUUID()}`, Date.now());
-    };
-    const width = Math.max(1, Math.min(options.jobs ?? TIERS[tier].concurrency, shared.length));
-    await Promise.all(Array.from({ length: width }, next));
-    for (const job of alone) await finish(job, `${runMark}-${randomUUID()}`, Date.now());
-  }
+  const run = (job) => finish(job, `${runMark}-${randomUUID()}`, Date.now());
+  const shared = jobs.filter(({ alone }) => !alone);
+  const next = async () => {
+    for (let job = shared.shift(); job !== undefined; job = shared.shift()) await run(job);
+  };
+  for (const job of jobs) if (job.files.length > 1) await run(job);
+  await Promise.all(Array.from({ length: options.jobs ?? FILES_AT_ONCE }, next));
+  for (const job of jobs) if (job.alone && job.files.length === 1) await run(job);
 
   const left = await findLeftovers(runMark, scratch, 1000);
   for (const mountPoint of left.mounts) {
