@@ -5,13 +5,25 @@ export class SingleFlight<T> {
   run(key: string, work: () => Promise<T>): Promise<T> {
     const running = this.#flights.get(key);
     if (running !== undefined) return running;
-    const flight = work().finally(() => this.#flights.delete(key));
+    const flight = work().finally(() => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
     this.#flights.set(key, flight);
     return flight;
   }
 
   get(key: string): Promise<T> | undefined {
     return this.#flights.get(key);
+  }
+
+  /** Who asks from now on begins anew: what is under way may not know yet what the caller knows. */
+  forget(key: string): void {
+    this.#flights.delete(key);
+  }
+
+  /** All that is under way now has ended, however it ended. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#flights.values());
   }
 
   get size(): number {

@@ -40,7 +40,10 @@ export function headOf(
       db.heads.run(path, async () => {
         await db.binding.assertOurAccount({ tries });
         const startedMs = steadyNowMs();
-        const info = sized(path, await db.store.head(db.container, name, { tries }));
+        const ask = async (newest: boolean): Promise<SizedInfo | undefined> =>
+          sized(path, await db.store.head(db.container, name, { tries, newest }));
+        let info = await ask(false);
+        if (info === undefined && isKnownSince(db, path, startedMs)) info = await ask(true);
         if (db.ownChanges.wasDeletedSince(path, startedMs)) return undefined;
         if (info !== undefined) {
           if (!believe(db, path, info)) return undefined;
@@ -54,6 +57,14 @@ export function headOf(
     signal,
     lookupPatienceMs(db),
   );
+}
+
+/**
+ * Whether a name that Swift says is not there is to be asked for once more, of all its servers (`newest`): it is known, and was not deleted here meanwhile.
+ * One server that lags must not make a document vanish.
+ */
+export function isKnownSince(db: Database, path: string, askedAtMs: number): boolean {
+  return db.catalog.sizeOf(path) !== undefined && !db.ownChanges.wasDeletedSince(path, askedAtMs);
 }
 
 /**

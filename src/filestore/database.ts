@@ -38,6 +38,8 @@ const TRUST_ONE_MS = 3600_000;
 
 /** The most names that are kept in mind as damaged, and as having another size than is said. */
 const DAMAGED_MOST = 10_000;
+/** Blobs in doubt that are remembered at once; most are asked for right away. */
+const DOUBTED_MOST = 10_000;
 
 /**
  * mtime of every content-named blob: the same on every node and after every copy, costs no request, and is past 1980, which zip needs.
@@ -119,6 +121,8 @@ export class Database {
   readonly damaged = new Map<string, string>();
   /** Sizes of blobs whose verified bytes are more or fewer than Swift or an origin has under the name, where a damaged copy lies. */
   readonly #trueSizes = new Map<string, number>();
+  /** Blobs that are in doubt, and since when: ms of `steadyNowMs`. */
+  readonly #doubtedAtMs = new Map<string, number>();
   /** Why pending work does not go out although Swift answers: quota, rights, … */
   problem: string | undefined;
   /**
@@ -243,7 +247,9 @@ export class Database {
       return;
     }
     const known = this.catalog.sizeOf(path);
-    this.catalog.setBlob(shard, path, sizeBytes, checkedAtMs);
+    const isOlder = this.#doubtedAtMs.size > 0 && checkedAtMs < (this.#doubtedAtMs.get(path) ?? -Infinity);
+    if (!isOlder && this.#doubtedAtMs.size > 0) this.#doubtedAtMs.delete(path);
+    this.catalog.setBlob(shard, path, sizeBytes, isOlder ? 0 : checkedAtMs);
     this.absence.end(path);
     if (known !== sizeBytes) this.names.added(path, sizeBytes);
   }
@@ -261,6 +267,14 @@ export class Database {
     const [shard, sizeBytes] = [shardOfBlobPath(path), this.catalog.sizeOf(path)];
     if (shard === undefined || sizeBytes === undefined) return;
     this.catalog.setBlob(shard, path, sizeBytes, 0);
+    // Nor is an answer believed that set out before.
+    this.#doubtedAtMs.delete(path);
+    this.#doubtedAtMs.set(path, steadyNowMs());
+    for (const oldest of this.#doubtedAtMs.keys()) {
+      if (this.#doubtedAtMs.size <= DOUBTED_MOST) break;
+      this.#doubtedAtMs.delete(oldest);
+    }
+    this.heads.forget(path);
     this.changed(path);
   }
 

@@ -94,10 +94,11 @@ export class Drops {
   async #tryToRemove(opened: OpenDatabase): Promise<boolean> {
     const { db, publisher } = opened;
     const isShared = db.settings.nodes === 'many';
+    const { dropMark } = opened.record;
     if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount({ priority: 'background' }));
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared && opened.record.dropMarked !== true) {
-      const mark = opened.record.dropMark ?? String(storeNowMs(db.store));
+      const mark = dropMark ?? String(storeNowMs(db.store));
       await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
       if (this.#isClosed()) return false;
       opened.update({ dropMarked: true });
@@ -106,6 +107,8 @@ export class Drops {
     // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
     const isRemoved = !isShared || (await db.health.answerOrAway(() => db.binding.mayRemove()));
     if (this.#isClosed() || (isRemoved && !(await this.#deleteContainer(opened))) || this.#isClosed()) return false;
+    // Made anew and dropped again meanwhile: that is still to be done.
+    if (opened.record.dropMark !== dropMark) return false;
     db.binding.unbind();
     if (!opened.record.exists) opened.update({ bound: false });
     const event = isRemoved ? 'container.removed' : 'container.left';

@@ -6,7 +6,7 @@ import type { Priority, Raise } from '../base/priority-limiter.js';
 import type { FillSource } from '../cache/cache.js';
 import { discardBody } from '../cache/receive-body.js';
 import type { ObjectRead } from '../store/object-store.js';
-import { assertContainer, callAbsent } from './ask-swift.js';
+import { assertContainer, callAbsent, isKnownSince } from './ask-swift.js';
 import type { Database } from './database.js';
 
 /** A larger object may take Swift long, and must not take every connection: see `PriorityLimiter`. */
@@ -25,18 +25,17 @@ export function sourcesOf(db: Database, path: string, md5?: string): readonly Fi
       const range = start === 0 ? {} : { range: { start, end: Number.MAX_SAFE_INTEGER } };
       const urgency = urgencyOf(expectedBytes, wanted);
       const options = { ...urgency, signal, timeoutMs: db.settings.readTimeoutMs };
-      const get = (): Promise<ObjectRead | undefined> =>
-        db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options })).catch((error: unknown) => {
+      const get = (newest: boolean): Promise<ObjectRead | undefined> =>
+        db.health.watch(db.store.get(db.container, objectNameOf(path), { ...range, ...options, newest })).catch((error: unknown) => {
           // The cache would take it for a full disk of this machine, and ask no other source.
           if (kindOf(error) === 'no-space') throw new FilestoreError('busy', messageOf(error), { cause: error });
           throw error;
         });
       await db.binding.assertOurAccount(options);
       const startedMs = steadyNowMs();
-      let read = await get();
-      if (read === undefined && db.catalog.sizeOf(path) !== undefined) {
-        // A "no" to a name that is on the list is asked for twice: one replica that lags must not make a document vanish.
-        read = await get();
+      let read = await get(false);
+      if (read === undefined && isKnownSince(db, path, startedMs)) {
+        read = await get(true);
         if (read === undefined) {
           await db.health.watch(assertContainer(db, startedMs));
           callAbsent(db, path, startedMs);

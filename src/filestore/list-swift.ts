@@ -85,7 +85,8 @@ export async function askListing(db: Database, path: string, signal: AbortSignal
 }
 
 /**
- * Lists what is below a directory ('' = all), page by page, into the catalog; what it does not show is forgotten, not declared absent.
+ * Lists what is below a directory ('' = all), page by page, into the catalog; what it has not shown for long is forgotten, not declared absent: some of it is
+ * asked for, and one that is there shows that the listing lags.
  * @returns why an object of it could not be asked for; undefined when nothing was left open
  */
 export function refreshBelow(db: Database, directory: string, options: RequestOptions): Promise<Error | undefined> {
@@ -104,16 +105,20 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
     if (shown === 0 && directory === '') await assertEmpty(db, options);
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
+    // It may lack them for longer, too.
+    const unshown = firstOf(db.catalog.checkedBefore(directory, sweepBeforeMs), MOST_ASKED);
+    await askForEach(db, unshown, unanswered);
+    const lags = unshown.some((path) => db.catalog.sizeOf(path) !== undefined);
     if (directory === '') {
       // What an earlier life left and the listing did not show: it lags, or a power cut took the news of a delete.
       if (sweepBeforeMs <= db.catalog.loadedAtMs) await askForEach(db, firstOf(db.catalog.unchecked(), MOST_ASKED), unanswered);
       if (unanswered[0] !== undefined) return unanswered[0];
-      db.catalog.sweep(sweepBeforeMs);
+      if (!lags) db.catalog.sweep(sweepBeforeMs);
       db.catalog.completeAtMs = startedMs;
       for (const shard of db.catalog.shards()) shard.listedAtMs = Math.min(startedMs, unshownIn(db, shard, startedMs));
       db.names.compact(db.catalog);
     } else if (unanswered.length === 0) {
-      db.catalog.sweepShard(directory, sweepBeforeMs);
+      if (!lags) db.catalog.sweepShard(directory, sweepBeforeMs);
       db.catalog.shard(directory).listedAtMs = Math.min(startedMs, unshownAtMs);
     }
     return unanswered[0];

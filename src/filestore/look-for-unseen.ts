@@ -11,6 +11,8 @@ import { ASKED_AT_ONCE, askForEach, MOST_ASKED, refreshBelow, refreshTop, wholly
  */
 export async function lookForUnseen(db: Database): Promise<void> {
   const options = { priority: 'read' } as const;
+  // A listing that others have begun may be older than our question, and those that begin from now on are not.
+  await Promise.all([db.listings.settled(), db.heads.settled()]);
   await wholly(refreshTop(db, options));
   const [unseen, directories] = [new Array<string>(), new Array<string>()];
   db.catalog.forEachIn('', (name, kind) => void (kind === 'file' ? unseen : directories).push(name));

@@ -89,6 +89,15 @@ export class ShardTable {
     if (capacity > this.#capacity) this.#rebuild(capacity);
   }
 
+  /** The names that {@link sweep} would remove. The table must not be changed while this runs. */
+  *checkedBefore(beforeS: number, sparesUnchecked = false): Generator<string> {
+    const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const checked = this.#checked[slot] ?? 0;
+      if (checked >= fromS && checked < beforeS) yield this.#name(slot);
+    }
+  }
+
   /** Removes what was last checked before `beforeS`, but for what never was where that is spared. @returns how many */
   sweep(beforeS: number, sparesUnchecked = false): number {
     const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;

@@ -21,6 +21,11 @@ export interface RequestOptions {
   readonly tries?: 'few' | 'many';
 }
 
+export interface FindOptions extends RequestOptions {
+  /** All servers are asked, and the newest answer counts: one of them may have missed what was stored. Costs more than a question does as a rule. */
+  readonly newest?: boolean;
+}
+
 /** Metadata of ours on an object or container: keys in lower case, without `X-Object-Meta-`. Values are ASCII. */
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -69,7 +74,7 @@ export interface CopyOptions extends RequestOptions {
   readonly deleteAfterSeconds?: number;
 }
 
-export interface GetOptions extends RequestOptions {
+export interface GetOptions extends FindOptions {
   /** First byte, and the byte after the last; without it the whole object. */
   readonly range?: { readonly start: number; readonly end: number };
 }
@@ -106,7 +111,7 @@ export interface DeleteManyResult {
 export interface ObjectStore {
   put(container: string, name: string, body: ObjectBody, options?: PutOptions): Promise<void>;
   get(container: string, name: string, options?: GetOptions): Promise<ObjectRead | undefined>;
-  head(container: string, name: string, options?: RequestOptions): Promise<ObjectInfo | undefined>;
+  head(container: string, name: string, options?: FindOptions): Promise<ObjectInfo | undefined>;
   /** Replaces metadata keys given, keeps the others (Swift's POST would drop them: read first). @returns false when not there. */
   updateMetadata(container: string, name: string, metadata: Metadata, options?: RequestOptions): Promise<boolean>;
   /**

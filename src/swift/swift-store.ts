@@ -23,6 +23,7 @@ import type {
   ObjectRead,
   ObjectStore,
   PutOptions,
+  FindOptions,
   RequestOptions,
 } from '../store/object-store.js';
 import { Capabilities, type SwiftInfo } from './capabilities.js';
@@ -193,7 +194,7 @@ class UndiciSwiftStore implements SwiftStore {
     return this.#heads.unlessElsewhere(container, options, () => getObject(this.#requester, container, name, options));
   }
 
-  head(container: string, name: string, options: RequestOptions = {}): Promise<ObjectInfo | undefined> {
+  head(container: string, name: string, options: FindOptions = {}): Promise<ObjectInfo | undefined> {
     const onLarge = (): void => this.#known.noteMade(container);
     return this.#heads.unlessElsewhere(container, options, () => headObject(this.#requester, container, name, options, onLarge));
   }

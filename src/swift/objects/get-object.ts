@@ -1,10 +1,11 @@
 /** GET, whole or a range. */
 import { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
-import type { GetOptions, ObjectInfo, ObjectRead, RequestOptions } from '../../store/object-store.js';
+import type { FindOptions, GetOptions, ObjectInfo, ObjectRead, RequestOptions } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { isStaticLarge, md5Of, objectInfoOf } from './metadata-headers.js';
+import { NEWEST } from './newest.js';
 import { objectPath } from './paths.js';
 import { answered } from './refusals.js';
 import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
@@ -21,11 +22,11 @@ export async function headObject(
   requester: Requester,
   container: string,
   name: string,
-  options: RequestOptions,
+  options: FindOptions,
   onLarge?: () => void,
 ): Promise<ObjectInfo | undefined> {
   const path = objectPath(container, name);
-  const answer = await requester.call({ method: 'HEAD', path, accept: [404], options });
+  const answer = await requester.call({ method: 'HEAD', path, headers: options.newest === true ? NEWEST : {}, accept: [404], options });
   if (answer.status === 404) return undefined;
   if (isStaticLarge(answer.headers)) onLarge?.();
   const info = objectInfoOf(answer.headers);
@@ -68,7 +69,10 @@ export async function getObject(
   const answer = await requester.stream({
     method: 'GET',
     path: objectPath(container, name),
-    headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
+    headers: {
+      ...(options.newest === true ? NEWEST : {}),
+      ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
+    },
     accept: [404, 416],
     options,
     whyCut: (headers) => (isStaticLarge(headers) ? SEGMENT_MAY_BE_MISSING : undefined),

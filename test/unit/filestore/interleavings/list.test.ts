@@ -1,6 +1,6 @@
 /** Listings: of directories, and of the container. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { FilestoreError, StoreFaltered } from '../../../../src/base/errors.js';
 import { blobOf, makeBlob } from '../../../helpers/blobs.js';
 import { eventually } from '../../../helpers/processes.js';
@@ -85,6 +85,36 @@ describe('what may interleave with a listing', () => {
     node.store.uproot(CONTAINER, 'docs/one');
     assert.deepEqual(await client.readdir(shard), []);
     assert.deepEqual(await client.readdir('docs'), []);
+  });
+
+  it('A listing that has lacked for long what is there takes nothing away: some of it is asked for before it is forgotten.', async () => {
+    const client = await node.start({ nodes: 'one' });
+    const [there, other] = [makeBlob(1, 2000), makeBlob(2, 2000)];
+    const shard = there.sha1.slice(0, 2);
+    for (const { name, sha1, content } of [there, other]) {
+      await client.mkdir(sha1.slice(0, 2));
+      await client.writeFile(name, content);
+    }
+    await node.drained();
+    const now = performance.now.bind(performance);
+    const clock = mock.method(performance, 'now', () => now() + 2 * 3_600_000);
+    try {
+      node.store.before = ({ method }) => {
+        if (method === 'list') node.store.uproot(CONTAINER, there.name);
+        else node.store.plant(CONTAINER, there.name, there.content);
+      };
+      assert.deepEqual(await client.readdir(shard), [there.sha1]);
+      node.store.before = undefined;
+      assert.equal(node.filestore.databases[0]?.knownNames, 2);
+      node.store.down = true;
+      assert.equal((await client.stat(there.name)).sizeBytes, 2000, 'it is known still');
+      node.store.down = false;
+      // By hand, with another tool.
+      node.store.uproot(CONTAINER, other.name);
+      assert.deepEqual(await client.readdir(other.sha1.slice(0, 2)), []);
+    } finally {
+      clock.mock.restore();
+    }
   });
 
   it('a blob whose HEAD is not answered while others are is there when a listing shows it', async () => {

@@ -1,0 +1,57 @@
+/** Names that are looked up, while servers of Swift lag behind one another and other nodes delete. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { FindOptions } from '../../../../src/store/object-store.js';
+import { makeBlob } from '../../../helpers/blobs.js';
+import { CONTAINER, HeldNode } from './held-node.js';
+
+describe('what may interleave with a lookup', () => {
+  let node: HeldNode;
+  beforeEach(() => {
+    node = new HeldNode();
+  });
+  afterEach(() => node.end());
+
+  it('A name that is known is asked for twice before it is absent, the second time of all servers.', async () => {
+    const client = await node.start({ nodes: 'many', deleteBoundMs: 1 });
+    const blob = makeBlob(7, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await node.drained();
+    const asked: boolean[] = [];
+    const head = node.store.head.bind(node.store);
+    node.store.head = (container, name, options: FindOptions = {}) => {
+      asked.push(options.newest === true);
+      return options.newest === true ? head(container, name, options) : Promise.resolve(undefined);
+    };
+    assert.equal((await client.stat(blob.name)).sizeBytes, 1000);
+    assert.deepEqual(asked, [false, true]);
+    assert.equal(node.filestore.databases[0]?.knownNames, 1);
+    node.store.uproot(CONTAINER, blob.name);
+    assert.equal(await client.exists(blob.name), false);
+    assert.deepEqual(asked, [false, true, false, true]);
+    assert.equal(node.filestore.databases[0]?.knownNames, 0);
+  });
+
+  it('A marker makes a node ask whether the blob is there, also while a question that is older is under way.', async () => {
+    const client = await node.start({ nodes: 'many', deleteBoundMs: 1 });
+    const blob = makeBlob(8, 1000);
+    await client.mkdir(blob.sha1.slice(0, 2));
+    await client.writeFile(blob.name, blob.content);
+    await node.drained();
+    const { held, go } = node.hold(({ method, name }) => method === 'head' && name === blob.name);
+    const older = client.stat(blob.name);
+    await held;
+    node.store.uproot(CONTAINER, blob.name);
+    await client.mkdir('checklist');
+    await client.mkdir(`checklist/${blob.sha1.slice(0, 2)}`);
+    await client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
+    assert.equal(await client.exists(blob.name), false);
+    // The answer of the older one was made before the delete.
+    node.store.plant(CONTAINER, blob.name, blob.content);
+    go();
+    await older;
+    node.store.uproot(CONTAINER, blob.name);
+    assert.equal(await client.exists(blob.name), false);
+  });
+});
