@@ -231,7 +231,7 @@ async function main() {
     for (let job = shared.shift(); job !== undefined; job = shared.shift()) await run(job);
   };
   for (const job of jobs) if (job.files.length > 1) await run(job);
-  await Promise.all(Array.from({ length: options.jobs ?? FILES_AT_ONCE }, next));
+  await Promise.all(Array.from({ length: Math.max(1, options.jobs ?? FILES_AT_ONCE) }, next));
   for (const job of jobs) if (job.alone && job.files.length === 1) await run(job);
 
   const left = await findLeftovers(runMark, scratch, 1000);

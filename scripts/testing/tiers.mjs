@@ -2,7 +2,7 @@
 // is well takes a small part of them.
 const minutes = (n) => n * 60_000;
 
-/** One for each core; `run-tests.mjs --jobs` says another number. */
+/** One for each core; `run-tests.mjs --jobs` says another number, but for those that run together. */
 export const FILES_AT_ONCE = 2;
 
 /** name -> { folders, limitMs }; `together`: all files in one runner, since each takes less than its own start. */
@@ -17,4 +17,4 @@ export const TIERS = {
 };
 
 /** Files that measure times, or that count the whole machine's mounts and processes, run alone whatever their tier says. */
-export const ALONE = [/quickstart\.test\.js$/];
+export const ALONE = [/quickstart\.test\.js$/, /odoo\/generations\.test\.js$/];

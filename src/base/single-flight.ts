@@ -21,11 +21,6 @@ export class SingleFlight<T> {
     this.#flights.delete(key);
   }
 
-  /** All that is under way now has ended, however it ended. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#flights.values());
-  }
-
   get size(): number {
     return this.#flights.size;
   }

@@ -108,14 +108,12 @@ export class Catalog {
     if (this.#others.delete(path)) this.#unindex(path);
   }
 
-  /** What {@link sweep} or {@link sweepShard} would forget. The catalog must not be changed while this runs. @param directory '' for all */
-  *checkedBefore(directory: string, beforeMs: number): Generator<string> {
+  /** What {@link sweep} would forget. The catalog must not be changed while this runs. */
+  *checkedBefore(beforeMs: number): Generator<string> {
     const sparesUnchecked = beforeMs <= this.loadedAtMs;
     for (const [shard, table] of this.#shards)
-      if (directory === '' || directory === shard)
-        for (const sha1 of table.checkedBefore(Math.floor(beforeMs / 1000), sparesUnchecked)) yield joinPath(shard, sha1);
-    for (const [path, known] of this.#others)
-      if ((directory === '' || splitPath(path).directory === directory) && this.#isBefore(known, beforeMs)) yield path;
+      for (const sha1 of table.checkedBefore(Math.floor(beforeMs / 1000), sparesUnchecked)) yield joinPath(shard, sha1);
+    for (const [path, known] of this.#others) if (this.#isBefore(known, beforeMs)) yield path;
   }
 
   /** Forgets what was checked before `beforeMs`: after a complete listing these are the names it did not show. */

@@ -249,7 +249,7 @@ export class Database {
     const known = this.catalog.sizeOf(path);
     const isOlder = this.#doubtedAtMs.size > 0 && checkedAtMs < (this.#doubtedAtMs.get(path) ?? -Infinity);
     if (!isOlder && this.#doubtedAtMs.size > 0) this.#doubtedAtMs.delete(path);
-    this.catalog.setBlob(shard, path, sizeBytes, isOlder ? 0 : checkedAtMs);
+    this.catalog.setBlob(shard, path, sizeBytes, isOlder ? this.#doubtfulMs : checkedAtMs);
     this.absence.end(path);
     if (known !== sizeBytes) this.names.added(path, sizeBytes);
   }
@@ -266,7 +266,7 @@ export class Database {
   doubt(path: string): void {
     const [shard, sizeBytes] = [shardOfBlobPath(path), this.catalog.sizeOf(path)];
     if (shard === undefined || sizeBytes === undefined) return;
-    this.catalog.setBlob(shard, path, sizeBytes, 0);
+    this.catalog.setBlob(shard, path, sizeBytes, this.#doubtfulMs);
     // Nor is an answer believed that set out before.
     this.#doubtedAtMs.delete(path);
     this.#doubtedAtMs.set(path, steadyNowMs());
@@ -276,6 +276,11 @@ export class Database {
     }
     this.heads.forget(path);
     this.changed(path);
+  }
+
+  /** Too long ago to be believed, and not so long that a listing forgets what it does not show. */
+  get #doubtfulMs(): number {
+    return steadyNowMs() - this.trustMs - 1000;
   }
 
   /** @param saidBytes what Swift or an origin says. @returns the size of its verified bytes, where that is known to be another */

@@ -100,7 +100,7 @@ export class Drops {
     if (isShared && opened.record.dropMarked !== true) {
       const mark = dropMark ?? String(storeNowMs(db.store));
       await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
-      if (this.#isClosed()) return false;
+      if (this.#isClosed() || opened.record.dropMark !== dropMark) return false;
       opened.update({ dropMarked: true });
     }
     if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed()) return false;

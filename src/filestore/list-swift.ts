@@ -27,6 +27,11 @@ const LISTING_LAG_MS = 900_000;
 export const MOST_ASKED = 200;
 export const ASKED_AT_ONCE = 8;
 
+interface ListingOptions extends RequestOptions {
+  /** A listing that is under way may be older than the question: it is not taken for an answer. */
+  readonly anew?: boolean;
+}
+
 /** Pages of the container's listing; none while it was never made. @throws StoreAnswered when it is missing, or not in this account */
 async function* pagesOf(db: Database, options: ListOptions): AsyncGenerator<readonly ListedObject[]> {
   await db.binding.assertOurAccount(options);
@@ -85,12 +90,13 @@ export async function askListing(db: Database, path: string, signal: AbortSignal
 }
 
 /**
- * Lists what is below a directory ('' = all), page by page, into the catalog; what it has not shown for long is forgotten, not declared absent: some of it is
- * asked for, and one that is there shows that the listing lags.
+ * Lists what is below a directory ('' = all), page by page, into the catalog; what it has not shown for long is forgotten, not declared absent.
  * @returns why an object of it could not be asked for; undefined when nothing was left open
  */
-export function refreshBelow(db: Database, directory: string, options: RequestOptions): Promise<Error | undefined> {
-  return db.listings.run(`below ${directory}`, async () => {
+export function refreshBelow(db: Database, directory: string, options: ListingOptions): Promise<Error | undefined> {
+  const key = `below ${directory}`;
+  if (options.anew === true) db.listings.forget(key);
+  return db.listings.run(key, async () => {
     const startedMs = steadyNowMs();
     const prefix = directory === '' ? {} : { prefix: `${objectNameOf(directory)}/` };
     let shown = 0;
@@ -105,20 +111,17 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
     if (shown === 0 && directory === '') await assertEmpty(db, options);
     // What we put ourselves may be missing from a listing until Swift's updaters have run.
     const sweepBeforeMs = startedMs - LISTING_LAG_MS;
-    // It may lack them for longer, too.
-    const unshown = firstOf(db.catalog.checkedBefore(directory, sweepBeforeMs), MOST_ASKED);
-    await askForEach(db, unshown, unanswered);
-    const lags = unshown.some((path) => db.catalog.sizeOf(path) !== undefined);
     if (directory === '') {
       // What an earlier life left and the listing did not show: it lags, or a power cut took the news of a delete.
       if (sweepBeforeMs <= db.catalog.loadedAtMs) await askForEach(db, firstOf(db.catalog.unchecked(), MOST_ASKED), unanswered);
       if (unanswered[0] !== undefined) return unanswered[0];
-      if (!lags) db.catalog.sweep(sweepBeforeMs);
+      if (await areGone(db, [...db.catalog.checkedBefore(sweepBeforeMs)])) db.catalog.sweep(sweepBeforeMs);
       db.catalog.completeAtMs = startedMs;
       for (const shard of db.catalog.shards()) shard.listedAtMs = Math.min(startedMs, unshownIn(db, shard, startedMs));
       db.names.compact(db.catalog);
     } else if (unanswered.length === 0) {
-      if (!lags) db.catalog.sweepShard(directory, sweepBeforeMs);
+      // With one node nobody else deletes.
+      if (names !== undefined) db.catalog.sweepShard(directory, sweepBeforeMs);
       db.catalog.shard(directory).listedAtMs = Math.min(startedMs, unshownAtMs);
     }
     return unanswered[0];
@@ -130,7 +133,8 @@ export function refreshBelow(db: Database, directory: string, options: RequestOp
  * objects are is asked for, since a directory of Swift's listings may hold nothing that is a file of the database.
  * @returns as {@link refreshBelow}
  */
-export function refreshTop(db: Database, options: RequestOptions): Promise<Error | undefined> {
+export function refreshTop(db: Database, options: ListingOptions): Promise<Error | undefined> {
+  if (options.anew === true) db.listings.forget('top');
   return db.listings.run('top', async () => {
     const startedMs = steadyNowMs();
     const [files, directories, unanswered] = [new Set<string>(), new Array<string>(), new Array<Error>()];
@@ -185,6 +189,19 @@ function unshownIn({ settings }: Database, shard: ShardTable, startedMs: number)
   const oldestMs = settings.nodes === 'one' ? Infinity : shard.oldestCheckedAtS * 1000;
   // What was shown was checked in the second of the start.
   return oldestMs < Math.floor(startedMs / 1000) * 1000 ? oldestMs : Infinity;
+}
+
+/**
+ * What no listing has shown for long is gone, or the listings lag. Some of the names, spread over all of them, are asked for, and are forgotten where they are
+ * gone.
+ * @returns whether all of those were
+ */
+async function areGone(db: Database, paths: readonly string[]): Promise<boolean> {
+  const stride = Math.max(1, paths.length / MOST_ASKED);
+  const asked = Array.from({ length: Math.min(paths.length, MOST_ASKED) }, (_, index) => paths[Math.floor(index * stride)] ?? '');
+  const unanswered: Error[] = [];
+  await askForEach(db, asked, unanswered);
+  return unanswered.length === 0 && asked.every((path) => db.catalog.sizeOf(path) === undefined || db.damaged.has(path));
 }
 
 function firstOf<T>(items: Iterable<T>, most: number): T[] {

@@ -10,9 +10,7 @@ import { ASKED_AT_ONCE, askForEach, MOST_ASKED, refreshBelow, refreshTop, wholly
  * @throws what the store throws; why one of the names could not be asked for: nobody knows then whether all was seen
  */
 export async function lookForUnseen(db: Database): Promise<void> {
-  const options = { priority: 'read' } as const;
-  // A listing that others have begun may be older than our question, and those that begin from now on are not.
-  await Promise.all([db.listings.settled(), db.heads.settled()]);
+  const options = { priority: 'read', anew: true } as const;
   await wholly(refreshTop(db, options));
   const [unseen, directories] = [new Array<string>(), new Array<string>()];
   db.catalog.forEachIn('', (name, kind) => void (kind === 'file' ? unseen : directories).push(name));
@@ -23,6 +21,7 @@ export async function lookForUnseen(db: Database): Promise<void> {
   for (let at = 0; at < unseen.length; at += MOST_ASKED) {
     const asked = unseen.slice(at, at + MOST_ASKED);
     const unanswered: Error[] = [];
+    for (const path of asked) db.heads.forget(path);
     await askForEach(db, asked, unanswered);
     if (unanswered[0] !== undefined) throw unanswered[0];
     if (asked.some((path) => db.catalog.sizeOf(path) !== undefined)) return;

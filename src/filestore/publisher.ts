@@ -179,7 +179,8 @@ export class Publisher {
     // Whoever finds names wrong meanwhile asks for another one.
     this.#refreshAtMs = steadyNowMs() + REFRESH_MS;
     if (!db.binding.isBound) this.#refreshAtMs = steadyNowMs() + UNBOUND_MS;
-    else if (!(await attempts.run('refresh', () => db.health.watch(wholly(refreshBelow(db, '', attempts.request))))))
+    // That one object cannot be asked for is no word of Swift as a whole.
+    else if (!(await attempts.run('refresh', () => wholly(db.health.watch(refreshBelow(db, '', attempts.request))))))
       this.#refreshAtMs = attempts.retries.dueAtMs('refresh');
   }
 

@@ -1,11 +1,11 @@
 /** GET, whole or a range. */
 import { Readable } from 'node:stream';
 import { FilestoreError } from '../../base/errors.js';
-import type { FindOptions, GetOptions, ObjectInfo, ObjectRead, RequestOptions } from '../../store/object-store.js';
+import type { FindOptions, GetOptions, ObjectInfo, ObjectRead } from '../../store/object-store.js';
 import type { Requester } from '../requests/requester.js';
 import { header } from '../requests/wire.js';
 import { isStaticLarge, md5Of, objectInfoOf } from './metadata-headers.js';
-import { NEWEST } from './newest.js';
+import { newestHeaders } from './newest.js';
 import { objectPath } from './paths.js';
 import { answered } from './refusals.js';
 import { RANGES_FROM_BYTES, RangesBody } from './ranges-body.js';
@@ -26,7 +26,7 @@ export async function headObject(
   onLarge?: () => void,
 ): Promise<ObjectInfo | undefined> {
   const path = objectPath(container, name);
-  const answer = await requester.call({ method: 'HEAD', path, headers: options.newest === true ? NEWEST : {}, accept: [404], options });
+  const answer = await requester.call({ method: 'HEAD', path, headers: newestHeaders(options), accept: [404], options });
   if (answer.status === 404) return undefined;
   if (isStaticLarge(answer.headers)) onLarge?.();
   const info = objectInfoOf(answer.headers);
@@ -44,9 +44,10 @@ async function infoByFirstByte(
   requester: Requester,
   path: string,
   info: ObjectInfo,
-  options: RequestOptions,
+  options: FindOptions,
 ): Promise<ObjectInfo | undefined> {
-  const answer = await requester.stream({ method: 'GET', path, headers: { range: 'bytes=0-0' }, accept: [404, 416], options });
+  const headers = { ...newestHeaders(options), range: 'bytes=0-0' };
+  const answer = await requester.stream({ method: 'GET', path, headers, accept: [404, 416], options });
   const body = answer.body?.on('error', () => undefined);
   if (answer.status === 404) return undefined;
   if (answer.status === 206) {
@@ -70,7 +71,7 @@ export async function getObject(
     method: 'GET',
     path: objectPath(container, name),
     headers: {
-      ...(options.newest === true ? NEWEST : {}),
+      ...newestHeaders(options),
       ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
     },
     accept: [404, 416],
@@ -103,7 +104,7 @@ function inRanges(requester: Requester, container: string, name: string, { info,
   const path = objectPath(container, name);
   const open = async (start: number, end: number, signal: AbortSignal): Promise<Readable> => {
     const either = options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
-    const headers = { range: `bytes=${start}-${end - 1}`, 'if-match': `"${info.md5 ?? ''}"` };
+    const headers = { ...newestHeaders(options), range: `bytes=${start}-${end - 1}`, 'if-match': `"${info.md5 ?? ''}"` };
     const answer = await requester.stream({
       method: 'GET',
       path,

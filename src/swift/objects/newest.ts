@@ -1,2 +1,8 @@
+import type { FindOptions } from '../../store/object-store.js';
+
 /** Headers of a HEAD or GET: all servers are asked, and the newest answer counts. One of them may have missed what was just stored. */
 export const NEWEST = { 'x-newest': 'true' } as const;
+
+export function newestHeaders({ newest }: FindOptions): Readonly<Record<string, string>> {
+  return newest === true ? NEWEST : {};
+}

@@ -6,6 +6,12 @@ import { blobOf, makeBlob } from '../../../helpers/blobs.js';
 import { eventually } from '../../../helpers/processes.js';
 import { CONTAINER, HeldNode } from './held-node.js';
 
+/** The clock of all that is remembered, some hours on. */
+function laterBy(hours: number): { restore(): void } {
+  const now = performance.now.bind(performance);
+  return mock.method(performance, 'now', () => now() + hours * 3_600_000).mock;
+}
+
 describe('what may interleave with a listing', () => {
   let node: HeldNode;
   beforeEach(() => {
@@ -87,33 +93,56 @@ describe('what may interleave with a listing', () => {
     assert.deepEqual(await client.readdir('docs'), []);
   });
 
-  it('A listing that has lacked for long what is there takes nothing away: some of it is asked for before it is forgotten.', async () => {
+  it('A listing of a shard takes nothing away that this machine stored, with `nodes: one`, however long it lags.', async () => {
     const client = await node.start({ nodes: 'one' });
-    const [there, other] = [makeBlob(1, 2000), makeBlob(2, 2000)];
-    const shard = there.sha1.slice(0, 2);
-    for (const { name, sha1, content } of [there, other]) {
-      await client.mkdir(sha1.slice(0, 2));
-      await client.writeFile(name, content);
-    }
+    const blob = makeBlob(1, 2000);
+    const shard = blob.sha1.slice(0, 2);
+    await client.mkdir(shard);
+    await client.writeFile(blob.name, blob.content);
     await node.drained();
-    const now = performance.now.bind(performance);
-    const clock = mock.method(performance, 'now', () => now() + 2 * 3_600_000);
+    const clock = laterBy(2);
     try {
       node.store.before = ({ method }) => {
-        if (method === 'list') node.store.uproot(CONTAINER, there.name);
-        else node.store.plant(CONTAINER, there.name, there.content);
+        if (method === 'list') node.store.uproot(CONTAINER, blob.name);
       };
-      assert.deepEqual(await client.readdir(shard), [there.sha1]);
-      node.store.before = undefined;
-      assert.equal(node.filestore.databases[0]?.knownNames, 2);
+      assert.deepEqual(await client.readdir(shard), [blob.sha1]);
+      assert.equal(node.filestore.databases[0]?.knownNames, 1);
       node.store.down = true;
-      assert.equal((await client.stat(there.name)).sizeBytes, 2000, 'it is known still');
+      assert.equal((await client.stat(blob.name)).sizeBytes, 2000);
       node.store.down = false;
-      // By hand, with another tool.
-      node.store.uproot(CONTAINER, other.name);
-      assert.deepEqual(await client.readdir(other.sha1.slice(0, 2)), []);
     } finally {
-      clock.mock.restore();
+      clock.restore();
+    }
+  });
+
+  it('Names that no listing has shown for long are forgotten only where those of them that are asked for are gone.', async () => {
+    const blobs = Array.from({ length: 250 }, (_, index) => makeBlob(100 + index, 50));
+    for (const { name, content } of [...blobs, makeBlob(99, 50)]) node.store.plant(CONTAINER, name, content);
+    const client = await node.start({ nodes: 'one' });
+    const known = (): number | undefined => node.filestore.databases[0]?.knownNames;
+    await eventually('the list is complete', () => known() === 251);
+    let clock = laterBy(2);
+    try {
+      // The object servers have them all, and the container servers one.
+      node.store.before = ({ method }) => {
+        for (const { name, content } of blobs) {
+          if (method === 'list') node.store.uproot(CONTAINER, name);
+          else node.store.plant(CONTAINER, name, content);
+        }
+      };
+      // So long after the last listing of everything the directory above is listed with everything.
+      const before = node.store.counts.head ?? 0;
+      await client.readdir('');
+      assert.equal((node.store.counts.head ?? 0) - before, 200);
+      assert.equal(known(), 251);
+      node.store.before = undefined;
+      for (const { name } of blobs) node.store.uproot(CONTAINER, name);
+      clock.restore();
+      clock = laterBy(4);
+      await client.readdir('');
+      assert.equal(known(), 1, 'the others are forgotten with those that were asked for');
+    } finally {
+      clock.restore();
     }
   });
 

@@ -34,24 +34,41 @@ describe('what may interleave with a lookup', () => {
   });
 
   it('A marker makes a node ask whether the blob is there, also while a question that is older is under way.', async () => {
-    const client = await node.start({ nodes: 'many', deleteBoundMs: 1 });
+    const client = await node.start({ nodes: 'many', deleteBoundMs: 60_000 });
     const blob = makeBlob(8, 1000);
-    await client.mkdir(blob.sha1.slice(0, 2));
+    const shard = blob.sha1.slice(0, 2);
+    for (const directory of [shard, 'checklist', `checklist/${shard}`]) await client.mkdir(directory);
     await client.writeFile(blob.name, blob.content);
     await node.drained();
+    const mark = (): Promise<void> => client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
+    await mark();
     const { held, go } = node.hold(({ method, name }) => method === 'head' && name === blob.name);
     const older = client.stat(blob.name);
     await held;
-    node.store.uproot(CONTAINER, blob.name);
-    await client.mkdir('checklist');
-    await client.mkdir(`checklist/${blob.sha1.slice(0, 2)}`);
-    await client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
-    assert.equal(await client.exists(blob.name), false);
-    // The answer of the older one was made before the delete.
-    node.store.plant(CONTAINER, blob.name, blob.content);
+    await mark();
+    // The answer of the older question was made before another node's delete, and comes late.
     go();
     await older;
     node.store.uproot(CONTAINER, blob.name);
     assert.equal(await client.exists(blob.name), false);
+  });
+
+  it('A marker makes a node ask anew rather than wait for the answer to an older question.', async () => {
+    const client = await node.start({ nodes: 'many', deleteBoundMs: 60_000 });
+    const blob = makeBlob(9, 1000);
+    const shard = blob.sha1.slice(0, 2);
+    for (const directory of [shard, 'checklist', `checklist/${shard}`]) await client.mkdir(directory);
+    await client.writeFile(blob.name, blob.content);
+    await node.drained();
+    const mark = (): Promise<void> => client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
+    await mark();
+    const { held, go } = node.hold(({ method, name }) => method === 'head' && name === blob.name);
+    const older = client.stat(blob.name).catch(() => undefined);
+    await held;
+    node.store.uproot(CONTAINER, blob.name);
+    await mark();
+    assert.equal(await client.exists(blob.name), false);
+    go();
+    await older;
   });
 });
