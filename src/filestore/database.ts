@@ -247,8 +247,8 @@ export class Database {
       return;
     }
     const known = this.catalog.sizeOf(path);
-    const isOlder = this.#doubtedAtMs.size > 0 && checkedAtMs < (this.#doubtedAtMs.get(path) ?? -Infinity);
-    if (!isOlder && this.#doubtedAtMs.size > 0) this.#doubtedAtMs.delete(path);
+    const isOlder = checkedAtMs < (this.#doubtedAtMs.get(path) ?? -Infinity);
+    if (!isOlder) this.#doubtedAtMs.delete(path);
     this.catalog.setBlob(shard, path, sizeBytes, isOlder ? this.#doubtfulMs : checkedAtMs);
     this.absence.end(path);
     if (known !== sizeBytes) this.names.added(path, sizeBytes);

@@ -91,26 +91,26 @@ export class ShardTable {
 
   /** The names that {@link sweep} would remove. The table must not be changed while this runs. */
   *checkedBefore(beforeS: number, sparesUnchecked = false): Generator<string> {
-    const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;
-    for (let slot = 0; slot < this.#capacity; slot++) {
-      const checked = this.#checked[slot] ?? 0;
-      if (checked >= fromS && checked < beforeS) yield this.#name(slot);
-    }
+    for (const slot of this.#slotsBefore(beforeS, sparesUnchecked)) yield this.#name(slot);
   }
 
   /** Removes what was last checked before `beforeS`, but for what never was where that is spared. @returns how many */
   sweep(beforeS: number, sparesUnchecked = false): number {
-    const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;
     let swept = 0;
-    for (let slot = 0; slot < this.#capacity; slot++) {
-      const checked = this.#checked[slot] ?? 0;
-      if (checked >= fromS && checked < beforeS) {
-        this.#checked[slot] = REMOVED;
-        swept++;
-      }
+    for (const slot of this.#slotsBefore(beforeS, sparesUnchecked)) {
+      this.#checked[slot] = REMOVED;
+      swept++;
     }
     this.#count -= swept;
     return swept;
+  }
+
+  *#slotsBefore(beforeS: number, sparesUnchecked: boolean): Generator<number> {
+    const fromS = sparesUnchecked ? UNCHECKED + 1 : UNCHECKED;
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const checked = this.#checked[slot] ?? 0;
+      if (checked >= fromS && checked < beforeS) yield slot;
+    }
   }
 
   /** When the name was checked whose check is the oldest, in seconds since the epoch; Infinity when there is none. */

@@ -14,6 +14,7 @@ import type {
   ContainerInfo,
   CopyOptions,
   DeleteManyResult,
+  FindOptions,
   GetOptions,
   ListedObject,
   ListOptions,
@@ -23,7 +24,6 @@ import type {
   ObjectRead,
   ObjectStore,
   PutOptions,
-  FindOptions,
   RequestOptions,
 } from '../store/object-store.js';
 import { Capabilities, type SwiftInfo } from './capabilities.js';

@@ -33,42 +33,39 @@ describe('what may interleave with a lookup', () => {
     assert.equal(node.filestore.databases[0]?.knownNames, 0);
   });
 
-  it('A marker makes a node ask whether the blob is there, also while a question that is older is under way.', async () => {
-    const client = await node.start({ nodes: 'many', deleteBoundMs: 60_000 });
+  describe('of a blob whose HEAD is under way when a marker is made', () => {
+    let client: HeldNode['client'];
     const blob = makeBlob(8, 1000);
-    const shard = blob.sha1.slice(0, 2);
-    for (const directory of [shard, 'checklist', `checklist/${shard}`]) await client.mkdir(directory);
-    await client.writeFile(blob.name, blob.content);
-    await node.drained();
+    let head: ReturnType<HeldNode['hold']>;
+    let older: Promise<unknown>;
     const mark = (): Promise<void> => client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
-    await mark();
-    const { held, go } = node.hold(({ method, name }) => method === 'head' && name === blob.name);
-    const older = client.stat(blob.name);
-    await held;
-    await mark();
-    // The answer of the older question was made before another node's delete, and comes late.
-    go();
-    await older;
-    node.store.uproot(CONTAINER, blob.name);
-    assert.equal(await client.exists(blob.name), false);
-  });
+    beforeEach(async () => {
+      client = await node.start({ nodes: 'many', deleteBoundMs: 60_000 });
+      const shard = blob.sha1.slice(0, 2);
+      for (const directory of [shard, 'checklist', `checklist/${shard}`]) await client.mkdir(directory);
+      await client.writeFile(blob.name, blob.content);
+      await node.drained();
+      await mark();
+      head = node.hold(({ method, name }) => method === 'head' && name === blob.name);
+      older = client.stat(blob.name).catch(() => undefined);
+      await head.held;
+    });
 
-  it('A marker makes a node ask anew rather than wait for the answer to an older question.', async () => {
-    const client = await node.start({ nodes: 'many', deleteBoundMs: 60_000 });
-    const blob = makeBlob(9, 1000);
-    const shard = blob.sha1.slice(0, 2);
-    for (const directory of [shard, 'checklist', `checklist/${shard}`]) await client.mkdir(directory);
-    await client.writeFile(blob.name, blob.content);
-    await node.drained();
-    const mark = (): Promise<void> => client.writeFile(`checklist/${blob.name}`, Buffer.alloc(0));
-    await mark();
-    const { held, go } = node.hold(({ method, name }) => method === 'head' && name === blob.name);
-    const older = client.stat(blob.name).catch(() => undefined);
-    await held;
-    node.store.uproot(CONTAINER, blob.name);
-    await mark();
-    assert.equal(await client.exists(blob.name), false);
-    go();
-    await older;
+    it('A marker makes a node ask whether the blob is there, also while a question that is older is under way.', async () => {
+      await mark();
+      // The answer of the older question was made before another node's delete, and comes late.
+      head.go();
+      assert.notEqual(await older, undefined);
+      node.store.uproot(CONTAINER, blob.name);
+      assert.equal(await client.exists(blob.name), false);
+    });
+
+    it('A marker makes a node ask anew rather than wait for the answer to an older question.', async () => {
+      node.store.uproot(CONTAINER, blob.name);
+      await mark();
+      assert.equal(await client.exists(blob.name), false);
+      head.go();
+      await older;
+    });
   });
 });
