@@ -18,14 +18,10 @@
 #include "ring-entries.h"
 #include "ring-shares.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef HAS_URING
-
-/* So long the look for the next request keeps the processor to itself. */
-#define LOOK_ALONE_NS 2000
 
 enum state { PREPARED, STARTED, CLOSED };
 
@@ -209,22 +205,18 @@ static void relax(void) {
 
 /*
  * Until a request is there or the time is up; not while another one waits for a disk or for Swift, whose answers come by the loop and want a processor
- * themselves. Whoever else wants this one gets it: often it is the client that is to ask next.
+ * themselves. The processor is not offered to others meanwhile: sched_yield() gives it to programs of the same session alone (sched(7), autogroup).
  */
 static void look(const struct ring *r) {
   uint64_t start = uv_hrtime();
-  while (!uring_is_pending(&r->uring)) {
-    uint64_t looked_ns = uv_hrtime() - start;
-    if (looked_ns >= r->listener.look_ns || r->entries.waiting > 0) return;
-    if (looked_ns < LOOK_ALONE_NS) relax();
-    else sched_yield();
-  }
+  while (!uring_is_pending(&r->uring) && r->entries.waiting == 0 && uv_hrtime() - start < r->listener.look_ns) relax();
 }
 
 static void on_readable(void *owner) {
   struct ring *r = owner;
   bool looks = slept_briefly(&r->listener);
   int answered = 0;
+  uring_mute(&r->uring);
   while (!is_ended(r)) {
     submit(r);
     int taken = answer(r, uring_tail(&r->uring));
@@ -235,6 +227,7 @@ static void on_readable(void *owner) {
     if (!uring_is_pending(&r->uring)) break;
   }
   if (!is_ended(r) && entries_are_unsent(&r->entries)) submit(r);
+  uring_unmute(&r->uring);
   note_requests(&r->listener, answered);
   note_sleep(&r->listener);
 }
@@ -283,7 +276,7 @@ napi_value ring_start(napi_env env, napi_callback_info info) {
   entries_register(&r->entries);
   int failed = entries_submit(&r->entries);
   if (!failed) failed = refusal(&r->uring);
-  if (!failed) failed = listener_start(&r->listener, env, r->uring.fd, &HOOKS, r, a.at[4], &a.at[2]);
+  if (!failed) failed = listener_start(&r->listener, env, r->uring.wake, &HOOKS, r, a.at[4], &a.at[2]);
   if (failed) return number(env, failed);
   listener_keep_awake(&r->listener, to_int(env, a.at[7]));
   r->state = STARTED;
@@ -378,7 +371,7 @@ napi_value ring_reply_from_file(napi_env env, napi_callback_info info) {
   return sent(env, r, (int)(OUT_HEADER_BYTES + filled));
 }
 
-#else /* linux/io_uring.h of the build machine is older than 5.19: no ring, and so no call of what follows ringPrepare() */
+#else /* linux/io_uring.h of the build machine is older than 6.1: no ring, and so no call of what follows ringPrepare() */
 
 napi_value ring_prepare(napi_env env, napi_callback_info info) {
   (void)info;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,13 +21,19 @@ static void *map_ring(int fd, size_t bytes, off_t what) {
   return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-/* Completions are made when this thread enters the kernel, so that many come at once; a flag in shared memory says that there are some. */
+/*
+ * Completions are made when this thread enters the kernel for them and at no other time, so that many come at once; a flag in shared memory says that
+ * there are some. No poll of such a ring tells of them, so an eventfd is registered, which the kernel makes readable.
+ */
 int uring_make(struct uring *u) {
-  struct io_uring_params p = {.flags = IORING_SETUP_SQE128 | IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-                              .cq_entries = COMPLETIONS};
-  *u = (struct uring){.device = -1, .registered_ring = -1, .registered_device = -1};
+  struct io_uring_params p = {
+    .flags = IORING_SETUP_SQE128 | IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    .cq_entries = COMPLETIONS};
+  *u = (struct uring){.wake = -1, .device = -1, .registered_ring = -1, .registered_device = -1};
   u->fd = (int)syscall(__NR_io_uring_setup, SUBMISSIONS, &p);
   if (u->fd < 0) return -errno;
+  u->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (u->wake < 0 || syscall(__NR_io_uring_register, u->fd, IORING_REGISTER_EVENTFD, &u->wake, 1) < 0) return -errno;
   u->submission_ring_bytes = p.sq_off.array + p.sq_entries * sizeof(uint32_t);
   u->completion_ring_bytes = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
   u->submissions_bytes = p.sq_entries * SUBMISSION_BYTES;
@@ -42,6 +49,7 @@ int uring_make(struct uring *u) {
   u->submission_count = p.sq_entries;
   u->completion_head = (void *)(u->completion_ring + p.cq_off.head);
   u->completion_tail = (void *)(u->completion_ring + p.cq_off.tail);
+  u->completion_flags = (void *)(u->completion_ring + p.cq_off.flags);
   u->completion_mask = *(uint32_t *)(u->completion_ring + p.cq_off.ring_mask);
   u->completions = (void *)(u->completion_ring + p.cq_off.cqes);
   return 0;
@@ -60,7 +68,19 @@ void uring_release(struct uring *u) {
   if (u->completion_ring != NULL) munmap(u->completion_ring, u->completion_ring_bytes);
   if (u->submissions != NULL) munmap(u->submissions, u->submissions_bytes);
   if (u->fd >= 0) close(u->fd);
-  *u = (struct uring){.fd = -1};
+  if (u->wake >= 0) close(u->wake);
+  *u = (struct uring){.fd = -1, .wake = -1};
+}
+
+void uring_mute(struct uring *u) {
+  atomic_fetch_or(u->completion_flags, IORING_CQ_EVENTFD_DISABLED);
+  eventfd_t count;
+  eventfd_read(u->wake, &count); /* nothing was in it: fails, and blocks not */
+}
+
+void uring_unmute(struct uring *u) {
+  atomic_fetch_and(u->completion_flags, ~(uint32_t)IORING_CQ_EVENTFD_DISABLED);
+  if (uring_is_pending(u)) eventfd_write(u->wake, 1);
 }
 
 int uring_enter(struct uring *u) {

@@ -8,8 +8,8 @@
 
 #include <linux/io_uring.h>
 
-/* linux/io_uring.h of the build machine may be older than 5.19. */
-#ifdef IORING_SETUP_TASKRUN_FLAG
+/* linux/io_uring.h of the build machine may be older than 6.1. */
+#ifdef IORING_SETUP_DEFER_TASKRUN
 #define HAS_URING
 
 #include <stdatomic.h>
@@ -18,12 +18,13 @@
 #include <stdint.h>
 
 struct uring {
-  int fd, device;
+  /* `wake` is readable when there is something to do, but see uring_mute(). */
+  int fd, wake, device;
   /* The ring, and the device as a file of the ring, under numbers that the kernel resolves without a look at the process's descriptors; -1: without. */
   int registered_ring, registered_device;
   char *submission_ring, *completion_ring, *submissions;
   size_t submission_ring_bytes, completion_ring_bytes, submissions_bytes;
-  _Atomic uint32_t *submission_head, *submission_tail, *submission_flags, *completion_head, *completion_tail;
+  _Atomic uint32_t *submission_head, *submission_tail, *submission_flags, *completion_head, *completion_tail, *completion_flags;
   uint32_t *submission_array, submission_mask, completion_mask, submission_count, unsubmitted;
   struct io_uring_cqe *completions;
 };
@@ -38,6 +39,11 @@ void uring_release(struct uring *u);
 struct io_uring_sqe *uring_push(struct uring *u);
 /* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
 int uring_enter(struct uring *u);
+
+/* While this thread looks for itself (uring_is_pending()) the kernel need not wake it: `wake` is empty, and stays so. */
+void uring_mute(struct uring *u);
+/* Before this thread may sleep: what is there already makes `wake` readable as well. */
+void uring_unmute(struct uring *u);
 
 static inline uint32_t uring_head(const struct uring *u) {
   return atomic_load_explicit(u->completion_head, memory_order_relaxed);

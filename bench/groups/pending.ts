@@ -5,12 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FaultProxy } from '../../test/helpers/fault-proxy.js';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Mount } from '../../test/helpers/with-mount.js';
 import type { Bench, Group } from '../lib/bench.js';
 import { msP50 } from '../lib/client.js';
 import { containerOf } from '../lib/contenders.js';
 import { interleave } from '../lib/rounds.js';
+import { startService } from '../lib/service.js';
 import { makeTree, writeList } from '../lib/tree.js';
 import type { Tree } from '../lib/tree.js';
 
@@ -49,7 +49,7 @@ async function measureFar(bench: Bench, nodes: 'one' | 'many', how: How, title: 
   const mounts: Mount[] = [];
   const mountAs = async (writeMode: 'through' | 'back'): Promise<Mount> => {
     const args = ['--nodes', nodes, '--write-mode', writeMode];
-    const mount = await startMount({ swift: login, database: `far-${nodes}-${how}-${writeMode}`, args });
+    const mount = await startService({ swift: login, database: `far-${nodes}-${how}-${writeMode}`, args });
     mounts.push(mount);
     return mount;
   };
@@ -91,7 +91,7 @@ async function measureFar(bench: Bench, nodes: 'one' | 'many', how: How, title: 
  */
 async function measureDisk(bench: Bench): Promise<void> {
   const { scale, swift, directory, add } = bench;
-  const mount = await startMount({ swift, database: 'disk', args: ['--nodes', 'many', '--write-mode', 'back'] });
+  const mount = await startService({ swift, database: 'disk', args: ['--nodes', 'many', '--write-mode', 'back'] });
   try {
     const [tree, asked] = [writesTree(bench, 'disk'), writesTree(bench, 'disk-asked', 502)];
     const bare = path.join(directory, 'disk-bare');
@@ -145,7 +145,7 @@ async function measureDrain(bench: Bench): Promise<void> {
 }
 
 async function drainRate({ client, swift, bare, directory }: Bench, tree: Tree, database: string): Promise<number> {
-  const mount = await startMount({ swift, database, args: ['--nodes', 'many', '--write-mode', 'back'] });
+  const mount = await startService({ swift, database, args: ['--nodes', 'many', '--write-mode', 'back'] });
   try {
     mount.log.expect(/^WARN swift\.away/, /^WARN mount\.degraded/);
     swift.faults.stop('proxy');

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultProxy } from '../../test/helpers/fault-proxy.js';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench, Group } from '../lib/bench.js';
 import type { Goal } from '../lib/row.js';
+import { startService } from '../lib/service.js';
 import { makeTree, writeList } from '../lib/tree.js';
 
 const FILE_BYTES = 50 * 1024;
@@ -22,7 +22,7 @@ async function measure(bench: Bench): Promise<void> {
   const list = (names: readonly string[]): string => writeList(path.join(directory, 'requests.list'), names);
   const proxy = await FaultProxy.start(swift.url);
   const login = { authUrl: proxy.authUrl, user: swift.user, key: swift.key };
-  const mount = await startMount({
+  const mount = await startService({
     swift: login,
     database: `requests-${randomUUID().slice(0, 8)}`,
     args: ['--nodes', 'many', '--delete-bound', `${TRUST_MS}ms`],

@@ -1,9 +1,9 @@
 /** From the command to the answering mount, beside what Node itself takes to start. */
 import { tempDir } from '../../test/helpers/temp-dir.js';
 import path from 'node:path';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench, Group } from '../lib/bench.js';
 import { interleave } from '../lib/rounds.js';
+import { startService } from '../lib/service.js';
 
 export const start: Group = { name: 'start', measure };
 
@@ -12,7 +12,7 @@ async function measure({ client, swift, scale, add }: Bench): Promise<void> {
   const dirs = { spool: path.join(directory, 'spool'), cache: path.join(directory, 'cache') };
   const serve = async (): Promise<number> => {
     const before = performance.now();
-    const mount = await startMount({ swift, database: 'writes', dirs, args: ['--nodes', 'many'] });
+    const mount = await startService({ swift, database: 'writes', dirs, args: ['--nodes', 'many'] });
     const took = performance.now() - before;
     await mount.stop();
     return took;

@@ -2,11 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FaultProxy } from '../../test/helpers/fault-proxy.js';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench, Group } from '../lib/bench.js';
 import { containerOf, OURS, RCLONE } from '../lib/contenders.js';
 import { mountRclone } from '../lib/peers.js';
 import { interleave } from '../lib/rounds.js';
+import { startService } from '../lib/service.js';
 import { makeTree } from '../lib/tree.js';
 import type { Tree } from '../lib/tree.js';
 
@@ -84,7 +84,7 @@ function perSecond({ names }: Tree, tookMs: number): number {
  */
 async function walkOurs({ client, directory }: Bench, swift: Login, tree: Tree, before: readonly string[]): Promise<number> {
   const cache = fs.mkdtempSync(path.join(directory, 'walk-cache-'));
-  const mount = await startMount({ swift, args: ['--nodes', 'many'], dirs: { cache } });
+  const mount = await startService({ swift, args: ['--nodes', 'many'], dirs: { cache } });
   try {
     for (const database of before) await client.run('walk', mount.file(database));
     return perSecond(tree, (await client.run('walk', mount.file(WALKED))).totalNs / 1e6);

@@ -1,10 +1,10 @@
 /** Writes and cold reads through the mount against the same requests made bare, in turns, one at a time. */
 import path from 'node:path';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench, Group } from '../lib/bench.js';
 import { msP50 } from '../lib/client.js';
 import { interleave, median } from '../lib/rounds.js';
 import type { Samples } from '../lib/rounds.js';
+import { startService } from '../lib/service.js';
 import { makeTree, writeList } from '../lib/tree.js';
 import type { Tree } from '../lib/tree.js';
 
@@ -15,7 +15,7 @@ const MOUNT = 'this mount';
 export const writes: Group = { name: 'writes', measure };
 
 async function measure(bench: Bench): Promise<void> {
-  const mount = await startMount({ swift: bench.swift, database: 'writes', args: ['--nodes', 'many'] });
+  const mount = await startService({ swift: bench.swift, database: 'writes', args: ['--nodes', 'many'] });
   try {
     await bench.bare.makeContainer('bare-writes');
     await measureWrites(bench, mount.path, 'ask');

@@ -3,9 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { eventually } from '../../test/helpers/processes.js';
 import { projectRoot } from '../../test/helpers/project.js';
-import { startMount } from '../../test/helpers/with-mount.js';
 import type { Bench } from './bench.js';
 import { mountRclone, mountS3fs } from './peers.js';
+import { startService } from './service.js';
 import type { Tree } from './tree.js';
 
 export const EXT4 = 'local directory';
@@ -81,7 +81,7 @@ export function containerOf(database: string): string {
 
 /** By a mount that ends before the files are uploaded: it would know for a while that what it made is empty. */
 async function makeDatabases({ swift }: Bench, databases: readonly string[]): Promise<void> {
-  const mount = await startMount({ swift, args: ['--nodes', 'many'] });
+  const mount = await startService({ swift, args: ['--nodes', 'many'] });
   for (const database of databases) await mkdir(mount.file(database));
   const client = await swift.client();
   await eventually('the containers of the databases are there', async () => {
@@ -94,7 +94,7 @@ async function makeDatabases({ swift }: Bench, databases: readonly string[]): Pr
 async function mountOurs({ swift }: Bench, name: string, args: readonly string[]): Promise<MountedContender> {
   const env = { NODE_PATH: path.join(projectRoot, '.state/fuse-native/node_modules') };
   // The lifetimes of several nodes: what one node may believe for an hour is believed for `delete_bound` here.
-  const mount = await startMount({ swift, env, args: ['--nodes', 'many', ...args] });
+  const mount = await startService({ swift, env, args: ['--nodes', 'many', ...args] });
   return {
     name,
     rootOf: (database) => mount.file(database),

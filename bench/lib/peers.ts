@@ -64,7 +64,8 @@ async function start(
 ): Promise<PeerMount> {
   const log = path.join(directory, 'log');
   const output = fs.openSync(log, 'a');
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', output, output] });
+  // In a session of its own, as ours is.
+  const child = spawn(command, args, { env: { ...process.env, ...env }, detached: true, stdio: ['ignore', output, output] });
   fs.closeSync(output);
   const said = (): string => fs.readFileSync(log, 'utf8').slice(-2000);
   let hasEnded = false;

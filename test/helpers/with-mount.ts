@@ -29,6 +29,8 @@ export interface MountSettings {
   readonly origin?: string;
   /** Further flags. */
   readonly args?: readonly string[];
+  /** In a session of its own, as a service is: the kernel shares the processors out among sessions (sched(7), autogroup). A killed test file leaves it. */
+  readonly ownSession?: boolean;
   /** Directories to use again; default new ones. */
   readonly dirs?: { readonly mountPoint?: string; readonly spool?: string; readonly cache?: string };
 }
@@ -101,8 +103,8 @@ class RunningDaemon {
   readonly ended: Promise<number | null>;
   readonly #lines: string[] = [];
 
-  constructor(args: readonly string[], env: Record<string, string>, log: LogGuard) {
-    this.child = spawn(process.execPath, [cliPath, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  constructor(args: readonly string[], env: Record<string, string>, detached: boolean, log: LogGuard) {
+    this.child = spawn(process.execPath, [cliPath, ...args], { env, detached, stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.child.pid ?? 0;
     const { stderr } = this.child;
     if (stderr !== null) {
@@ -165,7 +167,8 @@ export async function startMount(initial: MountSettings): Promise<Mount> {
   const cacheDir = initial.dirs?.cache ?? makeDir(undefined, 'cache');
   const log = new LogGuard();
 
-  const start = (): RunningDaemon => new RunningDaemon(flagsOf(settings, mountPoint, spoolDir, cacheDir), environmentOf(settings), log);
+  const start = (): RunningDaemon =>
+    new RunningDaemon(flagsOf(settings, mountPoint, spoolDir, cacheDir), environmentOf(settings), settings.ownSession ?? false, log);
   let daemon = start();
   const cleanNow = (): void => {
     if (daemon.child.exitCode === null && daemon.child.signalCode === null) daemon.child.kill('SIGKILL');
