@@ -23,6 +23,9 @@
 
 #ifdef HAS_URING
 
+/* Of ring_take(); each takes some twenty requests, and a queue has not more than a thousand. */
+#define TAKE_ROUNDS 64
+
 enum state { PREPARED, STARTED, CLOSED };
 
 struct ring {
@@ -56,8 +59,12 @@ static void on_closed(void *owner) {
   if (r->is_orphan) free(r);
 }
 
+/* The kernel's part ends at once: it waits for nothing that only this thread would carry out. */
 static void end(struct ring *r) {
-  if (r->state == STARTED) listener_end(&r->listener);
+  if (r->state == STARTED) {
+    listener_end(&r->listener);
+    uring_release(&r->uring);
+  }
   if (r->state == PREPARED) on_closed(r);
 }
 
@@ -183,7 +190,7 @@ static int answer(struct ring *r, uint32_t tail) {
   r->is_answering = true;
   if (it.filled > 0) {
     int64_t replied = tell(&r->listener, &call, (int64_t)it.filled);
-    if (replied > 0 && (size_t)replied <= r->out_bytes) send_replies(r, (size_t)replied);
+    if (replied > 0 && (size_t)replied <= r->out_bytes && !is_ended(r)) send_replies(r, (size_t)replied);
   }
   if (it.ended) {
     end(r);
@@ -226,8 +233,10 @@ static void on_readable(void *owner) {
     look(r);
     if (!uring_is_pending(&r->uring)) break;
   }
-  if (!is_ended(r) && entries_are_unsent(&r->entries)) submit(r);
-  uring_unmute(&r->uring);
+  if (!is_ended(r)) {
+    if (entries_are_unsent(&r->entries)) submit(r);
+    uring_unmute(&r->uring);
+  }
   note_requests(&r->listener, answered);
   note_sleep(&r->listener);
 }
@@ -326,11 +335,12 @@ napi_value ring_take(napi_env env, napi_callback_info info) {
   struct args a = arguments(env, info);
   struct ring *r = to_ring(env, &a, 1);
   if (r == NULL || r->state != STARTED || r->is_answering) return number(env, -EINVAL);
-  submit(r);
-  /* No further than this: others keep asking. */
-  uint32_t tail = uring_tail(&r->uring);
-  while (!is_ended(r) && answer(r, tail) > 0)
-    ;
+  /* Others keep asking meanwhile: not without end. */
+  for (int rounds = 0; rounds < TAKE_ROUNDS && !is_ended(r); rounds++) {
+    submit(r);
+    if (answer(r, uring_tail(&r->uring)) == 0 && !uring_is_pending(&r->uring)) break;
+  }
+  if (!is_ended(r) && entries_are_unsent(&r->entries)) submit(r);
   return number(env, 0);
 }
 

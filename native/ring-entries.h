@@ -52,7 +52,7 @@ struct entries {
 int entries_make(struct entries *all, struct uring *uring, int queues, int deep, int depth);
 /* Tells the kernel of all that were made, with the next entries_submit(). */
 void entries_register(struct entries *all);
-/* Submits all that there is, and makes the completions that are due. 0 or a negative errno; -EAGAIN: the kernel would not take all of it now. */
+/* Submits all that there is, and makes completions as uring_enter() does. 0 or a negative errno; -EAGAIN: the kernel would not take all of it now. */
 int entries_submit(struct entries *all);
 bool entries_are_unsent(const struct entries *all);
 /* Idempotent. */

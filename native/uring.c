@@ -16,6 +16,8 @@
 #define COMPLETIONS 4096
 #define ENTER_TRIES 10000
 
+static const struct uring NONE = {.fd = -1, .wake = -1, .device = -1, .registered_ring = -1, .registered_device = -1};
+
 static void *map_ring(int fd, size_t bytes, off_t what) {
   void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
   return mapped == MAP_FAILED ? NULL : mapped;
@@ -29,7 +31,7 @@ int uring_make(struct uring *u) {
   struct io_uring_params p = {
     .flags = IORING_SETUP_SQE128 | IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     .cq_entries = COMPLETIONS};
-  *u = (struct uring){.wake = -1, .device = -1, .registered_ring = -1, .registered_device = -1};
+  *u = NONE;
   u->fd = (int)syscall(__NR_io_uring_setup, SUBMISSIONS, &p);
   if (u->fd < 0) return -errno;
   u->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -64,12 +66,15 @@ void uring_use_device(struct uring *u, int device) {
 }
 
 void uring_release(struct uring *u) {
+  /* A registered number holds the ring, and so the device, as long as this thread lives. */
+  struct io_uring_rsrc_update ring = {.offset = (uint32_t)u->registered_ring};
+  if (u->registered_ring >= 0) syscall(__NR_io_uring_register, u->fd, IORING_UNREGISTER_RING_FDS, &ring, 1);
   if (u->submission_ring != NULL) munmap(u->submission_ring, u->submission_ring_bytes);
   if (u->completion_ring != NULL) munmap(u->completion_ring, u->completion_ring_bytes);
   if (u->submissions != NULL) munmap(u->submissions, u->submissions_bytes);
   if (u->fd >= 0) close(u->fd);
   if (u->wake >= 0) close(u->wake);
-  *u = (struct uring){.fd = -1, .wake = -1};
+  *u = NONE;
 }
 
 void uring_mute(struct uring *u) {
@@ -80,14 +85,20 @@ void uring_mute(struct uring *u) {
 
 void uring_unmute(struct uring *u) {
   atomic_fetch_and(u->completion_flags, ~(uint32_t)IORING_CQ_EVENTFD_DISABLED);
+  atomic_thread_fence(memory_order_seq_cst); /* the kernel sets its flag first and looks at ours then */
   if (uring_is_pending(u)) eventfd_write(u->wake, 1);
+}
+
+/* Returns how many of the submissions the kernel took. */
+static long enter(const struct uring *u, uint32_t submissions) {
+  return u->registered_ring < 0 ? syscall(__NR_io_uring_enter, u->fd, submissions, 0, IORING_ENTER_GETEVENTS, NULL, 0)
+                                : syscall(__NR_io_uring_enter, u->registered_ring, submissions, 0,
+                                          IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
 }
 
 int uring_enter(struct uring *u) {
   for (int tries = 0;;) {
-    long taken = u->registered_ring < 0
-                   ? syscall(__NR_io_uring_enter, u->fd, u->unsubmitted, 0, IORING_ENTER_GETEVENTS, NULL, 0)
-                   : syscall(__NR_io_uring_enter, u->registered_ring, u->unsubmitted, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
+    long taken = enter(u, u->unsubmitted);
     if (taken >= 0) {
       u->unsubmitted -= (uint32_t)taken;
       if (u->unsubmitted == 0) return 0;
@@ -96,7 +107,9 @@ int uring_enter(struct uring *u) {
     }
     /* Memory is short for a moment, and a reply that stays behind leaves its client waiting. The caller comes again. */
     if (++tries == ENTER_TRIES) return -EAGAIN;
-    if (taken < 0 && errno != EINTR) sched_yield();
+    if (taken >= 0 || errno == EINTR) continue;
+    sched_yield();
+    enter(u, 0); /* who takes no submission makes no completion either */
   }
 }
 

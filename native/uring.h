@@ -32,15 +32,15 @@ struct uring {
 /* 0 or a negative errno; uring_release() follows in both cases. */
 int uring_make(struct uring *u);
 void uring_use_device(struct uring *u, int device);
-/* Idempotent. */
+/* What the kernel still has of the ring is ended by the kernel itself from then on. Idempotent. */
 void uring_release(struct uring *u);
 
 /* A command to the device, to be filled in at once: the kernel reads it at the next uring_enter(). NULL while the kernel takes none and there is no room. */
 struct io_uring_sqe *uring_push(struct uring *u);
-/* Submits what is there, and makes the completions that are due. 0 or a negative errno. */
+/* Submits what is there, and makes completions, some twenty at once: uring_is_pending() says whether more are due. 0 or a negative errno. */
 int uring_enter(struct uring *u);
 
-/* While this thread looks for itself (uring_is_pending()) the kernel need not wake it: `wake` is empty, and stays so. */
+/* While this thread looks for itself (uring_is_pending()) the kernel need not wake it: `wake` is empty, and stays so but for what was on its way. */
 void uring_mute(struct uring *u);
 /* Before this thread may sleep: what is there already makes `wake` readable as well. */
 void uring_unmute(struct uring *u);

@@ -54,6 +54,7 @@ export interface FuseDevice {
     /** Of /dev/cpu_dma_latency, the ring's own once it has started; -1 for none. */
     latency: number,
   ): number;
+  /** Lets go of the device at once; the callback is not called any more. Idempotent. */
   ringStop(ring: DeviceRing): number;
   /** That open takes others of its node from now on. @returns 0 or a negative errno */
   ringShare(ring: DeviceRing, ino: number, handle: number, openFlags: number): number;

@@ -5,14 +5,15 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, writeFileSync } from 'node:fs';
 import type { FuseDevice } from './device.js';
+import type { Ring } from './transport.js';
 
 const UNMOUNT_MS = 5_000;
 
 interface ServedMount {
   /** Undefined when the addon does not serve it. */
   readonly device: FuseDevice | undefined;
-  /** It is served by io_uring, which holds the device: closing the descriptor does not abort then. */
-  readonly hasRing: boolean;
+  /** Where it is served by io_uring. */
+  readonly ring: Ring | undefined;
   /** Of /dev/fuse, when it is ours to close. */
   readonly fd: number | undefined;
   /** Undefined when the mount is not ours to end. */
@@ -44,19 +45,22 @@ function endAll(): void {
 
 /**
  * Aborts the connection first, so that nothing waits any more for a loop that has stopped, then detaches the mount. With the addon, closing
- * the device aborts. In pure Node the reading threads hold the device and Node waits for them at exit: only the abort frees them.
+ * the device aborts, with a ring a moment after it. In pure Node the reading threads hold the device and Node waits for them at exit: only the abort
+ * frees them.
  */
 function endMount(mount: ServedMount): void {
-  const { device, hasRing, fd, path, deviceNumber } = mount;
-  if (device !== undefined && fd !== undefined && !hasRing) quietly(() => closeSync(fd));
-  else abortConnection(deviceNumber);
+  const { device, ring, fd, path, deviceNumber } = mount;
+  // What this thread would carry out for the ring is the kernel's from now on: an unmount waits for it.
+  quietly(() => ring?.stop());
+  if (device !== undefined && fd !== undefined) quietly(() => closeSync(fd));
+  if (device === undefined || ring !== undefined) abortConnection(deviceNumber);
   if (path === undefined) {
     // A device that mount.fuse3 handed over: not ours to unmount, and in pure Node its readers would be waited for without end.
     if (device === undefined) process.kill(process.pid, 'SIGKILL');
     return;
   }
-  // Not by this thread: what the ring still has is carried out by it, and the end of the mount would wait for that.
-  if (device !== undefined && !hasRing && device.detachNow(path) >= 0) return;
+  // Not by this thread where a ring was: the kernel asks it to forget the ring.
+  if (device !== undefined && ring === undefined && device.detachNow(path) >= 0) return;
   const detached = spawnSync('umount', ['-i', '-c', '-l', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
   if (detached.status !== 0) spawnSync('fusermount3', ['-u', '-z', '--', path], { timeout: UNMOUNT_MS, stdio: 'ignore' });
 }

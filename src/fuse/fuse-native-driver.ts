@@ -62,7 +62,7 @@ async function mountNative(Fuse: NativeFuseClass, fileSystem: FileSystem, option
   });
   const own = await mountAt(path);
   const loaded = loadDevice();
-  const hasEnded = endMountAtExit(() => ({ device: loaded.device, hasRing: false, fd: undefined, path, deviceNumber: own?.device }));
+  const hasEnded = endMountAtExit(() => ({ device: loaded.device, ring: undefined, fd: undefined, path, deviceNumber: own?.device }));
 
   let finish: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => (finish = resolve));

@@ -93,7 +93,7 @@ async function serve(fileSystem: FileSystem, options: MountOptions, way: Way, pa
   const own = isOurMount ? await mountAt(path) : undefined;
   const hasEnded = endMountAtExit(() => ({
     device,
-    hasRing: session.hasRing,
+    ring: session.hasRing ? transport.ring : undefined,
     fd: mounted.fd,
     path: isOurMount ? path : undefined,
     deviceNumber: own?.device,

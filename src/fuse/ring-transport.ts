@@ -169,8 +169,12 @@ export class RingTransport implements Transport, Ring {
     return this.#device.ringUnused(this.#ring, into);
   }
 
-  close(): void {
+  stop(): void {
     this.#device.ringStop(this.#ring);
+  }
+
+  close(): void {
+    this.stop();
     this.#addon.close();
   }
 }

@@ -15,8 +15,10 @@ const UNUSED_MS = 1000;
 const SHARED_MAX = 4096;
 const SHARE_OF_LIMIT = 8;
 
+type Sharing = Pick<Ring, 'share' | 'unshare' | 'unusedShares'>;
+
 export class SharedOpens {
-  readonly #ring: Ring | undefined;
+  readonly #ring: Sharing | undefined;
   readonly #release: (ino: number, handle: number) => void;
   readonly #most = Math.min(SHARED_MAX, Math.floor(openFileLimit() / SHARE_OF_LIMIT));
   readonly #unused = new Float64Array(this.#most);
@@ -24,7 +26,7 @@ export class SharedOpens {
   #sweeper: NodeJS.Timeout | undefined;
 
   /** @param release called for a handle that nobody has open any more */
-  constructor(ring: Ring | undefined, release: (ino: number, handle: number) => void) {
+  constructor(ring: Sharing | undefined, release: (ino: number, handle: number) => void) {
     this.#ring = ring;
     this.#release = release;
   }

@@ -15,6 +15,8 @@ export interface Ring {
   unshare(ino: number): number | undefined;
   /** Puts the nodes that were shared and not opened since the last call into `into`. @returns how many */
   unusedShares(into: Float64Array): number;
+  /** Lets go of the device: what the kernel still has of the ring is ended by the kernel itself, also where this process does nothing more. Idempotent. */
+  stop(): void;
 }
 
 export interface Transport {

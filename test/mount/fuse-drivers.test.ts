@@ -1,5 +1,7 @@
 /** The four ways to speak to the kernel, over a small tree: what every one of them must do. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { eventually } from '../helpers/processes.js';
@@ -122,6 +124,17 @@ print(child.poll()); t = time.time(); child.kill(); print(child.wait(), time.tim
     const exited = new Promise<number | null>((resolve) => server.child.once('exit', resolve));
     server.child.stdin?.write('exit\n');
     assert.equal(await exited, 3);
+    assert.equal(isMounted(server.path), false);
+  });
+
+  test(`${transport}: process.exit() ends although files were closed that it has not heard of`, async (t) => {
+    const server = await TreeServer.start(t, transport);
+    const client = spawn('sh', ['-c', 'exec 3< hello 4< popular 5< popular; echo; read line'], { cwd: server.path });
+    await once(client.stdout, 'data');
+    const exited = once(server.child, 'exit');
+    await server.ask('exit-late 1', /^busy$/);
+    client.kill('SIGKILL');
+    assert.deepEqual(await exited, [3, null]);
     assert.equal(isMounted(server.path), false);
   });
 

@@ -2,6 +2,7 @@
  * A daemon for the mount tests: serves a small tree on the mount point given, in a process of its own, as the real one does.
  * Arguments: MOUNT_POINT ring|device|pure|fuse-native [close-input]. Speaks lines on standard output; takes commands (lines) on standard input.
  */
+import { spawnSync } from 'node:child_process';
 import { openSync, mkdtempSync, writeFileSync, rmSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,6 +78,11 @@ try {
         say('replaced');
         break;
       case 'exit':
+        process.exit(3);
+        break;
+      case 'exit-late':
+        say('busy');
+        spawnSync('sleep', [rest[0] ?? '']);
         process.exit(3);
         break;
       case 'close':

@@ -1,16 +1,23 @@
-/* A read of a pipe stands for a request: prints, when it has come, whether the ring knows of it and whether it wakes who sleeps. */
+/* A read of a pipe stands for a request: prints, when it has come, whether the ring knows of it, whether it wakes who sleeps, and what holds the device. */
 #include "../../../native/uring.c"
 
 #include <poll.h>
 #include <stdio.h>
 
+#define MANY 100
+
 static struct uring u;
 static int ends[2];
 static char byte;
 
+/* Whether it becomes readable, or its other end is closed, within the time. */
+static int comes(int fd, int most_ms) {
+  struct pollfd wanted = {.fd = fd, .events = POLLIN};
+  return poll(&wanted, 1, most_ms);
+}
+
 static void tell(const char *when) {
-  struct pollfd wake = {.fd = u.wake, .events = POLLIN};
-  printf("%s: pending %d, wakes %d\n", when, uring_is_pending(&u), poll(&wake, 1, 0));
+  printf("%s: pending %d, wakes %d\n", when, uring_is_pending(&u), comes(u.wake, 0));
 }
 
 static void ask(void) {
@@ -33,11 +40,13 @@ static void take(void) {
 }
 
 int main(void) {
-  int failed = uring_make(&u);
-  if (failed || pipe(ends) != 0) {
-    printf("no ring: %s\n", strerror(-failed));
+  int device[2], failed = uring_make(&u);
+  if (failed || pipe(ends) != 0 || pipe(device) != 0) {
+    printf("no ring, or no pipe: %d\n", failed);
     return 1;
   }
+  uring_use_device(&u, device[1]);
+  close(device[1]);
   ask();
   tell("asked");
   come();
@@ -54,6 +63,24 @@ int main(void) {
   take();
   uring_unmute(&u);
   tell("taken");
+  for (int i = 0; i < MANY; i++) ask();
+  for (int i = 0; i < MANY; i++) come();
+  uring_mute(&u);
+  take();
+  tell("some of many taken");
+  uring_unmute(&u);
+  tell("unmuted");
+  while (uring_is_pending(&u)) take();
+  ask();
+  come();
+  uring_mute(&u);
+  uring_unmute(&u);
+  uring_enter(&u);
+  tell("entered, and not taken");
+  ask();
+  printf("device held: %d\n", !comes(device[0], 0));
+  uring_release(&u);
+  printf("released, device held: %d\n", !comes(device[0], 5000));
   uring_release(&u);
   return 0;
 }

@@ -9,7 +9,7 @@ import { removeDir, tempDir } from '../../helpers/temp-dir.js';
 const directory = tempDir('ring-wake');
 after(() => removeDir(directory));
 
-test('A request wakes the thread that sleeps, not the one that looks, and who looked no longer is woken by what had come meanwhile.', () => {
+test('A request wakes who sleeps, not who looks, and what came meanwhile wakes at the end of the look; a released ring lets go of the device.', () => {
   const program = path.join(directory, 'ring-wake');
   const source = path.join(projectRoot, 'test', 'unit', 'fuse', 'ring-wake.c');
   execFileSync('cc', ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
@@ -20,5 +20,10 @@ test('A request wakes the thread that sleeps, not the one that looks, and who lo
     'come while muted: pending 1, wakes 0',
     'unmuted: pending 1, wakes 1',
     'taken: pending 0, wakes 0',
+    'some of many taken: pending 1, wakes 0',
+    'unmuted: pending 1, wakes 1',
+    'entered, and not taken: pending 1, wakes 1',
+    'device held: 1',
+    'released, device held: 0',
   ]);
 });

@@ -2,16 +2,11 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { SharedOpens } from '../../../src/fuse/shared-opens.js';
-import type { Ring } from '../../../src/fuse/transport.js';
 
-class SharingRing implements Ring {
+class SharingRing {
   readonly sharedBy = new Map<number, number>();
   readonly inUse = new Set<number>();
   unused: number[] = [];
-
-  use(): number {
-    return 0;
-  }
 
   share(ino: number, handle: number): boolean {
     this.sharedBy.set(ino, handle);
