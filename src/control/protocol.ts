@@ -19,6 +19,7 @@ const DATABASE_STATUS = z.object({
   state: z.enum(['serving', 'degraded', 'refused']),
   reason: z.string().optional(),
   degradedSinceMs: z.number().optional(),
+  isContainerLost: z.boolean(),
   pendingWrites: z.number(),
   pendingBytes: z.number(),
   oldestPendingMs: z.number().optional(),

@@ -82,7 +82,9 @@ export class RunningMount {
       passthrough: mounted.capabilities.passthrough,
       readOnly: false,
       state: this.#stopping !== undefined || this.#closing !== undefined ? 'stopping' : degraded ? 'degraded' : 'serving',
-      safeToLoseThisMachine: databases.every(({ state, pendingWrites }) => state !== 'refused' && pendingWrites === 0),
+      safeToLoseThisMachine: databases.every(
+        ({ state, isContainerLost, pendingWrites }) => state !== 'refused' && !isContainerLost && pendingWrites === 0,
+      ),
       databases,
       cache: { files, bytes, budgetBytes, hits, misses, quarantined, problem: this.#parts.cacheProblem() },
       spoolDirectory: settings.spoolDirectory,

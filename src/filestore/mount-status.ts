@@ -7,6 +7,8 @@ export interface DatabaseStatus {
   /** Why it does not serve as it should, in words with the remedy. */
   readonly reason: string | undefined;
   readonly degradedSinceMs: number | undefined;
+  /** The container is missing, or in another account: what is known to be in it may be nowhere but in this machine's cache. */
+  readonly isContainerLost: boolean;
   /** Sealed here, not yet in Swift. */
   readonly pendingWrites: number;
   readonly pendingBytes: number;
@@ -30,7 +32,7 @@ export interface MountStatus {
   readonly passthrough: boolean;
   readonly readOnly: false;
   readonly state: 'serving' | 'degraded' | 'stopping';
-  /** True when every acknowledged write is in Swift. */
+  /** True when every acknowledged write is in Swift, as far as this machine knows. */
   readonly safeToLoseThisMachine: boolean;
   readonly databases: readonly DatabaseStatus[];
   readonly cache: {

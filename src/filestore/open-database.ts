@@ -15,6 +15,7 @@ import type { ObjectStore } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { Catalog } from './catalog.js';
 import { ContainerBinding } from './container-binding.js';
+import { ContainerLost } from './container-lost.js';
 import { containerName } from './container-name.js';
 import { containerMemory } from './container-memory.js';
 import { readRecord, readRecordBeforehand, RecordFile, type DatabaseRecord } from './database-record.js';
@@ -141,7 +142,8 @@ export class OpenDatabase {
     const { torn } = db.spool;
     const untaken = writes.count > 0 ? db.putFailure : undefined;
     const ofSpool = spoolProblem(db);
-    const problem = db.binding.refusal?.message ?? db.problem ?? ofSpool ?? originProblem(db.origin) ?? untaken?.reason;
+    const { refusal } = db.binding;
+    const problem = refusal?.message ?? db.problem ?? ofSpool ?? originProblem(db.origin) ?? untaken?.reason;
     // Both matter: while Swift is away the spool is all there is.
     const reason = db.health.isAway ? [db.health.reason, ofSpool].filter((said) => said !== undefined).join('; and ') : problem;
     return {
@@ -150,6 +152,7 @@ export class OpenDatabase {
       state: reason === undefined ? 'serving' : 'degraded',
       reason,
       degradedSinceMs: db.health.awaySinceMs ?? untaken?.sinceMs,
+      isContainerLost: refusal instanceof ContainerLost,
       pendingWrites: writes.count,
       pendingBytes: writes.bytes,
       // By this machine's clock, by which it is told how old that is.

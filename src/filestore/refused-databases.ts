@@ -119,6 +119,7 @@ export class RefusedDatabases {
       state: 'refused',
       reason: refusalOf(refusal).message,
       degradedSinceMs: undefined,
+      isContainerLost: false,
       pendingWrites: 0,
       pendingBytes: 0,
       oldestPendingMs: undefined,

@@ -179,6 +179,8 @@ describe('what is no word of Swift', () => {
       await mount.log.waitFor(/^ERROR container\.lost /);
       await assert.rejects(fs.readFile(mount.file('gone', known.name)), { code: 'EIO' });
       assert.deepEqual(await fs.readFile(mount.file('kept', known.name)), known.content);
+      const { safeToLoseThisMachine, databases } = await mount.status();
+      assert.deepEqual([safeToLoseThisMachine, databases.every(({ pendingWrites }) => pendingWrites === 0)], [false, true]);
       for (const database of ['gone', 'kept']) await writeBlob(mount.file(database), late);
       const states = (await mount.status()).databases.map(({ database, state }) => `${database} ${state}`);
       assert.ok(states.includes('gone degraded') && states.includes('kept serving'), states.join());

@@ -8,6 +8,7 @@ export function databaseStatus(changed: Partial<DatabaseStatus> = {}): DatabaseS
     state: 'serving',
     reason: undefined,
     degradedSinceMs: undefined,
+    isContainerLost: false,
     pendingWrites: 0,
     pendingBytes: 0,
     oldestPendingMs: undefined,
