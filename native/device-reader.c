@@ -73,7 +73,7 @@ napi_value reader_start(napi_env env, napi_callback_info info) {
   }
   r->fd = to_int(env, a.at[0]);
   r->batch = to_int(env, a.at[3]);
-  r->listener.look_ns = (uint64_t)to_int(env, a.at[4]) * 1000;
+  r->listener.look_ns = r->listener.brief_ns = (uint64_t)to_int(env, a.at[4]) * 1000;
   int failed = listener_start(&r->listener, env, r->fd, &HOOKS, r, a.at[2], (napi_value[LISTENER_BUFFERS]){a.at[1]});
   if (failed) {
     free(r);

@@ -37,8 +37,8 @@ struct listener {
   const struct listener_hooks *hooks;
   void *owner;
   bool is_stopped, env_is_ending;
-  /* How long it may look again at once before it sleeps, and since when it sleeps (0: it has not slept); see slept_briefly(). */
-  uint64_t look_ns, asleep_since_ns;
+  /* How long it may look again at once before it sleeps, after a sleep of up to `brief_ns`; and since when it sleeps (0: it has not slept). See slept_briefly(). */
+  uint64_t look_ns, brief_ns, asleep_since_ns;
 };
 
 /* What the listener calls, within one callback scope: promises that it settled go on when the scope closes. */
@@ -73,10 +73,10 @@ void close_call(struct listener *l, const struct call *c);
 
 /*
  * A client that works through many files asks again some microseconds after its answer, sooner than this thread sleeps and is woken. So where the
- * last sleep was as short as that, the next request is looked for, for a moment, before the loop may sleep.
+ * last sleep was short, the next request is looked for, for a moment, before the loop may sleep.
  */
 static inline bool slept_briefly(const struct listener *l) {
-  return l->look_ns > 0 && uv_hrtime() - l->asleep_since_ns < l->look_ns;
+  return l->look_ns > 0 && uv_hrtime() - l->asleep_since_ns < l->brief_ns;
 }
 
 static inline void note_sleep(struct listener *l) {

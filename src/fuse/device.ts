@@ -50,6 +50,7 @@ export interface FuseDevice {
     /** @returns the bytes of replies in the outbox */
     onRequests: (bytesOrNegativeErrno: number) => number,
     batch: number,
+    /** Where the last sleep was not longer than three times this, the next request is looked for so long, in microseconds. */
     lookAgainUs: number,
     /** Of /dev/cpu_dma_latency, the ring's own once it has started; -1 for none. */
     latency: number,

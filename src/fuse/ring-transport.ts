@@ -15,7 +15,7 @@ import { UNREADABLE } from './transport.js';
 /** Requests answered before other work of the loop gets its turn. */
 const BATCH = 64;
 /** As the device's. To look at a flag in memory costs no system call, but the processor of a client that could run there. */
-const LOOK_AGAIN_US = 60;
+const LOOK_AGAIN_US = 80;
 /**
  * Entries the kernel has at first, over all processors that are there; each queue gets more when half of its own are taken. What comes in one burst beyond
  * them is not looked for when entries are added (fuse_uring_do_register()), and waits for others of its processor to be answered: so there are many. An idle
