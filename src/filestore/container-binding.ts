@@ -27,6 +27,8 @@ import { LossWatch, type LossOptions } from './loss-watch.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
+/** After each try to tell Swift that a drop was seen. */
+const ACKNOWLEDGE_PAUSES_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
 /** Names among which something that was stored in a container since it was made again is looked for. */
 const LATER_AMONG = 1_000;
 
@@ -45,6 +47,7 @@ export class ContainerBinding {
   #lookedAtMs = 0;
   #madeHere = false;
   #isEnded = false;
+  #hasLeft = false;
   readonly #claim: ContainerClaim;
   readonly #drops: DropWatch;
   readonly #losses: LossWatch;
@@ -103,11 +106,6 @@ export class ContainerBinding {
     });
   }
 
-  /** After a look that found it missing: in how many ms another one can say whether it was dropped; 0 when that is no question. */
-  get secondLookInMs(): number {
-    return this.#drops.secondLookInMs;
-  }
-
   /** Whether it is missing, and no other node has dropped it. */
   async #isMissing(): Promise<boolean> {
     const [outcomeOf, askedAtMs] = [this.#beginLook(), steadyNowMs()];
@@ -118,7 +116,10 @@ export class ContainerBinding {
       await this.#lookForLater(info);
       return false;
     }
-    return outcomeOf(info) !== 'ended' && info === undefined;
+    const outcome = outcomeOf(info);
+    // Something here is to live on: what is written takes the mark away first.
+    if (outcome === 'lives' && info !== undefined) this.unbind();
+    return outcome === 'lives' && info === undefined;
   }
 
   /** For who was told that the container is missing, and expects it: `ensure` looks again. @returns what to throw */
@@ -235,14 +236,18 @@ export class ContainerBinding {
     return true;
   }
 
-  /** Whether the drop that this node has begun still stands. */
-  async mayRemove(): Promise<boolean> {
+  /**
+   * Whether the drop that this node has begun still stands.
+   * @returns the hosts of machines that may know the database and have not heard of the drop; undefined when it is gone, or made anew
+   */
+  async dropWaitsFor(): Promise<string[] | undefined> {
     const info = await this.#options.store.headContainer(this.#options.container, { priority: 'background' });
-    return info !== undefined && isBeingDropped(info);
+    return info !== undefined && isBeingDropped(info) ? this.#claim.othersThatMayKnow(info) : undefined;
   }
 
   /** Takes the registration back, if Swift answers. */
   async leave(): Promise<void> {
+    this.#hasLeft = true;
     if (this.#bound) await this.#claim.leave();
     this.#bound = false;
   }
@@ -261,9 +266,7 @@ export class ContainerBinding {
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
     if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
-      const outcome = outcomeOf(info);
-      if (outcome === 'ended') return;
-      if (outcome === 'doubtful') throw this.missing();
+      if (outcomeOf(info) === 'ended') return;
     }
     const replaces = this.#losses.replacedBy(account, info);
     if (info === undefined) {
@@ -290,7 +293,6 @@ export class ContainerBinding {
     this.#losses.settled(account, replaces);
     this.#bound = true;
     this.#isEnded = false;
-    this.#drops.bound();
     this.#seen(steadyNowMs());
     this.#options.memory.confirmed(account);
   }
@@ -331,9 +333,25 @@ export class ContainerBinding {
         this.unbind();
         this.#losses.ended();
         this.#isEnded = true;
+        if (info !== undefined) void this.#acknowledgeDrop();
       }
       return outcome;
     };
+  }
+
+  /** The node that drops the database waits for this. Never rejects; where Swift does not take it, the empty container stays for its time. */
+  async #acknowledgeDrop(): Promise<void> {
+    for (const pauseMs of ACKNOWLEDGE_PAUSES_MS) {
+      if (!this.#isEnded || this.#hasLeft) return;
+      try {
+        await this.#claim.forget();
+        return;
+      } catch (error) {
+        if (kindOf(error) === 'not-found') return;
+        this.#options.log.debug('container.drop-not-acknowledged', { container: this.#options.container, reason: messageOf(error) });
+      }
+      await delay(pauseMs, undefined, { ref: false });
+    }
   }
 }
 

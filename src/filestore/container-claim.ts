@@ -9,7 +9,7 @@ import { displayName } from '../base/names.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { claimOf, databaseOf } from './container-metadata.js';
-import { deadNodes, deregistration, refusalOf, registeredAs } from './node-registry.js';
+import { departure, deregistration, forgottenNodes, noDeparture, otherNodesThatMayKnow, refusalOf, registeredAs } from './node-registry.js';
 import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
 import { isTrash } from './retention.js';
 
@@ -69,7 +69,11 @@ export class ContainerClaim {
     let last = before;
     try {
       this.check(before);
-      await store.updateContainer(container, { ...deadNodes(before, this.#nowMs()), ...changes, ...this.metadata() }, options);
+      await store.updateContainer(
+        container,
+        { ...forgottenNodes(before, this.#nowMs()), ...changes, ...noDeparture(node.id), ...this.metadata() },
+        options,
+      );
       onWritten();
       const after = await store.headContainer(container, options);
       if (after === undefined) return;
@@ -90,19 +94,34 @@ export class ContainerClaim {
     // Before the update, which writes over what a foreign one has written.
     const verdict = this.#own.verdict(info, this.#nowMs());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...deadNodes(info, this.#nowMs()), ...this.#own.next(this.#nowMs()) }, options);
+    await store.updateContainer(container, { ...forgottenNodes(info, this.#nowMs()), ...this.#own.next(this.#nowMs()) }, options);
     this.check(info, verdict);
   }
 
-  /** Takes the registration of a bound container back, if Swift answers. @throws what the store throws */
+  /**
+   * Takes the registration of a bound container back, if Swift answers. With several nodes it says that this one may come again.
+   * @throws what the store throws
+   */
   async leave(): Promise<void> {
-    const { store, container, node } = this.#options;
+    const { store, container, node, nodes } = this.#options;
     // One who lives under our id would lose it.
     if (this.#refusal !== undefined) {
       const info = await store.headContainer(container, { timeoutMs: LEAVE_MS });
       if (info === undefined || !this.#own.isIn(info)) return;
     }
-    await store.updateContainer(container, deregistration(node.id), { timeoutMs: LEAVE_MS });
+    const goodbye = nodes === 'many' ? departure(node.id, this.#nowMs()) : deregistration(node.id);
+    await store.updateContainer(container, goodbye, { timeoutMs: LEAVE_MS });
+  }
+
+  /** This machine has heard that the database was dropped: nobody waits for it. @throws what the store throws; not-found */
+  async forget(): Promise<void> {
+    const { store, container, node } = this.#options;
+    await store.updateContainer(container, { ...deregistration(node.id), ...noDeparture(node.id) }, { priority: 'background' });
+  }
+
+  /** @returns the hosts of other machines that may know what is in the container */
+  othersThatMayKnow(info: ContainerInfo): string[] {
+    return otherNodesThatMayKnow(info, this.#options.node.id, this.#nowMs());
   }
 
   /** By the store's clock, the one that all machines share. */

@@ -243,7 +243,7 @@ export class Databases {
   }
 
   async #isInOrigin(database: string): Promise<boolean> {
-    const isShown = database !== LOST_AND_FOUND && !this.#isOriginHidden(this.#open.get(database));
+    const isShown = database !== LOST_AND_FOUND && this.#open.get(database)?.record.originHidden !== true;
     return isShown && (await this.#origin?.stat(database))?.kind === 'directory';
   }
 
@@ -264,11 +264,6 @@ export class Databases {
   /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */
   #isGoneHere(open: OpenDatabase | undefined): boolean {
     return open?.record.exists === false && (this.#shared.settings.nodes === 'one' || this.#drops.isUnderWay(open));
-  }
-
-  /** For ever, or in this life: another node's drop whose mark was not seen (open-database.ts). */
-  #isOriginHidden(open: OpenDatabase | undefined): boolean {
-    return open !== undefined && (open.record.originHidden || open.db.origin === undefined);
   }
 
   /** @throws ContainerLost in another account: a container of that name there is somebody else's */
@@ -295,7 +290,7 @@ export class Databases {
     for (const [name, opened] of this.#open) if (opened.record.exists) names.add(name);
     for (const entry of (await this.#origin?.list('')) ?? []) {
       if (entry.kind !== 'directory' || entry.name === LOST_AND_FOUND) continue;
-      if (!this.#isOriginHidden(this.#open.get(entry.name))) names.add(entry.name);
+      if (this.#open.get(entry.name)?.record.originHidden !== true) names.add(entry.name);
     }
     return names;
   }

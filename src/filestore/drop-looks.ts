@@ -1,5 +1,4 @@
 /** Looks, in a whole-filestore mount with several nodes, whether another node has dropped a database: who is told that it is there copies nothing into it. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { displayName } from '../base/names.js';
@@ -20,19 +19,11 @@ export class DropLooks {
     return isDue && (this.#restsUntilMs.get(open) ?? 0) <= steadyNowMs();
   }
 
-  /**
-   * Where it may be another node's drop, the second look is waited for.
-   * @throws what the store throws; unavailable when it took too long for a LOOKUP
-   */
+  /** @throws what the store throws; unavailable when it took too long for a LOOKUP */
   async look(open: OpenDatabase, signal?: AbortSignal): Promise<void> {
     const { db } = open;
-    const look = (): Promise<void> => db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
     try {
-      await look();
-      for (let waitMs = db.binding.secondLookInMs; waitMs > 0; waitMs = db.binding.secondLookInMs) {
-        await delay(waitMs, undefined, { ref: false, signal }).catch(() => undefined);
-        await look();
-      }
+      await db.health.answerOrAway(() => db.binding.look(), signal, lookupPatienceMs(db));
     } catch (error) {
       if (isDontKnow(error)) this.#restsUntilMs.set(open, steadyNowMs() + LOOK_PAUSE_MS);
       throw error;

@@ -1,13 +1,12 @@
 /**
- * With `nodes: many` another node may drop a database: its container is gone, or marked as being dropped (drop-watch.ts). Then the database ends
- * here too: its directories, names and markers go, and nothing of it rises again, neither when somebody makes it anew nor from an origin.
+ * With `nodes: many` another node may drop a database: its container is marked as being dropped (drop-watch.ts), and stays until each node that may
+ * know the database has seen that, or was silent for a week. Then the database ends here too: its directories, names and markers go, and nothing of
+ * it rises again, neither when somebody makes it anew nor from an origin.
  *
- *    marked, or gone ──(nothing written here waits or is under way)──► ended: as if it had been dropped here
- *                     └─(something does)──► in use: a file that is being written makes the container again, or takes the mark away; what
- *                                           waits in the spool for a container that is gone stays there, loudly (`ContainerLost`)
+ *    marked ──(nothing written here waits or is under way)──► ended: as if it had been dropped here; this node takes itself off the container
+ *            └─(something does)──► in use: what is written takes the mark away first, and the database lives on with just that
  *
- * A container that is gone is a drop only where it was ours in this life and a second look agrees, or where its mark was seen. One that we did not
- * see before, and one whose account is another than it was, says nothing about a drop: it is lost, or it is the wrong region.
+ * A container that is missing without its mark having been seen is no drop: it is lost, or it is the wrong region.
  */
 import { displayName } from '../base/names.js';
 import type { Database } from './database.js';
@@ -16,18 +15,18 @@ import { owedWrites } from './owed.js';
 
 /**
  * To be called before the container is asked for.
- * @param end what is to be done with the record when the database ends; whether the drop was seen to be marked
+ * @param end what is to be done with the record when the database ends
  */
-export function beginLook(db: Database, end: (isMarked: boolean) => void): DropLook {
+export function beginLook(db: Database, end: () => void): DropLook {
   const hasChanged = db.ownChanges.watch();
   return {
     // What was changed in the container meanwhile is newer than the answer.
     isInUse: () => isInUse(db) || hasChanged(),
-    end: (isMarked) => {
+    end: () => {
       // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
-      end(isMarked);
+      end();
       forgetAll(db);
-      db.log.info('database.dropped-elsewhere', { database: displayName(db.name), container: db.container, isMarked });
+      db.log.info('database.dropped-elsewhere', { database: displayName(db.name), container: db.container });
     },
   };
 }

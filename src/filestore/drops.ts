@@ -1,8 +1,12 @@
 /**
  * How a database of a whole-filestore mount ends: its directory goes at once, its container when Swift has been told of all that was
- * deleted in it. With several nodes the container is marked first, so that it is gone for them too (dropped-elsewhere.ts).
+ * deleted in it. With several nodes the container is marked first, so that it is gone for them too (dropped-elsewhere.ts), and stays, empty and marked,
+ * until each of them has seen that: one that finds no container cannot tell a drop from a loss.
+ *
+ *    dropped ──► leaving: told of its deletes, marked ──► waiting for other nodes ──► removed
+ *                   └──────(made anew, here or elsewhere)──────┴──► left
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import { displayName, pathOfObject } from '../base/names.js';
 import { storeNowMs } from '../store/store-now.js';
@@ -18,10 +22,20 @@ import type { OpenDatabase } from './open-database.js';
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
 const DROP_FIRST_PAUSE_MS = 50;
+/** Others are waited for at the first pause for so long: those that run have seen the mark by then. */
+const WAIT_SHORT_MS = 120_000;
+const WAIT_LONG_PAUSE_MS = 60_000;
+
+const BACKGROUND = { priority: 'background' } as const;
+
+/** `left`: to who has made the database anew, or stored something in it since. */
+type Step = 'removed' | 'left' | 'again' | 'waits';
 
 export class Drops {
-  /** Their containers are still being removed. */
+  /** Their containers are still being emptied. */
   readonly #leaving = new Set<OpenDatabase>();
+  /** Those, and what waits for other nodes; called with a new drop of one that is on its way already. */
+  readonly #wakes = new Map<OpenDatabase, () => void>();
   readonly #isClosed: () => boolean;
 
   /** @param isClosed the mount ends */
@@ -74,76 +88,126 @@ export class Drops {
 
   /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */
   async removeContainer(opened: OpenDatabase): Promise<void> {
-    if (this.#leaving.has(opened)) return;
     this.#leaving.add(opened);
-    let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
+    const wake = this.#wakes.get(opened);
+    if (wake !== undefined) {
+      wake();
+      return;
+    }
+    this.#wakes.set(opened, () => undefined);
+    let [failures, pauseMs, waitsSinceMs] = [0, DROP_FIRST_PAUSE_MS, 0];
     while (failures < DROP_TRIES && !opened.record.exists && !this.#isClosed()) {
+      const { dropMark } = opened.record;
       try {
-        if (await this.#tryToRemove(opened)) break;
+        const step = await this.#tryToRemove(opened);
+        if (step === 'removed' || step === 'left') break;
+        failures = 0;
+        if (step === 'waits' && opened.record.dropMark === dropMark) {
+          if (this.#leaving.delete(opened)) waitsSinceMs = steadyNowMs();
+          if (steadyNowMs() - waitsSinceMs > WAIT_SHORT_MS) pauseMs = WAIT_LONG_PAUSE_MS;
+        }
       } catch (error) {
         if (!opened.db.health.isAway && !(error instanceof ContainerLost)) failures++;
         opened.db.log.debug('container.not-removed', { container: opened.db.container, reason: messageOf(error) });
       }
-      await delay(pauseMs, undefined, { ref: false });
+      await this.#pause(opened, pauseMs);
       pauseMs = Math.min(2 * pauseMs, DROP_PAUSE_MS);
     }
     this.#leaving.delete(opened);
+    this.#wakes.delete(opened);
   }
 
-  /** @returns whether nothing is left to do. @throws what the store throws; not-empty */
-  async #tryToRemove(opened: OpenDatabase): Promise<boolean> {
+  #pause(opened: OpenDatabase, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms).unref();
+      this.#wakes.set(opened, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** @throws what the store throws; not-empty */
+  async #tryToRemove(opened: OpenDatabase): Promise<Step> {
     const { db, publisher } = opened;
     const isShared = db.settings.nodes === 'many';
     const { dropMark } = opened.record;
-    if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount({ priority: 'background' }));
+    if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount(BACKGROUND));
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared && opened.record.dropMarked !== true) {
       const mark = dropMark ?? String(storeNowMs(db.store));
       await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
-      if (this.#isClosed() || opened.record.dropMark !== dropMark) return false;
+      if (this.#isClosed() || opened.record.dropMark !== dropMark) return 'again';
       opened.update({ dropMarked: true });
     }
-    if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed()) return false;
+    if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed()) return 'again';
     // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
-    const isRemoved = !isShared || (await db.health.answerOrAway(() => db.binding.mayRemove()));
-    if (this.#isClosed() || (isRemoved && !(await this.#deleteContainer(opened))) || this.#isClosed()) return false;
+    const waitsFor = isShared ? await db.health.answerOrAway(() => db.binding.dropWaitsFor()) : [];
+    if (this.#isClosed()) return 'again';
+    let step: Step = 'left';
+    if (waitsFor !== undefined) step = waitsFor.length > 0 ? await this.#keepEmpty(opened, waitsFor) : await this.#deleteContainer(opened);
+    if (step === 'waits') return step;
     // Made anew and dropped again meanwhile: that is still to be done.
-    if (opened.record.dropMark !== dropMark) return false;
+    if (step === 'again' || this.#isClosed() || opened.record.dropMark !== dropMark) return 'again';
     db.binding.unbind();
     if (!opened.record.exists) opened.update({ bound: false });
-    const event = isRemoved ? 'container.removed' : 'container.left';
-    db.log.info(event, { container: db.container, database: displayName(db.name) });
-    return true;
+    db.log.info(`container.${step}`, { container: db.container, database: displayName(db.name) });
+    return step;
+  }
+
+  /** @param waitsFor hosts of nodes that may know the database and have not seen the mark */
+  async #keepEmpty(opened: OpenDatabase, waitsFor: readonly string[]): Promise<Step> {
+    const { db } = opened;
+    const step = await this.#goThrough(opened);
+    if (step === 'waits' && this.#leaving.has(opened))
+      db.log.info('container.kept', { container: db.container, database: displayName(db.name), until: `seen by ${waitsFor.join(', ')}` });
+    return step;
+  }
+
+  async #deleteContainer(opened: OpenDatabase): Promise<Step> {
+    const { health, store, container } = opened.db;
+    try {
+      await health.answerOrAway(() => store.deleteContainer(container, BACKGROUND));
+      return 'removed';
+    } catch (error) {
+      if (kindOf(error) !== 'not-empty' || newestOfDropMs(opened) === undefined) throw error;
+    }
+    // Empty by now, as far as that was still to be seen.
+    return (await this.#goThrough(opened)) === 'left' ? 'left' : 'again';
   }
 
   /**
    * What a listing did not show when the database's directories were removed goes with the drop; what another node has stored since is a
-   * database made anew, and the mark is taken from it. With one node there is no other, and two clocks are not compared.
-   * @returns whether nothing is left to do
+   * database made anew, and the mark is taken from it.
+   * @returns `waits` when nothing is in the container
    */
-  async #deleteContainer(opened: OpenDatabase): Promise<boolean> {
+  async #goThrough(opened: OpenDatabase): Promise<Step> {
     const { db } = opened;
-    const { health, settings, store, container } = db;
-    const droppedAtMs = settings.nodes === 'one' ? Infinity : opened.record.droppedAtMs;
-    const options = { priority: 'background' as const };
-    try {
-      await health.answerOrAway(() => store.deleteContainer(container, options));
-      return true;
-    } catch (error) {
-      if (kindOf(error) !== 'not-empty' || droppedAtMs === undefined) throw error;
-    }
-    for await (const page of store.list(container, options)) {
-      if (this.#isClosed() || opened.record.exists) return false;
+    const { store, container } = db;
+    const newestMs = newestOfDropMs(opened);
+    if (newestMs === undefined) return 'waits';
+    let isEmpty = true;
+    for await (const page of store.list(container, BACKGROUND)) {
       for (const { name, lastModifiedMs } of page) {
-        if (lastModifiedMs <= droppedAtMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
+        if (this.#isClosed() || opened.record.exists) return 'again';
+        isEmpty = false;
+        if (lastModifiedMs <= newestMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
         // A listing may lag behind a delete of ours.
-        else if ((await store.head(container, name, options)) !== undefined) {
-          await store.updateContainer(container, { [DROPPED_KEY]: '' }, options);
-          return true;
+        else if ((await store.head(container, name, BACKGROUND)) !== undefined) {
+          await store.updateContainer(container, { [DROPPED_KEY]: '' }, BACKGROUND);
+          return 'left';
         }
       }
     }
-    db.wake();
-    return false;
+    if (!isEmpty) db.wake();
+    return isEmpty ? 'waits' : 'again';
   }
+}
+
+/**
+ * Up to when what is stored is of the database that was dropped, by the store's clock. With one node there is no other, and two clocks are not compared.
+ * @returns undefined when it is not known
+ */
+function newestOfDropMs({ db, record }: OpenDatabase): number | undefined {
+  return db.settings.nodes === 'one' ? Infinity : record.droppedAtMs;
 }

@@ -105,11 +105,11 @@ export class LossWatch {
     this.#lost = undefined;
   }
 
-  /** With several nodes, one that was ours in this life, is missing, and has nothing to wait for is a drop by another node, or its late end. */
+  /** Nothing where a drop by another node has stood a moment ago: its end has come late. */
   #whatHangsOnMissing(): string | undefined {
     const { memory, nodes } = this.#options;
-    const mayBeDrop = memory.writes === undefined && this.#drops.mayBeDrop;
-    if (nodes === 'many' && (mayBeDrop || this.#drops.isJustRemade)) return undefined;
+    const { isJustRemade, isDrop } = this.#drops;
+    if (nodes === 'many' && (isJustRemade || (isDrop && memory.writes === undefined))) return undefined;
     return whatHangsOn(memory);
   }
 

@@ -1,6 +1,7 @@
 /**
  * Which machines mount a container, kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST LIFE`, renewed every minute. A second live
- * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts.
+ * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts. With `nodes: many` one that has stopped
+ * leaves `osf-left-ID` = `SECONDS HOST`: it still knows what is in the container, and is to hear of a drop (drops.ts).
  *
  * Swift has no compare-and-swap, so a machine registers first and then looks once more who is there: of two that come at the same moment at least one
  * sees the other, and takes its registration back. Both may be refused; never are both let in. A machine that was silent for three minutes counts
@@ -17,7 +18,12 @@ import type { ContainerInfo, Metadata } from '../store/object-store.js';
 export const RENEW_MS = 60_000;
 /** A machine that was not heard of for this long is dead. */
 export const LIVE_MS = 3 * RENEW_MS;
+/** A machine that was not heard of for this long is not waited for. */
+const REMEMBERED_MS = 7 * 24 * 3600_000;
+/** Of machines that do not run; the metadata of a container has room for some 4 KiB. */
+const MOST_REMEMBERED = 20;
 const KEY_PREFIX = 'osf-node-';
+const LEFT_PREFIX = 'osf-left-';
 
 interface OtherNode {
   readonly host: string;
@@ -53,9 +59,12 @@ interface Registration {
 
 /** @param life `SESSION-SEAT`, or undefined for none. @returns the value of a registration, at most 256 bytes */
 export function registrationValue(mode: 'one' | 'many', life: string | undefined, nowMs: number): string {
-  // A host name has letters, digits, '-' and '.' only; whatever it is called, the value stays four words.
-  const host = hostname().replace(/[^\w.-]/g, '_').slice(0, 100); // prettier-ignore
-  return [Math.floor(nowMs / 1000), mode, host, life].filter((word) => word !== undefined).join(' ');
+  return [Math.floor(nowMs / 1000), mode, ownHost(), life].filter((word) => word !== undefined).join(' ');
+}
+
+/** A host name has letters, digits, '-' and '.' only; whatever it is called, it stays one word. */
+function ownHost(): string {
+  return hostname().replace(/[^\w.-]/g, '_').slice(0, 100); // prettier-ignore
 }
 
 export function parseRegistration(value: string): Registration {
@@ -79,6 +88,16 @@ export function deregistration(nodeId: string): Metadata {
   return { [KEY_PREFIX + nodeId]: '' };
 }
 
+/** The metadata that takes the registration back, and says that the machine may come again and knows what is in the container. */
+export function departure(nodeId: string, nowMs: number): Metadata {
+  return { ...deregistration(nodeId), [LEFT_PREFIX + nodeId]: `${Math.floor(nowMs / 1000)} ${ownHost()}` };
+}
+
+/** The metadata that takes a departure back. */
+export function noDeparture(nodeId: string): Metadata {
+  return { [LEFT_PREFIX + nodeId]: '' };
+}
+
 export function otherLiveNodes(info: ContainerInfo, nodeId: string, nowMs: number): OtherNode[] {
   const nodes: OtherNode[] = [];
   for (const [key, value] of Object.entries(info.metadata)) {
@@ -97,11 +116,25 @@ export function refusalOf(info: ContainerInfo, container: string, nodeId: string
   return `container ${container} is mounted by ${other.host} (nodes: ${other.mode}), ${seen}; set "nodes: many" on both, or unmount there first`;
 }
 
-/** Keys of machines that are long dead, to be removed with the next renewal. */
-export function deadNodes(info: ContainerInfo, nowMs: number): Metadata {
-  const dead: Record<string, string> = {};
-  for (const [key, value] of Object.entries(info.metadata)) {
-    if (key.startsWith(KEY_PREFIX) && nowMs - Number(value.split(' ')[0]) * 1000 > 24 * 3600_000) dead[key] = '';
-  }
-  return dead;
+/** @returns the hosts of other machines, running or not, that may know what is in the container, the one that was heard of last first */
+export function otherNodesThatMayKnow(info: ContainerInfo, nodeId: string, nowMs: number): string[] {
+  const others = heardOf(info).filter(({ key, seenAtMs }) => !key.endsWith(nodeId) && nowMs - seenAtMs < REMEMBERED_MS);
+  return [...new Set(others.map(({ host }) => host))];
+}
+
+/** Keys of machines that nobody waits for any more, to be removed with the next registration or renewal. */
+export function forgottenNodes(info: ContainerInfo, nowMs: number): Metadata {
+  const silent = heardOf(info).filter(({ key, seenAtMs }) => key.startsWith(LEFT_PREFIX) || nowMs - seenAtMs >= LIVE_MS);
+  const forgotten = silent.filter(({ seenAtMs }, index) => index >= MOST_REMEMBERED || nowMs - seenAtMs >= REMEMBERED_MS);
+  return Object.fromEntries(forgotten.map(({ key }) => [key, '']));
+}
+
+/** What the registry says of machines, running or not, the latest first. */
+function heardOf(info: ContainerInfo): { readonly key: string; readonly seenAtMs: number; readonly host: string }[] {
+  const entries = Object.entries(info.metadata).flatMap(([key, value]) => {
+    if (key.startsWith(KEY_PREFIX)) return [{ key, ...parseRegistration(value) }];
+    const [seconds, ...host] = value.split(' ');
+    return key.startsWith(LEFT_PREFIX) ? [{ key, seenAtMs: Number(seconds) * 1000, host: host.join(' ') }] : [];
+  });
+  return entries.sort((a, b) => b.seenAtMs - a.seenAtMs);
 }

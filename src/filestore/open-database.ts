@@ -225,10 +225,9 @@ export async function openDatabase(
     throw error;
   }
   // A mount of one database is that database, so its directory stays, empty.
-  const endRecord = (isMarked: boolean): void => {
+  const endRecord = (): void => {
     const exists = settings.database !== undefined;
-    // A container that was only found missing may come back: then what the origin has is hidden in this life, and not for ever.
-    record.update({ exists, bound: false, originHidden: isMarked || record.current.originHidden });
+    record.update({ exists, bound: false, originHidden: true });
     db.dropped = !exists;
   };
   const db: Database = new Database({

@@ -13,7 +13,7 @@ import type { Swift } from '../helpers/with-swift.js';
 
 const REMEMBERED_S = 1;
 const POLICY = 'gold';
-/** Of three looks at the container, by `delete_bound`, and the second that a drop needs two seconds later. */
+/** Of three looks at the container, by `delete_bound`, and some time for what follows from them. */
 const LOOKED_MS = 8_000;
 
 describe('the account servers of Swift are away', () => {

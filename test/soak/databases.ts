@@ -22,7 +22,7 @@ const ARGS = [
   ...'--write-timeout 2s --lookup-wait 200ms --read-timeout 10s --headers-timeout 3s --stall-timeout 3s --drain-timeout 5s'.split(' '),
   ...`--delete-bound ${BOUND_S}s --negative-ttl ${NEGATIVE_S}s`.split(' '),
 ];
-/** A drop is noticed within `delete_bound` and two seconds; what waits for the publisher, and a loaded machine, come on top. */
+/** A drop is noticed within `delete_bound`; what waits for the publisher, and a loaded machine, come on top. */
 const DROP_S = 2;
 const LOAD_S = 0.5;
 const BEHIND_S = 2;

@@ -28,8 +28,8 @@ describe('a database that another node drops', () => {
     await b.client.mkdir('db/checklist');
     await b.client.mkdir('db/empty');
     await a.drop();
-    await nodes.containerGone();
     await b.loses('db');
+    await nodes.containerGone();
     assert.deepEqual(await b.client.readdir(''), []);
     await assert.rejects(b.client.readdir('db'), /no such file/i);
     assert.equal(nodes.store.names(CONTAINER), undefined, 'nobody makes its container again');
@@ -80,41 +80,109 @@ describe('a database that another node drops', () => {
     assert.equal(await b.has(`db/${first.name}`), true);
     await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
     await a.drop();
-    await nodes.containerGone();
+    await eventually('the drop is marked', () => nodes.isMarked());
     // As Odoo asks before it copies a filestore there.
     assert.equal(await b.has('db'), false);
+    await nodes.containerGone();
     await b.client.mkdir('db');
     await b.write(second);
     assert.deepEqual(await a.client.readFile(`db/${second.name}`), second.content);
   });
 
-  it('lives on when the container was missing for one look only', async () => {
+  it('is lost, and not dropped, when its container is gone without a mark; it is whole again when that is back', async () => {
     const original = path.join(nodes.directory, 'original');
     const [blob, below] = [makeBlob(20, 100), makeBlob(21, 100)];
     fs.mkdirSync(path.join(original, 'db', below.name.slice(0, 2)), { recursive: true });
     fs.writeFileSync(path.join(original, 'db', below.name), below.content);
     const b = await nodes.start('b', {}, original);
+    b.announced = LOSS;
     await b.write(blob);
     await eventually('B has stored it', () => nodes.store.peek(CONTAINER, blob.name) !== undefined);
     const bringBack = nodes.store.takeAway(CONTAINER);
-    setTimeout(bringBack, 500);
-    assert.equal(await b.has('db'), true);
-    assert.equal(await b.has(`db/${blob.name}`), true);
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
-    const again = nodes.store.takeAway(CONTAINER);
-    setTimeout(again, 500);
-    assert.equal(await b.has('db'), true, 'the first look of a row again');
+    for (const untilMs = performance.now() + 3_000; performance.now() < untilMs;) {
+      assert.equal(await b.has('db'), true);
+      assert.equal(await b.has(`db/${below.name}`), true);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(
+      b.lines.some((line) => line.includes('database.dropped-elsewhere')),
+      false,
+    );
+    assert.equal(nodes.store.names(CONTAINER), undefined, 'none is made in its place');
+    bringBack();
     assert.equal(await b.has(`db/${blob.name}`), true);
     assert.equal(await b.has(`db/${below.name}`), true);
-    // Both looks find nothing, but nobody has marked a drop: the origin is back with the next start.
-    const last = nodes.store.takeAway(CONTAINER);
+  });
+
+  it('keeps its empty container for a node that has stopped, and ends there when it comes again', async () => {
+    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
+    const [old, fresh] = [makeBlob(25, 100), makeBlob(26, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has(`db/${old.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    await b.stop();
+    await a.drop();
+    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    assert.deepEqual([await a.has('db'), await a.client.readdir('')], [false, []]);
+    // Over a restart of who dropped it.
+    await a.stop();
+    await a.start();
+    assert.deepEqual([await a.has('db'), await a.client.readdir('')], [false, []]);
+    assert.deepEqual(nodes.store.names(CONTAINER), []);
+    await b.start();
     await b.loses('db');
     assert.deepEqual(await b.client.readdir(''), []);
-    last();
-    assert.equal(await b.has(`db/${blob.name}`), true, 'found again');
+    await nodes.containerGone();
+    assert.equal(nodes.store.counts.createContainer, 1, 'nobody has made it again');
+    await b.client.mkdir('db');
+    await b.write(fresh);
+    assert.equal(await a.has(`db/${fresh.name}`), true);
+  });
+
+  it('is made anew, and dropped again, where a node that has stopped has not heard of its drop', async () => {
+    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
+    const [old, fresh] = [makeBlob(27, 100), makeBlob(28, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has(`db/${old.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
     await b.stop();
+    await a.drop();
+    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.client.mkdir('db');
+    await a.write(fresh);
+    assert.deepEqual([nodes.store.names(CONTAINER), await nodes.isMarked()], [[fresh.name], false]);
     await b.start();
-    assert.equal(await b.has(`db/${below.name}`), true);
+    assert.equal(await b.has(`db/${fresh.name}`), true);
+    assert.equal(await b.has(`db/${old.name}`), false);
+    await a.drop();
+    await b.loses('db');
+    await nodes.containerGone();
+    assert.deepEqual([await a.has('db'), await b.has('db')], [false, false]);
+  });
+
+  it('lives on with what waits in a node that has stopped before its drop', async () => {
+    const [a, b] = [await nodes.start('a'), await nodes.start('b', { writeTimeoutMs: 100 })];
+    b.announced = /^WARN /;
+    const [old, late] = [makeBlob(29, 100), makeBlob(30, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has(`db/${old.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    nodes.store.before = ({ method, name }) => {
+      if (method === 'put' && name === late.name) throw new FilestoreError('busy', 'not now');
+    };
+    await b.write(late);
+    await b.stop();
+    nodes.store.before = undefined;
+    await a.drop();
+    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await b.start();
+    await eventually('B has stored it', () => nodes.store.peek(CONTAINER, late.name) !== undefined, 20_000);
+    assert.equal(await nodes.isMarked(), false);
+    await eventually('A finds it', () => a.has(`db/${late.name}`), 10_000);
+    assert.deepEqual([await a.has(`db/${old.name}`), await b.has(`db/${old.name}`)], [false, false]);
   });
 
   it('ends at once, and for good, for a node that was not there and sees the mark of the drop', async () => {
@@ -173,12 +241,15 @@ describe('a database that another node drops', () => {
     await b.client.mkdir(`db/${written.name.slice(0, 2)}`);
     const file = await b.client.open(`db/${written.name}`, 'w');
     await a.drop();
-    await nodes.containerGone();
+    await eventually('the drop is marked', () => nodes.isMarked());
     assert.equal(await b.has('db'), true, 'somebody writes here');
     await file.write(written.content, 0);
     await file.close();
     assert.deepEqual(nodes.store.names(CONTAINER), [written.name]);
+    assert.equal(await nodes.isMarked(), false);
+    await eventually('A has left it', () => a.lines.some((line) => line.includes('container.left')), 10_000);
     assert.equal(await a.has(`db/${written.name}`), true);
+    assert.equal(await b.has(`db/${written.name}`), true);
   });
 
   it('does not rise from the original directory of another node', async () => {
@@ -193,8 +264,8 @@ describe('a database that another node drops', () => {
     assert.equal(await b.has(`db/${blob.name}`), true);
     await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
     await a.drop();
-    await nodes.containerGone();
     await b.loses('db');
+    await nodes.containerGone();
     await b.client.mkdir('db');
     assert.deepEqual(await b.client.readdir('db'), []);
     assert.equal(await b.has(`db/${blob.name}`), false);
@@ -206,9 +277,9 @@ describe('a database that another node drops', () => {
     await b.client.mkdir(old.name.slice(0, 2));
     await b.client.writeFile(old.name, old.content);
     await a.drop();
-    await nodes.containerGone();
     await b.loses(old.name);
     await eventually('B knows', async () => (await b.client.readdir('')).length === 0);
+    await nodes.containerGone();
     await a.client.mkdir('db');
     await a.write(fresh);
     assert.equal(await b.has(fresh.name), true);

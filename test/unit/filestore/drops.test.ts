@@ -22,8 +22,8 @@ describe('a database that is dropped', () => {
     assert.equal(await b.has('db'), true);
     nodes.store.loseNext('deleteContainer');
     await a.drop();
-    await nodes.containerGone();
     await b.loses('db');
+    await nodes.containerGone();
     await b.client.mkdir('db');
     await eventually('B makes its container', () => nodes.store.names(CONTAINER) !== undefined);
     await eventually('A has looked again', () => a.lines.some((line) => line.includes('container.left')), 20_000);
@@ -59,7 +59,6 @@ describe('a database that is dropped', () => {
 
   describe('by a node that makes it again before its container is gone', () => {
     let a: WholeNode;
-    const marked = async (): Promise<boolean> => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined;
     const refuseRemoval = (): void => {
       nodes.store.before = ({ method }) => {
         if (method === 'deleteContainer') throw new FilestoreError('busy', 'not now');
@@ -73,9 +72,9 @@ describe('a database that is dropped', () => {
       if (old !== undefined) nodes.store.plant(CONTAINER, old, Buffer.from('old'));
       refuseRemoval();
       await a.drop();
-      await eventually('the drop is marked', marked);
+      await eventually('the drop is marked', () => nodes.isMarked());
       await a.client.mkdir('db');
-      await eventually('the mark is taken away', async () => !(await marked()));
+      await eventually('the mark is taken away', async () => !(await nodes.isMarked()));
       nodes.store.before = undefined;
     };
 
@@ -87,10 +86,10 @@ describe('a database that is dropped', () => {
       assert.equal(await b.has(`db/${later.name}`), true);
       assert.equal(await a.has('db'), true);
       await b.drop();
-      await nodes.containerGone();
       const startedMs = performance.now();
       await a.loses('db');
       assert.ok(performance.now() - startedMs < 10_000);
+      await nodes.containerGone();
       assert.equal(nodes.store.names(CONTAINER), undefined);
     });
 
@@ -112,9 +111,9 @@ describe('a database that is dropped', () => {
       assert.equal(await b.has('db'), true);
       refuseRemoval();
       await b.drop();
-      await eventually('the drop is marked', marked);
+      await eventually('the drop is marked', () => nodes.isMarked());
       await a.loses('db');
-      assert.equal(await marked(), true, 'nobody has taken it away');
+      assert.equal(await nodes.isMarked(), true, 'nobody has taken it away');
       nodes.store.before = undefined;
       await nodes.containerGone();
     });
@@ -131,7 +130,7 @@ describe('a database that is dropped', () => {
       if (method === 'deleteContainer') await eventually('the test goes on', () => !isHeld);
     };
     await a.drop();
-    await eventually('the drop is marked', async () => (await nodes.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined);
+    await eventually('the drop is marked', () => nodes.isMarked());
     assert.equal(await a.has('db'), false);
     nodes.store.plant(CONTAINER, later.name, later.content);
     isHeld = false;

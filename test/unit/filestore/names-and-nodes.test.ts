@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
 import { contentSha1, displayName, objectNameOf, pathOfObject } from '../../../src/base/names.js';
 import { containerName, containerNamesPrefix } from '../../../src/filestore/container-name.js';
-import { deadNodes, otherLiveNodes, parseRegistration, registration, registrationValue } from '../../../src/filestore/node-registry.js';
+import {
+  departure,
+  forgottenNodes,
+  otherLiveNodes,
+  otherNodesThatMayKnow,
+  parseRegistration,
+  registration,
+  registrationValue,
+} from '../../../src/filestore/node-registry.js';
 import { kindOfPath } from '../../../src/filestore/path-kind.js';
 import { Writers } from '../../../src/filestore/writers.js';
 
@@ -96,7 +105,29 @@ describe('the registry of nodes', () => {
       host: 'old host',
       life: undefined,
     });
-    assert.deepEqual(deadNodes(info(metadata), now + 90_000_000), { 'osf-node-aaaaaaaaaaaa': '', 'osf-node-bbbbbbbbbbbb': '' });
+  });
+
+  it('a machine that is silent, or has left, is remembered for a week, and of many the twenty that were heard of last', () => {
+    const [now, day] = [10 ** 12, 24 * 3600_000];
+    const [silent, left] = ['bbbbbbbbbbbb', 'cccccccccccc'];
+    const metadata = {
+      ...registration('aaaaaaaaaaaa', registrationValue('many', undefined, now)),
+      [`osf-node-${silent}`]: `${(now - 2 * day) / 1000} many silent-host`,
+      [`osf-left-${left}`]: `${(now - day) / 1000} left-host`,
+    };
+    assert.deepEqual(otherNodesThatMayKnow(info(metadata), 'aaaaaaaaaaaa', now), ['left-host', 'silent-host']);
+    assert.deepEqual(forgottenNodes(info(metadata), now), {});
+    assert.deepEqual(otherNodesThatMayKnow(info(metadata), 'aaaaaaaaaaaa', now + 5.5 * day), ['left-host']);
+    assert.deepEqual(forgottenNodes(info(metadata), now + 5.5 * day), { [`osf-node-${silent}`]: '' });
+    assert.deepEqual(Object.keys(departure(left, now)), [`osf-node-${left}`, `osf-left-${left}`]);
+    assert.deepEqual(otherNodesThatMayKnow(info(departure(left, now)), 'aaaaaaaaaaaa', now), [hostname()]);
+    const crowd: Record<string, string> = {};
+    for (let i = 0; i < 30; i++) crowd[`osf-left-${String(i).padStart(12, '0')}`] = `${now / 1000 - i} host-${i}`;
+    const forgotten = Object.keys(forgottenNodes(info(crowd), now));
+    assert.deepEqual(
+      forgotten.sort(),
+      Array.from({ length: 10 }, (_, i) => `osf-left-${String(20 + i).padStart(12, '0')}`),
+    );
   });
 });
 

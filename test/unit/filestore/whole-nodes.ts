@@ -75,7 +75,7 @@ export class WholeNode {
     );
   }
 
-  /** Until a second look agrees that the container is gone, nothing is said of the files in it. */
+  /** Meanwhile it may be that nothing is said of the files in it. */
   async loses(name: string): Promise<void> {
     await eventually(`${name} has ended`, async () => !(await this.has(name).catch(() => true)), 20_000);
   }
@@ -102,6 +102,11 @@ export class Nodes {
     const node = await new WholeNode(this.store, path.join(this.directory, name), changed, origin).start();
     this.#started.push(node);
     return node;
+  }
+
+  /** Whether the database's container says that it was dropped. */
+  async isMarked(): Promise<boolean> {
+    return (await this.store.headContainer(CONTAINER))?.metadata['osf-dropped'] !== undefined;
   }
 
   async containerGone(): Promise<void> {
