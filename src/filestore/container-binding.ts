@@ -18,7 +18,7 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors
 import { displayName } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
-import { ContainerClaim, type ClaimOptions } from './container-claim.js';
+import { ContainerClaim, LEAVE_MS, type ClaimOptions } from './container-claim.js';
 import { ContainerLost, isElsewhere } from './container-lost.js';
 import { DROPPED_KEY, dropMarkOf, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
@@ -27,12 +27,15 @@ import { LossWatch, type LossOptions } from './loss-watch.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
-/** After each try to tell Swift that a drop was seen. */
-const ACKNOWLEDGE_PAUSES_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
+/** After a try to tell Swift that a drop was seen. */
+const ACKNOWLEDGE_FIRST_PAUSE_MS = 1_000;
+const ACKNOWLEDGE_PAUSE_MS = 300_000;
 /** Names among which something that was stored in a container since it was made again is looked for. */
 const LATER_AMONG = 1_000;
 
 export interface BindingOptions extends ClaimOptions, LossOptions {
+  /** There is work for the publisher. */
+  readonly wake?: () => void;
   /** Called before the container is asked for; of use with `nodes: many`. */
   readonly beginLook?: () => DropLook;
 }
@@ -48,6 +51,8 @@ export class ContainerBinding {
   #madeHere = false;
   #isEnded = false;
   #hasLeft = false;
+  /** The node that drops the database waits for us. */
+  #owesAcknowledgement = false;
   readonly #claim: ContainerClaim;
   readonly #drops: DropWatch;
   readonly #losses: LossWatch;
@@ -117,8 +122,11 @@ export class ContainerBinding {
       return false;
     }
     const outcome = outcomeOf(info);
-    // Something here is to live on: what is written takes the mark away first.
-    if (outcome === 'lives' && info !== undefined) this.unbind();
+    if (outcome === 'kept') {
+      // Who binds takes the mark away.
+      this.unbind();
+      this.#options.wake?.();
+    }
     return outcome === 'lives' && info === undefined;
   }
 
@@ -209,7 +217,7 @@ export class ContainerBinding {
     const outcomeOf = this.#beginLook();
     const info = await store.headContainer(container, options);
     if (info === undefined || isBeingDropped(info)) {
-      if (this.#isEnded || outcomeOf(info) !== 'lives') return;
+      if (this.#isEnded || outcomeOf(info) === 'ended') return;
       this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
@@ -219,13 +227,14 @@ export class ContainerBinding {
     this.#seen(steadyNowMs());
     await this.#lookForLater(info, options);
     await this.#claim.renew(info, options);
+    // Seen meanwhile: the registration must not stand.
+    if (this.#isEnded) void this.#acknowledgeDrop();
   }
 
   /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when the container is gone already */
   async markDropped(mark: string): Promise<boolean> {
-    const { store, container } = this.#options;
     try {
-      await store.updateContainer(container, { [DROPPED_KEY]: mark }, { priority: 'background' });
+      await this.#claim.forget({ [DROPPED_KEY]: mark });
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return false;
@@ -238,17 +247,19 @@ export class ContainerBinding {
 
   /**
    * Whether the drop that this node has begun still stands.
+   * @param mark of the drop
    * @returns the hosts of machines that may know the database and have not heard of the drop; undefined when it is gone, or made anew
    */
-  async dropWaitsFor(): Promise<string[] | undefined> {
+  async dropWaitsFor(mark: string): Promise<string[] | undefined> {
     const info = await this.#options.store.headContainer(this.#options.container, { priority: 'background' });
-    return info !== undefined && isBeingDropped(info) ? this.#claim.othersThatMayKnow(info) : undefined;
+    return info !== undefined && dropMarkOf(info) === mark ? this.#claim.othersThatMayKnow(info) : undefined;
   }
 
   /** Takes the registration back, if Swift answers. */
   async leave(): Promise<void> {
     this.#hasLeft = true;
     if (this.#bound) await this.#claim.leave();
+    else if (this.#owesAcknowledgement) await this.#claim.forget({}, { timeoutMs: LEAVE_MS });
     this.#bound = false;
   }
 
@@ -293,6 +304,7 @@ export class ContainerBinding {
     this.#losses.settled(account, replaces);
     this.#bound = true;
     this.#isEnded = false;
+    this.#owesAcknowledgement = false;
     this.#seen(steadyNowMs());
     this.#options.memory.confirmed(account);
   }
@@ -339,18 +351,22 @@ export class ContainerBinding {
     };
   }
 
-  /** The node that drops the database waits for this. Never rejects; where Swift does not take it, the empty container stays for its time. */
+  /** Never rejects; where Swift does not take it, the empty container stays for its time. */
   async #acknowledgeDrop(): Promise<void> {
-    for (const pauseMs of ACKNOWLEDGE_PAUSES_MS) {
-      if (!this.#isEnded || this.#hasLeft) return;
+    this.#owesAcknowledgement = true;
+    for (
+      let pauseMs = ACKNOWLEDGE_FIRST_PAUSE_MS;
+      this.#owesAcknowledgement && !this.#hasLeft;
+      pauseMs = Math.min(2 * pauseMs, ACKNOWLEDGE_PAUSE_MS)
+    ) {
       try {
         await this.#claim.forget();
-        return;
+        this.#owesAcknowledgement = false;
       } catch (error) {
-        if (kindOf(error) === 'not-found') return;
+        if (kindOf(error) === 'not-found') this.#owesAcknowledgement = false;
         this.#options.log.debug('container.drop-not-acknowledged', { container: this.#options.container, reason: messageOf(error) });
       }
-      await delay(pauseMs, undefined, { ref: false });
+      if (this.#owesAcknowledgement) await delay(pauseMs, undefined, { ref: false });
     }
   }
 }

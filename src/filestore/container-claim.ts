@@ -5,6 +5,7 @@
  * Swift has no compare-and-swap: who registers looks before and after, and takes the registration back when somebody else was first.
  */
 import { FilestoreError, kindOf } from '../base/errors.js';
+import { KeyedLock } from '../base/keyed-lock.js';
 import { displayName } from '../base/names.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
@@ -13,8 +14,8 @@ import { departure, deregistration, forgottenNodes, noDeparture, otherNodesThatM
 import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
 import { isTrash } from './retention.js';
 
-/** How long a stop may take to take the registration back. */
-const LEAVE_MS = 2_000;
+/** How long a stop may take to take the registration back, in ms. */
+export const LEAVE_MS = 2_000;
 
 export interface ClaimOptions {
   readonly store: ObjectStore;
@@ -27,6 +28,8 @@ export interface ClaimOptions {
 export class ContainerClaim {
   readonly #options: ClaimOptions;
   readonly #own: OwnRegistration;
+  /** One request that writes our keys at a time: they come to Swift in this order. */
+  readonly #writing = new KeyedLock();
   #refusal: FilestoreError | undefined;
   #isDoubted = false;
 
@@ -64,7 +67,11 @@ export class ContainerClaim {
    * @param onWritten called once they stand
    * @throws as {@link check}; what the store throws
    */
-  async register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {
+  register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {
+    return this.#writing.run('', () => this.#register(before, changes, options, onWritten));
+  }
+
+  async #register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {
     const { store, container, node } = this.#options;
     let last = before;
     try {
@@ -94,29 +101,35 @@ export class ContainerClaim {
     // Before the update, which writes over what a foreign one has written.
     const verdict = this.#own.verdict(info, this.#nowMs());
     // Also when somebody else is there: who is silent counts as dead, and then the other would not know of us.
-    await store.updateContainer(container, { ...forgottenNodes(info, this.#nowMs()), ...this.#own.next(this.#nowMs()) }, options);
+    await this.#writing.run('', () =>
+      store.updateContainer(container, { ...forgottenNodes(info, this.#nowMs()), ...this.#own.next(this.#nowMs()) }, options),
+    );
     this.check(info, verdict);
   }
 
   /**
-   * Takes the registration of a bound container back, if Swift answers. With several nodes it says that this one may come again.
+   * Takes the registration of a bound container back, if Swift answers, and says that this machine may come again.
    * @throws what the store throws
    */
   async leave(): Promise<void> {
-    const { store, container, node, nodes } = this.#options;
+    const { store, container, node } = this.#options;
     // One who lives under our id would lose it.
     if (this.#refusal !== undefined) {
       const info = await store.headContainer(container, { timeoutMs: LEAVE_MS });
       if (info === undefined || !this.#own.isIn(info)) return;
     }
-    const goodbye = nodes === 'many' ? departure(node.id, this.#nowMs()) : deregistration(node.id);
-    await store.updateContainer(container, goodbye, { timeoutMs: LEAVE_MS });
+    await store.updateContainer(container, departure(node.id, this.#nowMs()), { timeoutMs: LEAVE_MS });
   }
 
-  /** This machine has heard that the database was dropped: nobody waits for it. @throws what the store throws; not-found */
-  async forget(): Promise<void> {
+  /**
+   * This machine knows that the database was dropped: nobody is to wait for it.
+   * @param changes further metadata that goes along
+   * @throws what the store throws; not-found
+   */
+  forget(changes: Metadata = {}, options: RequestOptions = { priority: 'background' }): Promise<void> {
     const { store, container, node } = this.#options;
-    await store.updateContainer(container, { ...deregistration(node.id), ...noDeparture(node.id) }, { priority: 'background' });
+    const metadata = { ...changes, ...deregistration(node.id), ...noDeparture(node.id) };
+    return this.#writing.run('', () => store.updateContainer(container, metadata, options));
   }
 
   /** @returns the hosts of other machines that may know what is in the container */

@@ -251,7 +251,9 @@ export class Database {
     if (!isOlder) this.#doubtedAtMs.delete(path);
     this.catalog.setBlob(shard, path, sizeBytes, isOlder ? this.#doubtfulMs : checkedAtMs);
     this.absence.end(path);
-    if (known !== sizeBytes) this.names.added(path, sizeBytes);
+    if (known === sizeBytes) return;
+    this.names.added(path, sizeBytes);
+    this.#registerAgain();
   }
 
   learnOther(path: string, known: KnownObject): void {
@@ -259,7 +261,16 @@ export class Database {
     this.catalog.setOther(path, known);
     this.absence.end(path);
     const same = before?.sizeBytes === known.sizeBytes && before.mtimeMs === known.mtimeMs && before.md5 === known.md5;
-    if (!same) this.names.addedOther(path, known);
+    if (same) return;
+    this.names.addedOther(path, known);
+    this.#registerAgain();
+  }
+
+  /** Of a database that another node has dropped and made anew: who knows something of it is to hear of its next drop. */
+  #registerAgain(): void {
+    if (!this.binding.isEnded || this.dropped) return;
+    this.binding.begin();
+    this.wake();
   }
 
   /** What we know of a blob is asked again before it is believed, by us and by the kernel. */

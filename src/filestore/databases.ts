@@ -2,6 +2,7 @@
  * The databases of a whole-filestore mount: its first-level directories. One exists when somebody made it here, when its container says so,
  * or when the origin has it (recorded then). A name nobody made is ENOENT: Odoo copies nothing into a target that exists too early.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf } from '../base/errors.js';
 import type { Answer } from '../base/maybe-promise.js';
@@ -29,6 +30,10 @@ const CLOSED_AT_ONCE = 4;
 const REFUSED_TOLD = 100;
 /** Of an origin that is a file system of its own: the file system's, and no database. */
 const LOST_AND_FOUND = 'lost+found';
+
+/** That a container is marked no more, where other nodes are waited for: one server of Swift may lag. */
+const AGREEING_LOOKS = 3;
+const LOOK_PAUSE_MS = 200;
 
 /** Names that are no databases, kept in mind for a moment: whoever asks for more of them asks Swift again. */
 const ABSENT_MOST = 10_000;
@@ -133,7 +138,7 @@ export class Databases {
       this.all().filter(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string, container: string, info: ContainerInfo): Promise<void> => {
       const known = isHere(container);
-      if (known.length === 0 && this.#isShut(database)) return;
+      if (known.length === 0 && (await this.#isShut(database))) return;
       const opened = known.length > 0 ? known : [await this.#openFound(database)];
       for (const each of opened) if (each !== undefined) await this.#assertMayBind(each, info);
     };
@@ -165,7 +170,7 @@ export class Databases {
     if (!this.#discovery.isDue(settings.nodes === 'many' ? settings.deleteBoundMs : Infinity) || health.isAway || this.#isClosed) return;
     const isKnown = (container: string): boolean => this.all().some(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string): Promise<void> => {
-      if (!this.#isShut(database)) await this.#reopen(database);
+      if (!(await this.#isShut(database))) await this.#reopen(database);
     };
     const visitor = { isKnown, found, isStrict: false, isOver: () => this.#isClosed };
     const goThrough = (): Promise<void> => this.#discovery.goThrough(visitor, {});
@@ -257,8 +262,10 @@ export class Databases {
   }
 
   /** That Swift has its container is no reason to open it. */
-  #isShut(database: string): boolean {
-    return this.#isGoneHere(this.#open.get(database)) || this.#refused.has(database);
+  async #isShut(database: string): Promise<boolean> {
+    const open = this.#open.get(database);
+    if (this.#isGoneHere(open) || this.#refused.has(database)) return true;
+    return open !== undefined && this.#drops.isWaiting(open) && !(await this.#hasContainer(database, open.db.container));
   }
 
   /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */
@@ -269,9 +276,14 @@ export class Databases {
   /** @throws ContainerLost in another account: a container of that name there is somebody else's */
   async #hasContainer(database: string, container: string): Promise<boolean> {
     await this.assertAccount();
-    const info = await this.#shared.store.headContainer(container);
     const byName = database === database.toLowerCase() ? database : undefined;
-    return info !== undefined && this.#discovery.databaseIn(container, info, byName) === database;
+    for (let looks = 1; ; looks++) {
+      const info = await this.#shared.store.headContainer(container);
+      if (info === undefined || this.#discovery.databaseIn(container, info, byName) !== database) return false;
+      const open = this.#open.get(database);
+      if (open === undefined || !this.#drops.isWaiting(open) || looks === AGREEING_LOOKS) return true;
+      await delay(LOOK_PAUSE_MS);
+    }
   }
 
   async #reopen(database: string): Promise<OpenDatabase> {
@@ -325,11 +337,14 @@ export class Databases {
     if ((await this.find(database, requester)) !== undefined)
       throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
     for (const other of this.#open.values()) {
-      if (other.db.name !== database && other.db.container === container && other.record.exists) {
-        throw new FilestoreError(
-          'invalid-name',
-          `database "${displayName(database)}" would share container ${container} with "${displayName(other.db.name)}"; choose a name that differs in more than case`,
-        );
+      if (other.db.name === database || other.db.container !== container) continue;
+      const [name, otherName] = [displayName(database), displayName(other.db.name)];
+      const remedy = 'choose a name that differs in more than case';
+      if (other.record.exists)
+        throw new FilestoreError('invalid-name', `database "${name}" would share container ${container} with "${otherName}"; ${remedy}`);
+      if (this.#drops.isWaiting(other)) {
+        const reason = `is kept for machines that have not heard yet that "${otherName}" was dropped`;
+        throw new FilestoreError('invalid-name', `container ${container} of database "${name}" ${reason}; ${remedy}`);
       }
     }
     this.#refused.assertNoneHas(container);

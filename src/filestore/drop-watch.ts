@@ -9,8 +9,8 @@ import { dropMarkOf } from './container-metadata.js';
 /** So long after a mark was taken away, a container that is gone was caught by the end of that drop: it is made again, unless it is known that it was not. */
 const REMADE_MS = 60_000;
 
-/** What a look at a container that is gone, or marked, means for the database. */
-export type Outcome = 'ended' | 'lives';
+/** What a look at a container that is gone, or marked, means for the database; `kept`: it was dropped, and lives on with what is written here. */
+export type Outcome = 'ended' | 'kept' | 'lives';
 
 /** What a look may do with the database when the container turns out to be gone, or to be being dropped. */
 export interface DropLook {
@@ -74,7 +74,8 @@ export class DropWatch {
       // From a server that has not heard yet that it was taken away.
       if (mark !== undefined && mark === this.#removedMark) return 'lives';
       if (mark !== undefined && isExpected) this.#isDrop = true;
-      if (look === undefined || !isExpected || !this.#isDrop || look.isInUse()) return 'lives';
+      if (look === undefined || !isExpected || !this.#isDrop) return 'lives';
+      if (look.isInUse()) return mark === undefined ? 'lives' : 'kept';
       look.end();
       this.seen();
       return 'ended';

@@ -22,14 +22,22 @@ import type { OpenDatabase } from './open-database.js';
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
 const DROP_FIRST_PAUSE_MS = 50;
-/** Others are waited for at the first pause for so long: those that run have seen the mark by then. */
+/** Others that run have seen the mark by then; those that do not are looked for less often. */
 const WAIT_SHORT_MS = 120_000;
-const WAIT_LONG_PAUSE_MS = 60_000;
+const WAIT_PAUSE_MS = 60_000;
+/** Between two looks that have to agree. */
+const SECOND_LOOK_MS = 1_000;
 
 const BACKGROUND = { priority: 'background' } as const;
 
 /** `left`: to who has made the database anew, or stored something in it since. */
 type Step = 'removed' | 'left' | 'again' | 'waits';
+
+/** What the looks at a marked container have said, all of them since then, by `steadyNowMs`. */
+interface Attempt {
+  verdict: Step | undefined;
+  sinceMs: number;
+}
 
 export class Drops {
   /** Their containers are still being emptied. */
@@ -45,6 +53,11 @@ export class Drops {
 
   isUnderWay(opened: OpenDatabase): boolean {
     return this.#leaving.has(opened);
+  }
+
+  /** Its empty container is kept for other nodes: that it has no mark says that they have made the database anew, or that a server of Swift lags. */
+  isWaiting(opened: OpenDatabase): boolean {
+    return this.#wakes.has(opened) && !this.#leaving.has(opened);
   }
 
   /**
@@ -95,22 +108,19 @@ export class Drops {
       return;
     }
     this.#wakes.set(opened, () => undefined);
-    let [failures, pauseMs, waitsSinceMs] = [0, DROP_FIRST_PAUSE_MS, 0];
+    const attempt: Attempt = { verdict: undefined, sinceMs: 0 };
+    let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
     while (failures < DROP_TRIES && !opened.record.exists && !this.#isClosed()) {
-      const { dropMark } = opened.record;
       try {
-        const step = await this.#tryToRemove(opened);
+        const step = await this.#tryToRemove(opened, attempt);
         if (step === 'removed' || step === 'left') break;
         failures = 0;
-        if (step === 'waits' && opened.record.dropMark === dropMark) {
-          if (this.#leaving.delete(opened)) waitsSinceMs = steadyNowMs();
-          if (steadyNowMs() - waitsSinceMs > WAIT_SHORT_MS) pauseMs = WAIT_LONG_PAUSE_MS;
-        }
       } catch (error) {
-        if (!opened.db.health.isAway && !(error instanceof ContainerLost)) failures++;
+        if (this.#leaving.has(opened) && !opened.db.health.isAway && !(error instanceof ContainerLost)) failures++;
         opened.db.log.debug('container.not-removed', { container: opened.db.container, reason: messageOf(error) });
       }
-      await this.#pause(opened, pauseMs);
+      const hasWaited = attempt.verdict === 'waits' && steadyNowMs() - attempt.sinceMs > WAIT_SHORT_MS;
+      await this.#pause(opened, hasWaited ? WAIT_PAUSE_MS : pauseMs);
       pauseMs = Math.min(2 * pauseMs, DROP_PAUSE_MS);
     }
     this.#leaving.delete(opened);
@@ -128,31 +138,45 @@ export class Drops {
   }
 
   /** @throws what the store throws; not-empty */
-  async #tryToRemove(opened: OpenDatabase): Promise<Step> {
+  async #tryToRemove(opened: OpenDatabase, attempt: Attempt): Promise<Step> {
     const { db, publisher } = opened;
-    const isShared = db.settings.nodes === 'many';
     const { dropMark } = opened.record;
     if (!db.binding.isBound) await db.health.answerOrAway(() => db.binding.assertOurAccount(BACKGROUND));
     // From now on it is gone for the other nodes too, however long its deletes take.
-    if (isShared && opened.record.dropMarked !== true) {
+    if (isShared(opened) && opened.record.dropMarked !== true) {
       const mark = dropMark ?? String(storeNowMs(db.store));
       await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
       if (this.#isClosed() || opened.record.dropMark !== dropMark) return 'again';
-      opened.update({ dropMarked: true });
+      opened.update({ dropMark: mark, dropMarked: true });
+      return 'again';
     }
     if (!(await publisher.drain(0)) || opened.record.exists || this.#isClosed()) return 'again';
-    // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
-    const waitsFor = isShared ? await db.health.answerOrAway(() => db.binding.dropWaitsFor()) : [];
-    if (this.#isClosed()) return 'again';
-    let step: Step = 'left';
-    if (waitsFor !== undefined) step = waitsFor.length > 0 ? await this.#keepEmpty(opened, waitsFor) : await this.#deleteContainer(opened);
-    if (step === 'waits') return step;
+    let step: Step = 'removed';
+    if (isShared(opened)) step = await this.#look(opened, attempt);
+    if (step === 'removed') step = await this.#deleteContainer(opened);
+    if (step === 'waits') {
+      // Made anew elsewhere it is found again here, and there is nothing left that could be taken for it.
+      this.#leaving.delete(opened);
+      return step;
+    }
     // Made anew and dropped again meanwhile: that is still to be done.
     if (step === 'again' || this.#isClosed() || opened.record.dropMark !== dropMark) return 'again';
     db.binding.unbind();
     if (!opened.record.exists) opened.update({ bound: false });
     db.log.info(`container.${step}`, { container: db.container, database: displayName(db.name) });
     return step;
+  }
+
+  /** Whether the drop still stands, and whom it waits for; a second look has to agree before something follows from it, since a server may lag. */
+  async #look(opened: OpenDatabase, attempt: Attempt): Promise<Step> {
+    const { db, record } = opened;
+    // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
+    const waitsFor = await db.health.answerOrAway(() => db.binding.dropWaitsFor(record.dropMark ?? ''));
+    if (this.#isClosed()) return 'again';
+    const verdict = waitsFor === undefined ? 'left' : waitsFor.length === 0 ? 'removed' : 'waits';
+    if (attempt.verdict !== verdict) [attempt.verdict, attempt.sinceMs] = [verdict, steadyNowMs()];
+    if (waitsFor !== undefined && waitsFor.length > 0) return this.#keepEmpty(opened, waitsFor);
+    return steadyNowMs() - attempt.sinceMs < SECOND_LOOK_MS ? 'again' : verdict;
   }
 
   /** @param waitsFor hosts of nodes that may know the database and have not seen the mark */
@@ -204,10 +228,15 @@ export class Drops {
   }
 }
 
+/** Also where this machine says `nodes: one` since: the mark stands for others. */
+function isShared({ db, record }: OpenDatabase): boolean {
+  return db.settings.nodes === 'many' || record.dropMarked === true;
+}
+
 /**
  * Up to when what is stored is of the database that was dropped, by the store's clock. With one node there is no other, and two clocks are not compared.
  * @returns undefined when it is not known
  */
-function newestOfDropMs({ db, record }: OpenDatabase): number | undefined {
-  return db.settings.nodes === 'one' ? Infinity : record.droppedAtMs;
+function newestOfDropMs(opened: OpenDatabase): number | undefined {
+  return isShared(opened) ? opened.record.droppedAtMs : Infinity;
 }

@@ -1,7 +1,7 @@
 /**
  * Which machines mount a container, kept in its metadata: `osf-node-ID` = `SECONDS MODE HOST LIFE`, renewed every minute. A second live
- * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts. With `nodes: many` one that has stopped
- * leaves `osf-left-ID` = `SECONDS HOST`: it still knows what is in the container, and is to hear of a drop (drops.ts).
+ * machine is refused until both say `nodes: many`. Whether our own id is really ours: own-registration.ts. One that has stopped leaves
+ * `osf-left-ID` = `SECONDS HOST`: it still knows what is in the container, and is to hear of a drop (drops.ts).
  *
  * Swift has no compare-and-swap, so a machine registers first and then looks once more who is there: of two that come at the same moment at least one
  * sees the other, and takes its registration back. Both may be refused; never are both let in. A machine that was silent for three minutes counts
@@ -20,8 +20,8 @@ export const RENEW_MS = 60_000;
 export const LIVE_MS = 3 * RENEW_MS;
 /** A machine that was not heard of for this long is not waited for. */
 const REMEMBERED_MS = 7 * 24 * 3600_000;
-/** Of machines that do not run; the metadata of a container has room for some 4 KiB. */
-const MOST_REMEMBERED = 20;
+/** Of machines that do not run; the metadata of a container has room for 4 KiB. */
+const MOST_REMEMBERED = 16;
 const KEY_PREFIX = 'osf-node-';
 const LEFT_PREFIX = 'osf-left-';
 

@@ -255,6 +255,7 @@ export async function openDatabase(
         for (const other of shared.served) if (other !== db) other.binding.assertAccount(account);
         shared.refused.assertAccount(account);
       },
+      wake: () => db.wake(),
       beginLook: () => beginLook(db, endRecord),
     }),
     local: new LocalArea(

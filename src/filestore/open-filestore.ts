@@ -96,8 +96,6 @@ async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
     for (;;) {
       try {
         await ensure();
-        // Dropped by another node while we were not there: a mount of the database makes it again.
-        if (!binding.isBound) await ensure();
         return;
       } catch (error) {
         await binding.restIfDoubted(error);

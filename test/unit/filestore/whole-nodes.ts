@@ -36,7 +36,8 @@ export class WholeNode {
     return this.#life?.client ?? assert.fail('the node is not running');
   }
 
-  async start(): Promise<this> {
+  /** @param changed in this life */
+  async start(changed: Partial<FilestoreSettings> = {}): Promise<this> {
     const log = createLog('debug', (line) => {
       this.lines.push(line);
       if (/^(WARN|ERROR)/.test(line) && this.announced?.test(line) !== true) assert.fail(line);
@@ -49,6 +50,7 @@ export class WholeNode {
       nodes: 'many',
       lookupWaitMs: 30_000,
       ...this.#changed,
+      ...changed,
     });
     return this;
   }
