@@ -33,8 +33,9 @@ const BACKGROUND = { priority: 'background' } as const;
 /** `left`: to who has made the database anew, or stored something in it since. */
 type Step = 'removed' | 'left' | 'again' | 'waits';
 
-/** What the looks at a marked container have said, all of them since then, by `steadyNowMs`. */
+/** What the looks at a marked container have said, all of them since then, by `steadyNowMs`, of the drop with this mark. */
 interface Attempt {
+  mark: string | undefined;
   verdict: Step | undefined;
   sinceMs: number;
 }
@@ -108,7 +109,7 @@ export class Drops {
       return;
     }
     this.#wakes.set(opened, () => undefined);
-    const attempt: Attempt = { verdict: undefined, sinceMs: 0 };
+    const attempt: Attempt = { mark: undefined, verdict: undefined, sinceMs: 0 };
     let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
     while (failures < DROP_TRIES && !opened.record.exists && !this.#isClosed()) {
       try {
@@ -169,12 +170,13 @@ export class Drops {
 
   /** Whether the drop still stands, and whom it waits for; a second look has to agree before something follows from it, since a server may lag. */
   async #look(opened: OpenDatabase, attempt: Attempt): Promise<Step> {
-    const { db, record } = opened;
+    const { db } = opened;
+    const mark = opened.record.dropMark ?? '';
     // Without the mark it is gone, or somebody has made the database anew, and it is no longer ours to remove.
-    const waitsFor = await db.health.answerOrAway(() => db.binding.dropWaitsFor(record.dropMark ?? ''));
+    const waitsFor = await db.health.answerOrAway(() => db.binding.dropWaitsFor(mark));
     if (this.#isClosed()) return 'again';
     const verdict = waitsFor === undefined ? 'left' : waitsFor.length === 0 ? 'removed' : 'waits';
-    if (attempt.verdict !== verdict) [attempt.verdict, attempt.sinceMs] = [verdict, steadyNowMs()];
+    if (attempt.mark !== mark || attempt.verdict !== verdict) Object.assign(attempt, { mark, verdict, sinceMs: steadyNowMs() });
     if (waitsFor !== undefined && waitsFor.length > 0) return this.#keepEmpty(opened, waitsFor);
     return steadyNowMs() - attempt.sinceMs < SECOND_LOOK_MS ? 'again' : verdict;
   }
