@@ -19,21 +19,24 @@ import { displayName } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { ContainerClaim, LEAVE_MS, type ClaimOptions } from './container-claim.js';
+import { DropAcknowledgement } from './drop-acknowledgement.js';
 import { ContainerLost, isElsewhere } from './container-lost.js';
 import { DROPPED_KEY, dropMarkOf, isBeingDropped } from './container-metadata.js';
 import type { DropLook, Outcome } from './drop-watch.js';
 import { DropWatch } from './drop-watch.js';
 import { LossWatch, type LossOptions } from './loss-watch.js';
+import { holdsWhatWasStoredSince } from './stored-since.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
-/** After a try to tell Swift that a drop was seen. */
-const ACKNOWLEDGE_FIRST_PAUSE_MS = 1_000;
-const ACKNOWLEDGE_PAUSE_MS = 300_000;
+/** Of the mark of a drop: what has our keys to itself must not take long. */
+const MARKING = { priority: 'background', tries: 'few', timeoutMs: 10_000 } as const;
 /** Names among which something that was stored in a container since it was made again is looked for. */
 const LATER_AMONG = 1_000;
 
 export interface BindingOptions extends ClaimOptions, LossOptions {
+  /** Another node has dropped the database in a life before, and nothing needs a container since. */
+  readonly isEnded?: boolean;
   /** There is work for the publisher. */
   readonly wake?: () => void;
   /** Called before the container is asked for; of use with `nodes: many`. */
@@ -49,17 +52,17 @@ export class ContainerBinding {
   /** When the last question set out that found it there, dropped or not. */
   #lookedAtMs = 0;
   #madeHere = false;
-  #isEnded = false;
-  #hasLeft = false;
-  /** The node that drops the database waits for us. */
-  #owesAcknowledgement = false;
+  #isEnded: boolean;
   readonly #claim: ContainerClaim;
+  readonly #acknowledgement: DropAcknowledgement;
   readonly #drops: DropWatch;
   readonly #losses: LossWatch;
 
   constructor(options: BindingOptions) {
     this.#options = options;
+    this.#isEnded = options.isEnded ?? false;
     this.#claim = new ContainerClaim(options);
+    this.#acknowledgement = new DropAcknowledgement(this.#claim, options.log);
     this.#drops = new DropWatch(options.nodes === 'many' ? options.beginLook : undefined);
     this.#losses = new LossWatch(options, this.#drops);
   }
@@ -85,7 +88,8 @@ export class ContainerBinding {
 
   /** Swift has, or had, the container: an answer of "not there" says that it is missing, and not that it was never made. */
   get isExpected(): boolean {
-    return this.#bound || this.#options.memory.isConfirmed;
+    const { isConfirmed, isFound } = this.#options.memory;
+    return this.#bound || isConfirmed || isFound;
   }
 
   /**
@@ -121,7 +125,7 @@ export class ContainerBinding {
       await this.#lookForLater(info);
       return false;
     }
-    const outcome = outcomeOf(info);
+    const outcome = await this.#judge(outcomeOf, info);
     if (outcome === 'kept') {
       // Who binds takes the mark away.
       this.unbind();
@@ -170,6 +174,7 @@ export class ContainerBinding {
   /** The database is made again: it is to have a container. */
   begin(): void {
     this.#isEnded = false;
+    this.#acknowledgement.cancel();
   }
 
   /**
@@ -217,7 +222,7 @@ export class ContainerBinding {
     const outcomeOf = this.#beginLook();
     const info = await store.headContainer(container, options);
     if (info === undefined || isBeingDropped(info)) {
-      if (this.#isEnded || outcomeOf(info) === 'ended') return;
+      if (this.#isEnded || (await this.#judge(outcomeOf, info, options)) === 'ended') return;
       this.#bound = false;
     }
     if (info === undefined || !this.#bound) {
@@ -228,13 +233,13 @@ export class ContainerBinding {
     await this.#lookForLater(info, options);
     await this.#claim.renew(info, options);
     // Seen meanwhile: the registration must not stand.
-    if (this.#isEnded) void this.#acknowledgeDrop();
+    if (this.#isEnded) void this.#acknowledgement.send();
   }
 
   /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when the container is gone already */
   async markDropped(mark: string): Promise<boolean> {
     try {
-      await this.#claim.forget({ [DROPPED_KEY]: mark });
+      await this.#claim.forget({ [DROPPED_KEY]: mark }, MARKING);
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return false;
@@ -257,9 +262,8 @@ export class ContainerBinding {
 
   /** Takes the registration back, if Swift answers. */
   async leave(): Promise<void> {
-    this.#hasLeft = true;
     if (this.#bound) await this.#claim.leave();
-    else if (this.#owesAcknowledgement) await this.#claim.forget({}, { timeoutMs: LEAVE_MS });
+    else await this.#acknowledgement.sendLast(LEAVE_MS);
     this.#bound = false;
   }
 
@@ -270,14 +274,16 @@ export class ContainerBinding {
     this.#seenAtMs = 0;
   }
 
-  async #bind(options: RequestOptions): Promise<void> {
+  async #bind(options: RequestOptions, isSecond = false): Promise<void> {
     const { store, container, database, log } = this.#options;
     const account = await store.account(options);
     this.#losses.settleIn(account);
+    // A mark of our own that is on its way has come by then.
+    await this.#claim.written();
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
     if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
-      if (outcomeOf(info) === 'ended') return;
+      if ((await this.#judge(outcomeOf, info, options)) === 'ended') return;
     }
     const replaces = this.#losses.replacedBy(account, info);
     if (info === undefined) {
@@ -292,9 +298,17 @@ export class ContainerBinding {
     }
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
     const mark = dropMarkOf(info);
-    await this.#claim.register(info, mark === undefined ? {} : { [DROPPED_KEY]: '' }, options, () => {
-      if (mark !== undefined) this.#drops.remade(mark);
-    });
+    this.#acknowledgement.cancel();
+    try {
+      await this.#claim.register(info, mark === undefined ? {} : { [DROPPED_KEY]: '' }, options, () => {
+        if (mark !== undefined) this.#drops.remade(mark);
+      });
+    } catch (error) {
+      // Gone since we looked: what that means the next look says.
+      if (kindOf(error) !== 'not-found' || isSecond) throw error;
+      await this.#bind(options, true);
+      return;
+    }
     this.#becomeBound(account, replaces);
     log.info('container.bound', { container, database: displayName(database), objects: info.objectCount });
   }
@@ -304,7 +318,6 @@ export class ContainerBinding {
     this.#losses.settled(account, replaces);
     this.#bound = true;
     this.#isEnded = false;
-    this.#owesAcknowledgement = false;
     this.#seen(steadyNowMs());
     this.#options.memory.confirmed(account);
   }
@@ -324,13 +337,25 @@ export class ContainerBinding {
     const fromMs = this.#drops.outlivedFromMs;
     if (fromMs === undefined || objectCount === 0) return;
     try {
-      for await (const page of store.list(container, { ...options, tries: 'few', limit: LATER_AMONG })) {
-        if (page.some(({ lastModifiedMs }) => lastModifiedMs > fromMs)) this.#drops.outlived();
-        return;
-      }
+      if (await holdsWhatWasStoredSince(store, container, fromMs, LATER_AMONG, { ...options, tries: 'few' })) this.#drops.outlived();
     } catch (error) {
       log.debug('container.not-listed', { container, reason: messageOf(error) });
     }
+  }
+
+  /** What it means for the database that its container is gone, or marked. @throws what the store throws */
+  async #judge(
+    outcomeOf: (info: ContainerInfo | undefined) => Outcome,
+    info: ContainerInfo | undefined,
+    options: RequestOptions = {},
+  ): Promise<Outcome> {
+    const { store, container, nodes } = this.#options;
+    const mark = info && dropMarkOf(info);
+    // Stored by who had not heard of the drop: it lives on with that, also where the node that has dropped it does not run any more.
+    if (mark !== undefined && nodes === 'many' && this.isExpected && !this.#drops.isRemoved(mark)) {
+      if (await holdsWhatWasStoredSince(store, container, Number(mark), Infinity, options)) return 'kept';
+    }
+    return outcomeOf(info);
   }
 
   /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */
@@ -338,36 +363,18 @@ export class ContainerBinding {
     const outcomeOf = this.#drops.begin();
     return (info) => {
       const mark = info && dropMarkOf(info);
+      if (info === undefined && this.#options.memory.isFound) this.#drops.concluded();
       // Of our own drop, which came to Swift after the database was made again here: whoever binds takes it away.
-      if (mark !== undefined && mark === this.#options.memory.voidDropMark) return 'lives';
+      if (mark !== undefined && mark === this.#options.memory.voidDropMark) return this.#drops.isRemoved(mark) ? 'lives' : 'kept';
       const outcome = outcomeOf(info, this.isExpected);
       if (outcome === 'ended') {
         this.unbind();
         this.#losses.ended();
         this.#isEnded = true;
-        if (info !== undefined) void this.#acknowledgeDrop();
+        if (info !== undefined) void this.#acknowledgement.send();
       }
       return outcome;
     };
-  }
-
-  /** Never rejects; where Swift does not take it, the empty container stays for its time. */
-  async #acknowledgeDrop(): Promise<void> {
-    this.#owesAcknowledgement = true;
-    for (
-      let pauseMs = ACKNOWLEDGE_FIRST_PAUSE_MS;
-      this.#owesAcknowledgement && !this.#hasLeft;
-      pauseMs = Math.min(2 * pauseMs, ACKNOWLEDGE_PAUSE_MS)
-    ) {
-      try {
-        await this.#claim.forget();
-        this.#owesAcknowledgement = false;
-      } catch (error) {
-        if (kindOf(error) === 'not-found') this.#owesAcknowledgement = false;
-        this.#options.log.debug('container.drop-not-acknowledged', { container: this.#options.container, reason: messageOf(error) });
-      }
-      if (this.#owesAcknowledgement) await delay(pauseMs, undefined, { ref: false });
-    }
   }
 }
 

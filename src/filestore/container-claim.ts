@@ -10,7 +10,16 @@ import { displayName } from '../base/names.js';
 import type { ContainerInfo, Metadata, ObjectStore, RequestOptions } from '../store/object-store.js';
 import { storeNowMs } from '../store/store-now.js';
 import { claimOf, databaseOf } from './container-metadata.js';
-import { departure, deregistration, forgottenNodes, noDeparture, otherNodesThatMayKnow, refusalOf, registeredAs } from './node-registry.js';
+import {
+  departure,
+  deregistration,
+  forgottenNodes,
+  isHeardOf,
+  noDeparture,
+  otherNodesThatMayKnow,
+  refusalOf,
+  registeredAs,
+} from './node-registry.js';
 import { OwnRegistration, sayVerdict, type NodeIdentity, type Verdict } from './own-registration.js';
 import { isTrash } from './retention.js';
 
@@ -90,7 +99,10 @@ export class ContainerClaim {
       // Not to stand in the other's way: the mere attempt must not refuse its next start. What a life before has left goes too, but not what
       // belongs to one who lives under our id.
       const isOurs = registeredAs(last, node.id) !== undefined && this.#own.verdict(last, this.#nowMs()) === 'ours';
-      if (kindOf(error) === 'busy' && isOurs) await store.updateContainer(container, deregistration(node.id), options);
+      if (kindOf(error) === 'busy' && isOurs) {
+        const goodbye = isHeardOf(before, node.id) ? departure(node.id, this.#nowMs()) : deregistration(node.id);
+        await store.updateContainer(container, goodbye, options);
+      }
       throw error;
     }
   }
@@ -124,12 +136,25 @@ export class ContainerClaim {
   /**
    * This machine knows that the database was dropped: nobody is to wait for it.
    * @param changes further metadata that goes along
+   * @param isStill asked when its turn has come
    * @throws what the store throws; not-found
    */
-  forget(changes: Metadata = {}, options: RequestOptions = { priority: 'background' }): Promise<void> {
+  forget(changes: Metadata, options: RequestOptions, isStill: () => boolean = () => true): Promise<void> {
     const { store, container, node } = this.#options;
     const metadata = { ...changes, ...deregistration(node.id), ...noDeparture(node.id) };
-    return this.#writing.run('', () => store.updateContainer(container, metadata, options));
+    return this.#writing.run('', async () => {
+      if (isStill()) await store.updateContainer(container, metadata, options);
+    });
+  }
+
+  /** Our keys are being written. */
+  get isWriting(): boolean {
+    return this.#writing.isHeld('');
+  }
+
+  /** What has begun to write our keys has ended. Never rejects. */
+  written(): Promise<void> {
+    return this.#writing.run('', () => Promise.resolve());
   }
 
   /** @returns the hosts of other machines that may know what is in the container */

@@ -11,6 +11,8 @@ import { sumOfWrites } from './owed.js';
 export interface ContainerMemory {
   /** Swift has confirmed the container, and we have not dropped it since. */
   readonly isConfirmed: boolean;
+  /** It was found in Swift, and nobody who drops the database knows of us yet: a container that is gone by then was dropped. */
+  readonly isFound: boolean;
   /** In which account that was; undefined when it is not known. */
   readonly account: string | undefined;
   /** The mark of a drop of ours, where the database has been made again since; undefined: there is none. */
@@ -39,7 +41,11 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
     get isConfirmed() {
       const { exists, bound } = record.current;
       // Names are known only of a container that was there: a crash may have come between the two.
-      return exists && (bound || catalog.count > 0);
+      return exists && (bound || (catalog.count > 0 && !this.isFound));
+    },
+    get isFound() {
+      const { exists, bound, isFound } = record.current;
+      return exists && !bound && isFound === true;
     },
     get account() {
       return record.current.account;
@@ -63,8 +69,9 @@ export function containerMemory({ record, catalog, names, spool }: MemoryParts):
       return count === 0 ? undefined : counted(count, 'delete', 'waits', 'wait', 'for it');
     },
     confirmed: (account) => {
-      const { exists, bound, account: before } = record.current;
-      if (exists && (!bound || before !== account)) record.update({ bound: true, account });
+      const { exists, bound, account: before, endedElsewhere } = record.current;
+      if (exists && (!bound || before !== account || endedElsewhere === true))
+        record.update({ bound: true, account, endedElsewhere: false, isFound: false });
     },
     replaced: () => {
       catalog.sweep(Infinity);

@@ -27,8 +27,12 @@ export interface DatabaseRecord {
   readonly droppedAtMs?: number;
   /** What this node marked the container with at its last drop, with `nodes: many`. */
   readonly dropMark?: string;
-  /** Of a drop with `nodes: many` that is being carried out: the container has been marked, so without a mark it is another one. */
-  readonly dropMarked?: boolean;
+  /** Of a drop with `nodes: many`, and absent else: whether the container has been marked, so that without a mark it is another one. */
+  readonly dropMarked?: boolean | undefined;
+  /** Of a mount of one database: another node has dropped it, and nothing needs a container since. */
+  readonly endedElsewhere?: boolean;
+  /** With `nodes: many`: found in Swift, and this machine has not registered there yet. Where it is gone by then, another node has dropped it. */
+  readonly isFound?: boolean;
   readonly madeAtMs: number;
 }
 

@@ -24,6 +24,7 @@ import { openDatabase, type OpenDatabase, type SharedParts } from './open-databa
 import { RecordedDatabases } from './recorded-databases.js';
 import { RefusedAgain } from './refused-again.js';
 import type { RefusedDatabases } from './refused-databases.js';
+import { assertNobodyElseHas, assertNoneHereHas } from './same-container.js';
 
 /** Each has two seconds to take its registration back; in a crowd the last would wait them away, and refuse another machine's start. */
 const CLOSED_AT_ONCE = 4;
@@ -100,8 +101,7 @@ export class Databases {
 
   async #openFrom({ database }: DatabaseRecord): Promise<void> {
     const opened = await this.open(database, {});
-    // A drop that was cut short goes on.
-    if (!opened.record.exists && opened.record.bound) void this.#drops.removeContainer(opened);
+    if (!opened.record.exists && opened.record.bound) this.#drops.resume(opened);
   }
 
   /** The start is over: what it could not open is tried again from now on. */
@@ -121,7 +121,7 @@ export class Databases {
   /** Of the start. @throws what opening it throws, where no other one is served */
   async #openFound(database: string): Promise<OpenDatabase | undefined> {
     try {
-      return await this.#reopen(database);
+      return await this.#reopen(database, true);
     } catch (error) {
       if (this.#open.size === 0) throw error;
       this.#recorded.refuse({ folder: databaseFolder(database), hasFolder: false, database }, error);
@@ -170,7 +170,7 @@ export class Databases {
     if (!this.#discovery.isDue(settings.nodes === 'many' ? settings.deleteBoundMs : Infinity) || health.isAway || this.#isClosed) return;
     const isKnown = (container: string): boolean => this.all().some(({ db, record }) => record.exists && db.container === container);
     const found = async (database: string): Promise<void> => {
-      if (!(await this.#isShut(database))) await this.#reopen(database);
+      if (!(await this.#isShut(database))) await this.#reopen(database, true);
     };
     const visitor = { isKnown, found, isStrict: false, isOver: () => this.#isClosed };
     const goThrough = (): Promise<void> => this.#discovery.goThrough(visitor, {});
@@ -241,7 +241,7 @@ export class Databases {
       this.#shared.log.debug('database.unlisted', { database: displayName(database), reason: messageOf(error) });
       return undefined;
     }
-    if (isThere) return await this.#reopen(database);
+    if (isThere) return await this.#reopen(database, true);
     if (this.#absentUntilMs.size >= ABSENT_MOST) this.#absentUntilMs.clear();
     this.#absentUntilMs.set(database, steadyNowMs() + this.#shared.settings.negativeTtlMs);
     return undefined;
@@ -270,7 +270,7 @@ export class Databases {
 
   /** A dropped one whose container is still being emptied is gone; with `nodes: one` nobody else can have made it anew. */
   #isGoneHere(open: OpenDatabase | undefined): boolean {
-    return open?.record.exists === false && (this.#shared.settings.nodes === 'one' || this.#drops.isUnderWay(open));
+    return open?.record.exists === false && (open.db.settings.nodes === 'one' || this.#drops.isUnderWay(open));
   }
 
   /** @throws ContainerLost in another account: a container of that name there is somebody else's */
@@ -286,10 +286,12 @@ export class Databases {
     }
   }
 
-  async #reopen(database: string): Promise<OpenDatabase> {
-    const opened = await this.open(database, { exists: true });
+  /** @param isFound Swift has it, and nobody has made it here */
+  async #reopen(database: string, isFound = false): Promise<OpenDatabase> {
+    const change = { exists: true, isFound: isFound && this.#shared.settings.nodes === 'many' };
+    const opened = await this.open(database, change);
     if (!opened.record.exists) {
-      opened.update({ exists: true });
+      opened.update(change);
       opened.publisher.refreshSoon();
     }
     return opened;
@@ -336,21 +338,13 @@ export class Databases {
     for (const { db } of this.all()) if (db.binding.elsewhere !== undefined) throw db.binding.elsewhere;
     if ((await this.find(database, requester)) !== undefined)
       throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
-    for (const other of this.#open.values()) {
-      if (other.db.name === database || other.db.container !== container) continue;
-      const [name, otherName] = [displayName(database), displayName(other.db.name)];
-      const remedy = 'choose a name that differs in more than case';
-      if (other.record.exists)
-        throw new FilestoreError('invalid-name', `database "${name}" would share container ${container} with "${otherName}"; ${remedy}`);
-      if (this.#drops.isWaiting(other)) {
-        const reason = `is kept for machines that have not heard yet that "${otherName}" was dropped`;
-        throw new FilestoreError('invalid-name', `container ${container} of database "${name}" ${reason}; ${remedy}`);
-      }
-    }
+    assertNoneHereHas(container, database, this.#open.values(), this.#drops);
+    if (settings.nodes === 'many') await assertNobodyElseHas(container, database, this.#shared, requester.signal);
     this.#refused.assertNoneHas(container);
     const hadOrigin = (await this.#origin?.stat(database)) !== undefined;
-    const opened = await this.open(database, { exists: true, originHidden: hadOrigin, madeAtMs: Date.now() });
-    opened.update({ exists: true, madeAtMs: Date.now(), originHidden: hadOrigin || opened.record.originHidden });
+    const made = { exists: true, isFound: false, madeAtMs: Date.now() };
+    const opened = await this.open(database, { ...made, originHidden: hadOrigin });
+    opened.update({ ...made, originHidden: hadOrigin || opened.record.originHidden });
     opened.db.wake();
   }
 

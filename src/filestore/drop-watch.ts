@@ -42,7 +42,7 @@ export class DropWatch {
     return this.isJustRemade ? Number(this.#removedMark) : undefined;
   }
 
-  /** The mark of a drop was seen, and nothing since that says that it does not stand. */
+  /** The mark of a drop was seen, or it was concluded, and nothing since says that it does not stand. */
   get isDrop(): boolean {
     return this.#isDrop;
   }
@@ -53,9 +53,19 @@ export class DropWatch {
     this.#removedMark = mark;
   }
 
+  /** Whether this mark was taken away by us: who sees it still has asked a server that has not heard of that. */
+  isRemoved(mark: string): boolean {
+    return mark === this.#removedMark;
+  }
+
   /** The end of that drop came too late. */
   outlived(): void {
     this.#remadeAtMs = -Infinity;
+  }
+
+  /** It is gone before those who drop it could know of us. */
+  concluded(): void {
+    this.#isDrop = true;
   }
 
   /** It is there, and nobody's drop. */
@@ -71,8 +81,7 @@ export class DropWatch {
     const look = this.#beginLook?.();
     return (info, isExpected) => {
       const mark = info && dropMarkOf(info);
-      // From a server that has not heard yet that it was taken away.
-      if (mark !== undefined && mark === this.#removedMark) return 'lives';
+      if (mark !== undefined && this.isRemoved(mark)) return 'lives';
       if (mark !== undefined && isExpected) this.#isDrop = true;
       if (look === undefined || !isExpected || !this.#isDrop) return 'lives';
       if (look.isInUse()) return mark === undefined ? 'lives' : 'kept';

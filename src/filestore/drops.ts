@@ -18,6 +18,7 @@ import type { Requester } from './filestore.js';
 import { list } from './list-path.js';
 import { lookForUnseen } from './look-for-unseen.js';
 import type { OpenDatabase } from './open-database.js';
+import { owesNothing } from './owed.js';
 
 const DROP_TRIES = 30;
 const DROP_PAUSE_MS = 2_000;
@@ -45,6 +46,8 @@ export class Drops {
   readonly #leaving = new Set<OpenDatabase>();
   /** Those, and what waits for other nodes; called with a new drop of one that is on its way already. */
   readonly #wakes = new Map<OpenDatabase, () => void>();
+  /** Dropped again while a try at the drop before was under way: the next try follows at once. */
+  readonly #isNew = new Set<OpenDatabase>();
   readonly #isClosed: () => boolean;
 
   /** @param isClosed the mount ends */
@@ -77,10 +80,11 @@ export class Drops {
     }
     // `bound`: the container may still be there.
     const dropMark = String(storeNowMs(db.store));
-    opened.update({ exists: false, originHidden: true, bound: true, dropMark, dropMarked: false, droppedAtMs: lookedAtMs });
+    const dropMarked = isShared(opened) ? false : undefined;
+    opened.update({ exists: false, originHidden: true, bound: true, dropMark, dropMarked, droppedAtMs: lookedAtMs });
     db.hideOrigin();
     endGrace(db);
-    void this.removeContainer(opened);
+    this.#begin(opened);
   }
 
   /**
@@ -100,14 +104,25 @@ export class Drops {
     }
   }
 
-  /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */
-  async removeContainer(opened: OpenDatabase): Promise<void> {
+  /** A drop that was cut short by the end of the life before, or waited for other nodes then, goes on. */
+  resume(opened: OpenDatabase): void {
+    const hasWaited = opened.record.dropMarked === true && owesNothing(opened.db.spool);
+    if (!hasWaited) this.#leaving.add(opened);
+    void this.#removeContainer(opened);
+  }
+
+  #begin(opened: OpenDatabase): void {
     this.#leaving.add(opened);
     const wake = this.#wakes.get(opened);
-    if (wake !== undefined) {
+    if (wake === undefined) void this.#removeContainer(opened);
+    else {
+      this.#isNew.add(opened);
       wake();
-      return;
     }
+  }
+
+  /** Never rejects; what it could not finish is tried again after the next start, or stays as a container of nobody. */
+  async #removeContainer(opened: OpenDatabase): Promise<void> {
     this.#wakes.set(opened, () => undefined);
     const attempt: Attempt = { mark: undefined, verdict: undefined, sinceMs: 0 };
     let [failures, pauseMs] = [0, DROP_FIRST_PAUSE_MS];
@@ -129,10 +144,12 @@ export class Drops {
   }
 
   #pause(opened: OpenDatabase, ms: number): Promise<void> {
+    if (this.#isNew.delete(opened)) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms).unref();
       this.#wakes.set(opened, () => {
         clearTimeout(timer);
+        this.#isNew.delete(opened);
         resolve();
       });
     });
@@ -156,6 +173,7 @@ export class Drops {
     if (isShared(opened)) step = await this.#look(opened, attempt);
     if (step === 'removed') step = await this.#deleteContainer(opened);
     if (step === 'waits') {
+      if (opened.record.dropMark !== dropMark) return 'again';
       // Made anew elsewhere it is found again here, and there is nothing left that could be taken for it.
       this.#leaving.delete(opened);
       return step;
@@ -230,9 +248,8 @@ export class Drops {
   }
 }
 
-/** Also where this machine says `nodes: one` since: the mark stands for others. */
-function isShared({ db, record }: OpenDatabase): boolean {
-  return db.settings.nodes === 'many' || record.dropMarked === true;
+function isShared({ db }: OpenDatabase): boolean {
+  return db.settings.nodes === 'many';
 }
 
 /**

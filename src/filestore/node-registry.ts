@@ -116,6 +116,11 @@ export function refusalOf(info: ContainerInfo, container: string, nodeId: string
   return `container ${container} is mounted by ${other.host} (nodes: ${other.mode}), ${seen}; set "nodes: many" on both, or unmount there first`;
 }
 
+/** Whether this machine has served the container before, and may know what is in it. */
+export function isHeardOf(info: ContainerInfo, nodeId: string): boolean {
+  return [KEY_PREFIX, LEFT_PREFIX].some((prefix) => info.metadata[prefix + nodeId] !== undefined);
+}
+
 /** @returns the hosts of other machines, running or not, that may know what is in the container, the one that was heard of last first */
 export function otherNodesThatMayKnow(info: ContainerInfo, nodeId: string, nowMs: number): string[] {
   const others = heardOf(info).filter(({ key, seenAtMs }) => !key.endsWith(nodeId) && nowMs - seenAtMs < REMEMBERED_MS);

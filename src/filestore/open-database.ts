@@ -187,6 +187,12 @@ function originProblem(origin: Origin | undefined): string | undefined {
   return `the origin ${origin.description} cannot be read: ${origin.trouble}; what it may have is EIO, and so is a new file in a directory of it that was not read before; look after its disk`;
 }
 
+/** A drop that several nodes are to hear of ends as one, also where this machine says `nodes: one` by now: what they have stored since is not looked for else. */
+function settingsOf(settings: FilestoreSettings, record: DatabaseRecord | undefined): FilestoreSettings {
+  const isSharedDrop = record?.exists === false && record.bound && record.dropMarked !== undefined;
+  return isSharedDrop ? { ...settings, nodes: 'many' } : settings;
+}
+
 /**
  * @param record what is known of it; written before anything else, so that the database exists from now on
  * @param origin the origin as seen from this database
@@ -197,11 +203,12 @@ export async function openDatabase(
   origin: Origin | undefined,
   change: Partial<DatabaseRecord>,
 ): Promise<OpenDatabase> {
-  const { settings, log } = shared;
-  const container = containerName(settings.containerPrefix, database);
-  const { root } = spoolLayout(settings.spoolDirectory, database);
+  const { log } = shared;
+  const container = containerName(shared.settings.containerPrefix, database);
+  const { root } = spoolLayout(shared.settings.spoolDirectory, database);
   const file = join(root, RECORD);
   const before = readRecord(file);
+  const settings = settingsOf(shared.settings, before);
   const record = new RecordFile(file, {
     database,
     container,
@@ -227,7 +234,7 @@ export async function openDatabase(
   // A mount of one database is that database, so its directory stays, empty.
   const endRecord = (): void => {
     const exists = settings.database !== undefined;
-    record.update({ exists, bound: false, originHidden: true });
+    record.update({ exists, bound: false, originHidden: true, endedElsewhere: exists });
     db.dropped = !exists;
   };
   const db: Database = new Database({
@@ -255,6 +262,7 @@ export async function openDatabase(
         for (const other of shared.served) if (other !== db) other.binding.assertAccount(account);
         shared.refused.assertAccount(account);
       },
+      isEnded: record.current.exists && record.current.endedElsewhere === true,
       wake: () => db.wake(),
       beginLook: () => beginLook(db, endRecord),
     }),

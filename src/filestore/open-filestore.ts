@@ -93,6 +93,8 @@ async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
   const ensure = (): Promise<void> =>
     opened.record.bound ? soon(binding.ensure(IN_A_HURRY), `container ${opened.db.container}`) : binding.ensure();
   const bindOnceSure = async (): Promise<void> => {
+    // Another node has dropped it: its container waits for a write.
+    if (binding.isEnded) return soon(binding.assertOurAccount(IN_A_HURRY), `container ${opened.db.container}`);
     for (;;) {
       try {
         await ensure();
@@ -106,7 +108,7 @@ async function bind(shared: SharedParts, opened: OpenDatabase): Promise<void> {
     await shared.health.watch(bindOnceSure());
   } catch (error) {
     if (error instanceof ContainerLost) throw new FilestoreError('bad-config', error.message, { cause: error });
-    if (!opened.record.bound || !DEGRADED_KINDS.has(kindOf(error))) throw error;
+    if (!(opened.record.bound || binding.isEnded) || !DEGRADED_KINDS.has(kindOf(error))) throw error;
     warnDegraded(shared, messageOf(error));
   }
 }

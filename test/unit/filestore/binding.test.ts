@@ -20,6 +20,7 @@ function memory(): ContainerMemory {
       return account;
     },
     voidDropMark: undefined,
+    isFound: false,
     names: undefined,
     writes: undefined,
     removals: undefined,
