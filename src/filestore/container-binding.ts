@@ -53,6 +53,9 @@ export class ContainerBinding {
   #lookedAtMs = 0;
   #madeHere = false;
   #isEnded: boolean;
+  /** Drops that we have marked, or tried to; the last one has not been made anew here. */
+  #marks = 0;
+  #isDroppedHere = false;
   readonly #claim: ContainerClaim;
   readonly #acknowledgement: DropAcknowledgement;
   readonly #drops: DropWatch;
@@ -174,6 +177,7 @@ export class ContainerBinding {
   /** The database is made again: it is to have a container. */
   begin(): void {
     this.#isEnded = false;
+    this.#isDroppedHere = false;
     this.#acknowledgement.cancel();
   }
 
@@ -238,6 +242,8 @@ export class ContainerBinding {
 
   /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when the container is gone already */
   async markDropped(mark: string): Promise<boolean> {
+    this.#marks++;
+    this.#isDroppedHere = true;
     try {
       await this.#claim.forget({ [DROPPED_KEY]: mark }, MARKING);
     } catch (error) {
@@ -280,6 +286,7 @@ export class ContainerBinding {
     this.#losses.settleIn(account);
     // A mark of our own that is on its way has come by then.
     await this.#claim.written();
+    const marksBefore = this.#marks;
     const outcomeOf = this.#beginLook();
     let info = await store.headContainer(container, options);
     if ((info === undefined || isBeingDropped(info)) && !isElsewhere(this.#options.memory, account)) {
@@ -287,6 +294,7 @@ export class ContainerBinding {
     }
     const replaces = this.#losses.replacedBy(account, info);
     if (info === undefined) {
+      if (this.#isDroppedHere) return;
       const outcome = await store.createContainer(container, this.#claim.metadata(), options);
       if (outcome === 'created') {
         this.#madeHere = true;
@@ -299,14 +307,21 @@ export class ContainerBinding {
     if (info === undefined) throw new FilestoreError('unavailable', `container ${container} vanished while it was being bound`);
     const mark = dropMarkOf(info);
     this.#acknowledgement.cancel();
+    let isRegistered = false;
     try {
-      await this.#claim.register(info, mark === undefined ? {} : { [DROPPED_KEY]: '' }, options, () => {
-        if (mark !== undefined) this.#drops.remade(mark);
+      isRegistered = await this.#claim.register(info, mark === undefined ? {} : { [DROPPED_KEY]: '' }, options, {
+        // A mark of our own may have come since we looked.
+        isStill: () => this.#marks === marksBefore,
+        onWritten: () => {
+          if (mark !== undefined) this.#drops.remade(mark);
+        },
       });
     } catch (error) {
       // Gone since we looked: what that means the next look says.
       if (kindOf(error) !== 'not-found' || isSecond) throw error;
-      await this.#bind(options, true);
+    }
+    if (!isRegistered) {
+      if (!this.#isDroppedHere && !isSecond) await this.#bind(options, true);
       return;
     }
     this.#becomeBound(account, replaces);

@@ -73,11 +73,22 @@ export class ContainerClaim {
    * Looks, registers, and looks again: somebody may have registered at the same moment.
    * @param before the container as it was found
    * @param changes further metadata that goes along
+   * @param isStill asked when its turn has come
    * @param onWritten called once they stand
+   * @returns false when it was not to be done any more
    * @throws as {@link check}; what the store throws
    */
-  register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {
-    return this.#writing.run('', () => this.#register(before, changes, options, onWritten));
+  register(
+    before: ContainerInfo,
+    changes: Metadata,
+    options: RequestOptions,
+    { isStill, onWritten }: { readonly isStill: () => boolean; readonly onWritten: () => void },
+  ): Promise<boolean> {
+    return this.#writing.run('', async () => {
+      if (!isStill()) return false;
+      await this.#register(before, changes, options, onWritten);
+      return true;
+    });
   }
 
   async #register(before: ContainerInfo, changes: Metadata, options: RequestOptions, onWritten: () => void): Promise<void> {

@@ -14,7 +14,7 @@ export type Outcome = 'ended' | 'kept' | 'lives';
 
 /** What a look may do with the database when the container turns out to be gone, or to be being dropped. */
 export interface DropLook {
-  /** Something here needs the database, or has changed in it since the look began. */
+  /** Something here needs the database, or was stored in it since the look began. */
   isInUse(): boolean;
   /** Ends it here. */
   end(): void;

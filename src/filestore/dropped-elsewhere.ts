@@ -18,10 +18,10 @@ import { owedWrites } from './owed.js';
  * @param end what is to be done with the record when the database ends
  */
 export function beginLook(db: Database, end: () => void): DropLook {
-  const hasChanged = db.ownChanges.watch();
+  const hasStored = db.ownChanges.watchStores();
   return {
-    // What was changed in the container meanwhile is newer than the answer.
-    isInUse: () => isInUse(db) || hasChanged(),
+    // What was stored in the container meanwhile is newer than the answer.
+    isInUse: () => isInUse(db) || hasStored(),
     end: () => {
       // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
       end();

@@ -5,6 +5,9 @@ import { RecentPaths } from './recent-paths.js';
 export class OwnChanges {
   #underWay = 0;
   #ended = 0;
+  /** Of those, what stores something. */
+  #storing = 0;
+  #stored = 0;
   /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
   readonly #deletedAtMs = new RecentPaths();
   /** The same of what stored it; Infinity while that is under way. */
@@ -13,13 +16,20 @@ export class OwnChanges {
   /** @param stores the object that the request stores, if it does */
   async run<T>(request: () => Promise<T>, stores?: string): Promise<T> {
     this.#underWay++;
-    if (stores !== undefined) this.#storedAtMs.note(stores, Infinity);
+    if (stores !== undefined) {
+      this.#storing++;
+      this.#storedAtMs.note(stores, Infinity);
+    }
     try {
       return await request();
     } finally {
       this.#underWay--;
       this.#ended++;
-      if (stores !== undefined) this.#storedAtMs.note(stores, steadyNowMs());
+      if (stores !== undefined) {
+        this.#storing--;
+        this.#stored++;
+        this.#storedAtMs.note(stores, steadyNowMs());
+      }
     }
   }
 
@@ -28,6 +38,12 @@ export class OwnChanges {
     // One that is under way now has ended by then, or has not.
     const before = this.#ended;
     return () => this.#underWay > 0 || this.#ended !== before;
+  }
+
+  /** @returns whether anything that stores something has been under way since */
+  watchStores(): () => boolean {
+    const before = this.#stored;
+    return () => this.#storing > 0 || this.#stored !== before;
   }
 
   noteDeleted(path: string): void {
