@@ -15,7 +15,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors.js';
-import { displayName } from '../base/names.js';
+import { displayName, objectNameOf } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
 import { ContainerClaim, LEAVE_MS, type ClaimOptions } from './container-claim.js';
@@ -41,6 +41,8 @@ export interface BindingOptions extends ClaimOptions, LossOptions {
   readonly wake?: () => void;
   /** Called before the container is asked for; of use with `nodes: many`. */
   readonly beginLook?: () => DropLook;
+  /** Paths of what was stored from here after this moment by the store's clock, in ms since the epoch. */
+  readonly storedSince?: (atMs: number) => string[];
 }
 
 export class ContainerBinding {
@@ -244,6 +246,8 @@ export class ContainerBinding {
   async markDropped(mark: string): Promise<boolean> {
     this.#marks++;
     this.#isDroppedHere = true;
+    // One that makes the container would make it after the mark was refused.
+    await this.#flight.get('bind')?.catch(() => undefined);
     try {
       await this.#claim.forget({ [DROPPED_KEY]: mark }, MARKING);
     } catch (error) {
@@ -294,7 +298,6 @@ export class ContainerBinding {
     }
     const replaces = this.#losses.replacedBy(account, info);
     if (info === undefined) {
-      if (this.#isDroppedHere) return;
       const outcome = await store.createContainer(container, this.#claim.metadata(), options);
       if (outcome === 'created') {
         this.#madeHere = true;
@@ -352,25 +355,25 @@ export class ContainerBinding {
     const fromMs = this.#drops.outlivedFromMs;
     if (fromMs === undefined || objectCount === 0) return;
     try {
-      if (await holdsWhatWasStoredSince(store, container, fromMs, LATER_AMONG, { ...options, tries: 'few' })) this.#drops.outlived();
+      if (await holdsWhatWasStoredSince(store, container, fromMs, { among: LATER_AMONG }, { ...options, tries: 'few' }))
+        this.#drops.outlived();
     } catch (error) {
       log.debug('container.not-listed', { container, reason: messageOf(error) });
     }
   }
 
-  /** What it means for the database that its container is gone, or marked. @throws what the store throws */
+  /** What it means that the container is gone, or marked. @throws what the store throws */
   async #judge(
     outcomeOf: (info: ContainerInfo | undefined) => Outcome,
     info: ContainerInfo | undefined,
     options: RequestOptions = {},
   ): Promise<Outcome> {
-    const { store, container, nodes } = this.#options;
+    const { store, container, nodes, storedSince } = this.#options;
     const mark = info && dropMarkOf(info);
+    if (mark === undefined || nodes === 'one' || !this.isExpected || this.#drops.isRemoved(mark)) return outcomeOf(info);
     // Stored by who had not heard of the drop: it lives on with that, also where the node that has dropped it does not run any more.
-    if (mark !== undefined && nodes === 'many' && this.isExpected && !this.#drops.isRemoved(mark)) {
-      if (await holdsWhatWasStoredSince(store, container, Number(mark), Infinity, options)) return 'kept';
-    }
-    return outcomeOf(info);
+    const looked = { among: Infinity, named: storedSince?.(Number(mark)).map(objectNameOf) ?? [] };
+    return (await holdsWhatWasStoredSince(store, container, Number(mark), looked, options)) ? 'kept' : outcomeOf(info);
   }
 
   /** To be called before the container is asked for. @returns to be called when it is gone, or being dropped; ends the database when that is sure */

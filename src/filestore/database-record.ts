@@ -26,7 +26,7 @@ export interface DatabaseRecord {
   /** When it was dropped here. */
   readonly droppedAtMs?: number;
   /** What this node marked the container with at its last drop, with `nodes: many`. */
-  readonly dropMark?: string;
+  readonly dropMark?: string | undefined;
   /** Of a drop with `nodes: many`, and absent else: whether the container has been marked, so that without a mark it is another one. */
   readonly dropMarked?: boolean | undefined;
   /** Of a mount of one database: another node has dropped it, and nothing needs a container since. */

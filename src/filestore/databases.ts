@@ -288,7 +288,9 @@ export class Databases {
 
   /** @param isFound Swift has it, and nobody has made it here */
   async #reopen(database: string, isFound = false): Promise<OpenDatabase> {
-    const change = { exists: true, isFound: isFound && this.#shared.settings.nodes === 'many' };
+    // A mark of our own is a drop like any other's where nobody has made the database here since.
+    const isShared = isFound && this.#shared.settings.nodes === 'many';
+    const change = { exists: true, isFound: isShared, ...(isShared ? { dropMark: undefined } : {}) };
     const opened = await this.open(database, change);
     if (!opened.record.exists) {
       opened.update(change);
@@ -339,7 +341,8 @@ export class Databases {
     if ((await this.find(database, requester)) !== undefined)
       throw new FilestoreError('exists', `database "${displayName(database)}" exists`);
     assertNoneHereHas(container, database, this.#open.values(), this.#drops);
-    if (settings.nodes === 'many') await assertNobodyElseHas(container, database, this.#shared, requester.signal);
+    if (settings.nodes === 'many')
+      await assertNobodyElseHas(container, database, this.#shared, () => this.assertAccount(), requester.signal);
     this.#refused.assertNoneHas(container);
     const hadOrigin = (await this.#origin?.stat(database)) !== undefined;
     const made = { exists: true, isFound: false, madeAtMs: Date.now() };

@@ -8,7 +8,9 @@
  *
  * A container that is missing without its mark having been seen is no drop: it is lost, or it is the wrong region.
  */
+import { steadyNowMs } from '../base/clock.js';
 import { displayName } from '../base/names.js';
+import { storeNowMs } from '../store/store-now.js';
 import type { Database } from './database.js';
 import type { DropLook } from './drop-watch.js';
 import { owedWrites } from './owed.js';
@@ -18,10 +20,10 @@ import { owedWrites } from './owed.js';
  * @param end what is to be done with the record when the database ends
  */
 export function beginLook(db: Database, end: () => void): DropLook {
-  const hasStored = db.ownChanges.watchStores();
+  const begunAtMs = steadyNowMs();
   return {
     // What was stored in the container meanwhile is newer than the answer.
-    isInUse: () => isInUse(db) || hasStored(),
+    isInUse: () => isInUse(db) || db.ownChanges.hasStoredSince(begunAtMs),
     end: () => {
       // First the record: after a crash between the two the names are there without a database, and each of them is asked for again.
       end();
@@ -29,6 +31,11 @@ export function beginLook(db: Database, end: () => void): DropLook {
       db.log.info('database.dropped-elsewhere', { database: displayName(db.name), container: db.container });
     },
   };
+}
+
+/** @returns paths of what was stored from here after this moment by the store's clock, in ms since the epoch, the last ones: a listing may not show them yet */
+export function storedSince(db: Database, atMs: number): string[] {
+  return db.ownChanges.storedSince(steadyNowMs() - (storeNowMs(db.store) - atMs));
 }
 
 /** Whether bytes that were written here wait for Swift, or are still being written. */

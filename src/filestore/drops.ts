@@ -235,7 +235,9 @@ export class Drops {
       for (const { name, lastModifiedMs } of page) {
         if (this.#isClosed() || opened.record.exists) return 'again';
         isEmpty = false;
-        if (lastModifiedMs <= newestMs) db.spool.bury(pathOfObject(name), { owedToSwift: true });
+        // What is stored under the name from now on is no part of what was dropped.
+        const moment = newestMs === Infinity ? {} : { deletedAtMs: newestMs };
+        if (lastModifiedMs <= newestMs) db.spool.bury(pathOfObject(name), { owedToSwift: true, ...moment });
         // A listing may lag behind a delete of ours.
         else if ((await store.head(container, name, BACKGROUND)) !== undefined) {
           await store.updateContainer(container, { [DROPPED_KEY]: '' }, BACKGROUND);

@@ -20,7 +20,7 @@ import { containerName } from './container-name.js';
 import { containerMemory } from './container-memory.js';
 import { readRecord, readRecordBeforehand, RecordFile, type DatabaseRecord } from './database-record.js';
 import { Database } from './database.js';
-import { beginLook } from './dropped-elsewhere.js';
+import { beginLook, storedSince } from './dropped-elsewhere.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { LocalArea } from './local-area.js';
@@ -265,6 +265,7 @@ export async function openDatabase(
       isEnded: record.current.exists && record.current.endedElsewhere === true,
       wake: () => db.wake(),
       beginLook: () => beginLook(db, endRecord),
+      storedSince: (atMs) => storedSince(db, atMs),
     }),
     local: new LocalArea(
       spool.localDirectory,

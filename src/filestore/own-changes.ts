@@ -2,12 +2,15 @@
 import { steadyNowMs } from '../base/clock.js';
 import { RecentPaths } from './recent-paths.js';
 
+/** Of those that are asked for, where one that is there still will do. */
+const STORED_MOST = 20;
+
 export class OwnChanges {
   #underWay = 0;
   #ended = 0;
   /** Of those, what stores something. */
   #storing = 0;
-  #stored = 0;
+  #lastStoredAtMs = -Infinity;
   /** When Swift confirmed a delete of ours, by path: an answer that set out before is older than that. */
   readonly #deletedAtMs = new RecentPaths();
   /** The same of what stored it; Infinity while that is under way. */
@@ -27,7 +30,7 @@ export class OwnChanges {
       this.#ended++;
       if (stores !== undefined) {
         this.#storing--;
-        this.#stored++;
+        this.#lastStoredAtMs = steadyNowMs();
         this.#storedAtMs.note(stores, steadyNowMs());
       }
     }
@@ -40,10 +43,14 @@ export class OwnChanges {
     return () => this.#underWay > 0 || this.#ended !== before;
   }
 
-  /** @returns whether anything that stores something has been under way since */
-  watchStores(): () => boolean {
-    const before = this.#stored;
-    return () => this.#storing > 0 || this.#stored !== before;
+  /** Whether anything that stores something has been under way since, by `steadyNowMs`. */
+  hasStoredSince(sinceMs: number): boolean {
+    return this.#storing > 0 || this.#lastStoredAtMs >= sinceMs;
+  }
+
+  /** @returns paths of what was stored since then, by `steadyNowMs`: the last ones */
+  storedSince(sinceMs: number): string[] {
+    return this.#storedAtMs.since(sinceMs, STORED_MOST);
   }
 
   noteDeleted(path: string): void {

@@ -19,6 +19,13 @@ export class RecentPaths {
     this.#atMs.set(path, atMs);
   }
 
+  /** @returns those since then, the last ones, `most` of them */
+  since(sinceMs: number, most: number): string[] {
+    const paths: string[] = [];
+    for (const [path, atMs] of this.#atMs) if (atMs >= sinceMs) paths.push(path);
+    return paths.slice(-most);
+  }
+
   isSince(path: string, sinceMs: number): boolean {
     return (this.#atMs.get(path) ?? 0) >= sinceMs;
   }

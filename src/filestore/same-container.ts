@@ -3,6 +3,7 @@ import { FilestoreError } from '../base/errors.js';
 import { displayName } from '../base/names.js';
 import { isDontKnow, lookupPatienceMs } from './ask-swift.js';
 import { databaseOf } from './container-metadata.js';
+import type { ContainerInfo } from '../store/object-store.js';
 import type { Drops } from './drops.js';
 import type { OpenDatabase, SharedParts } from './open-database.js';
 
@@ -25,13 +26,24 @@ export function assertNoneHereHas(container: string, database: string, open: Ite
 
 /**
  * With several nodes another one may have it, or have dropped it.
+ * @param assertAccount throws where the login leads to another account
  * @throws FilestoreError invalid-name; nothing while Swift cannot be asked: the container says so when it is asked for
  */
-export async function assertNobodyElseHas(container: string, database: string, shared: SharedParts, signal?: AbortSignal): Promise<void> {
+export async function assertNobodyElseHas(
+  container: string,
+  database: string,
+  shared: SharedParts,
+  assertAccount: () => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
   const { health, store } = shared;
+  const ask = async (): Promise<ContainerInfo | undefined> => {
+    await assertAccount();
+    return store.headContainer(container);
+  };
   let owner: string | undefined;
   try {
-    const info = await health.answerOrAway(() => store.headContainer(container), signal, lookupPatienceMs(shared));
+    const info = await health.answerOrAway(ask, signal, lookupPatienceMs(shared));
     owner = info && databaseOf(info);
   } catch (error) {
     if (!isDontKnow(error)) throw error;

@@ -207,7 +207,7 @@ export class DiskSpool implements Spool {
     return target;
   }
 
-  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone {
+  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number; deletedAtMs?: number }): Tombstone {
     const record = this.#recorder.record({ type: 'bury', path, deletedAtMs: this.#nowMs(), ...options });
     this.#recorder.syncSoon();
     const tombstone = this.#state.tombstones.get(path);

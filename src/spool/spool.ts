@@ -112,7 +112,7 @@ export interface Spool extends SpoolState {
   makeRoom(isRoom: () => boolean): boolean;
 
   /** Records a delete: written before the return, fsynced within 100 ms. Drops what was pending of that path. */
-  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number }): Tombstone;
+  bury(path: string, options: { owedToSwift: boolean; dueAtMs?: number; deletedAtMs?: number }): Tombstone;
   /** Swift was told. @param keep an origin still has the name, so the memory stays */
   markDeleted(tombstone: Tombstone, options: { keep: boolean }): boolean;
   /** The name lives again (published or found): the tombstone ends, and what is being sealed and not recorded does not come before that. */

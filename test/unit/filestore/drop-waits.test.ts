@@ -232,6 +232,60 @@ describe('a database whose drop another node has not seen', () => {
     assert.deepEqual(await a.client.readFile(`db/${since.name}`), since.content);
   });
 
+  it('lives on with what was stored after its drop where no listing shows that yet', async () => {
+    const [a, b] = [await nodes.start('a'), await nodes.start('b', { deleteBoundMs: 2_000 })];
+    const [old, since] = [makeBlob(43, 100), makeBlob(44, 100)];
+    await a.client.mkdir('db');
+    await a.write(old);
+    assert.equal(await b.has(`db/${old.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    await a.drop();
+    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.stop();
+    await b.write(since);
+    assert.equal(await nodes.isMarked(), true);
+    nodes.store.list = async function* () {
+      yield await Promise.resolve([]);
+    };
+    await eventually(
+      'B has taken the mark away',
+      async () => {
+        assert.equal(await b.has(`db/${since.name}`), true);
+        return !(await nodes.isMarked());
+      },
+      10_000,
+    );
+    assert.equal(await b.has(`db/${since.name}`), true);
+  });
+
+  it('takes nothing along that is stored under the same name while an old listing is gone through', async () => {
+    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
+    const blob = makeBlob(45, 100);
+    await a.client.mkdir('db');
+    await a.write(blob);
+    assert.equal(await b.has(`db/${blob.name}`), true);
+    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [list, before] = [nodes.store.list.bind(nodes.store), Date.now() - 60_000];
+    let [lags, listed] = [false, 0];
+    nodes.store.list = async function* (container, options) {
+      if (lags && listed++ === 0) {
+        nodes.store.plant(CONTAINER, blob.name, blob.content);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      if (lags) yield [{ name: blob.name, sizeBytes: 100, lastModifiedMs: before }];
+      else yield* list(container, options);
+    };
+    await b.stop();
+    await a.drop();
+    lags = true;
+    await eventually('A has gone through it', () => listed > 0, 20_000);
+    for (const untilMs = performance.now() + 6_000; performance.now() < untilMs;) {
+      assert.deepEqual(nodes.store.names(CONTAINER), [blob.name]);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    lags = false;
+  });
+
   it('is registered again where it is made anew while the acknowledgement of its drop is on its way', async () => {
     const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, fresh] = [makeBlob(41, 100), makeBlob(42, 100)];
