@@ -18,7 +18,7 @@ import { FilestoreError, kindOf, messageOf, StoreAnswered } from '../base/errors
 import { displayName, objectNameOf } from '../base/names.js';
 import { SingleFlight } from '../base/single-flight.js';
 import type { ContainerInfo, RequestOptions } from '../store/object-store.js';
-import { ContainerClaim, LEAVE_MS, type ClaimOptions } from './container-claim.js';
+import { ContainerClaim, FORGETTING, LEAVE_MS, type ClaimOptions } from './container-claim.js';
 import { DropAcknowledgement } from './drop-acknowledgement.js';
 import { ContainerLost, isElsewhere } from './container-lost.js';
 import { DROPPED_KEY, dropMarkOf, isBeingDropped } from './container-metadata.js';
@@ -29,8 +29,6 @@ import { holdsWhatWasStoredSince } from './stored-since.js';
 
 /** How often a start looks whether a doubt about this machine's own registration has ended (own-registration.ts). */
 const DOUBT_LOOK_MS = 1_000;
-/** Of the mark of a drop: what has our keys to itself must not take long. */
-const MARKING = { priority: 'background', tries: 'few', timeoutMs: 10_000 } as const;
 /** Names among which something that was stored in a container since it was made again is looked for. */
 const LATER_AMONG = 1_000;
 
@@ -249,7 +247,7 @@ export class ContainerBinding {
     // One that makes the container would make it after the mark was refused.
     await this.#flight.get('bind')?.catch(() => undefined);
     try {
-      await this.#claim.forget({ [DROPPED_KEY]: mark }, MARKING);
+      await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING);
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return false;

@@ -25,6 +25,8 @@ import { isTrash } from './retention.js';
 
 /** How long a stop may take to take the registration back, in ms. */
 export const LEAVE_MS = 2_000;
+/** Of `forget` in the background: what has our keys to itself must not take long. */
+export const FORGETTING = { priority: 'background', tries: 'few', timeoutMs: 10_000 } as const;
 
 export interface ClaimOptions {
   readonly store: ObjectStore;

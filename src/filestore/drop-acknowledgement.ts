@@ -2,10 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { kindOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { ContainerClaim } from './container-claim.js';
+import { FORGETTING, type ContainerClaim } from './container-claim.js';
 
-/** What has our keys to itself meanwhile must not take long. */
-const REQUEST = { priority: 'background', tries: 'few', timeoutMs: 10_000 } as const;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 300_000;
 
@@ -24,7 +22,7 @@ export class DropAcknowledgement {
     this.#isOwed = true;
     for (let pauseMs = FIRST_PAUSE_MS; this.#isOwed; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
-        await this.#claim.forget({}, REQUEST, () => this.#isOwed);
+        await this.#claim.forget({}, FORGETTING, () => this.#isOwed);
         this.#isOwed = false;
       } catch (error) {
         if (kindOf(error) === 'not-found') this.#isOwed = false;

@@ -230,13 +230,13 @@ export class Drops {
     const { store, container } = db;
     const newestMs = newestOfDropMs(opened);
     if (newestMs === undefined) return 'waits';
+    // What is stored under a name from now on is no part of what was dropped.
+    const moment = newestMs === Infinity ? {} : { deletedAtMs: newestMs };
     let isEmpty = true;
     for await (const page of store.list(container, BACKGROUND)) {
       for (const { name, lastModifiedMs } of page) {
         if (this.#isClosed() || opened.record.exists) return 'again';
         isEmpty = false;
-        // What is stored under the name from now on is no part of what was dropped.
-        const moment = newestMs === Infinity ? {} : { deletedAtMs: newestMs };
         if (lastModifiedMs <= newestMs) db.spool.bury(pathOfObject(name), { owedToSwift: true, ...moment });
         // A listing may lag behind a delete of ours.
         else if ((await store.head(container, name, BACKGROUND)) !== undefined) {

@@ -14,15 +14,10 @@ describe('a database whose drop another node has not seen', () => {
   afterEach(() => nodes.end());
 
   it('keeps its empty container for a node that has stopped, and ends there when it comes again', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, fresh] = [makeBlob(25, 100), makeBlob(26, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(old);
     await b.stop();
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     assert.deepEqual([await a.has('db'), await a.client.readdir('')], [false, []]);
     // Over a restart of who dropped it.
     await a.stop();
@@ -40,15 +35,10 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('is not removed by who dropped it, with `nodes: one` by now, when another node has made it anew', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, fresh] = [makeBlob(31, 100), makeBlob(32, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(old);
     await b.stop();
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     await a.stop();
     await b.start();
     await b.loses('db');
@@ -84,11 +74,7 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('is dropped on two nodes at once, and neither waits for the other', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
-    await a.client.mkdir('db');
-    await a.write(makeBlob(33, 100));
-    assert.equal(await b.has('db'), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(makeBlob(33, 100));
     let isHeld = true;
     nodes.store.before = async ({ method }) => {
       if (method === 'updateContainer') await eventually('both have dropped it', () => !isHeld);
@@ -101,15 +87,10 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('keeps its container from a name that differs in case only, which is refused while it waits', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
+    const [a, b] = await nodes.two(makeBlob(34, 100));
     a.announced = /^WARN database\.refused /;
-    await a.client.mkdir('db');
-    await a.write(makeBlob(34, 100));
-    assert.equal(await b.has('db'), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
     await b.stop();
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     await assert.rejects(a.client.mkdir('DB'), { kind: 'invalid-name' });
     await b.start();
     await b.loses('db');
@@ -119,14 +100,9 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('is not found again, while its container waits, because one server of Swift lags behind its mark', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
-    await a.client.mkdir('db');
-    await a.write(makeBlob(35, 100));
-    assert.equal(await b.has('db'), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(makeBlob(35, 100));
     await b.stop();
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     const { metadata } = (await nodes.store.headContainer(CONTAINER)) ?? assert.fail();
     let asked = 0;
     nodes.store.before = async ({ method }) => {
@@ -148,15 +124,10 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('is made anew, and dropped again, where a node that has stopped has not heard of its drop', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, fresh] = [makeBlob(27, 100), makeBlob(28, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(old);
     await b.stop();
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     await a.client.mkdir('db');
     await a.write(fresh);
     assert.deepEqual([nodes.store.names(CONTAINER), await nodes.isMarked()], [[fresh.name], false]);
@@ -170,21 +141,16 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('lives on with what waits in a node that has stopped before its drop', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b', { writeTimeoutMs: 100 })];
-    b.announced = /^WARN /;
     const [old, late] = [makeBlob(29, 100), makeBlob(30, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(old, { writeTimeoutMs: 100 });
+    b.announced = /^WARN /;
     nodes.store.before = ({ method, name }) => {
       if (method === 'put' && name === late.name) throw new FilestoreError('busy', 'not now');
     };
     await b.write(late);
     await b.stop();
     nodes.store.before = undefined;
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    await a.dropAndWait();
     await b.start();
     await eventually('B has stored it', () => nodes.store.peek(CONTAINER, late.name) !== undefined, 20_000);
     assert.equal(await nodes.isMarked(), false);
@@ -212,14 +178,9 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('lives on with what was stored after its drop, also where the node that has dropped it does not come again', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b', { deleteBoundMs: 3_000 })];
     const [old, since] = [makeBlob(39, 100), makeBlob(40, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    const [a, b] = await nodes.two(old, { deleteBoundMs: 3_000 });
+    await a.dropAndWait();
     await a.stop();
     await b.write(since);
     assert.equal(await nodes.isMarked(), true);
@@ -233,14 +194,9 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('lives on with what was stored after its drop where no listing shows that yet', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b', { deleteBoundMs: 2_000 })];
     const [old, since] = [makeBlob(43, 100), makeBlob(44, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    const [a, b] = await nodes.two(old, { deleteBoundMs: 2_000 });
+    await a.dropAndWait();
     await a.stop();
     await b.write(since);
     assert.equal(await nodes.isMarked(), true);
@@ -259,12 +215,8 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('takes nothing along that is stored under the same name while an old listing is gone through', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const blob = makeBlob(45, 100);
-    await a.client.mkdir('db');
-    await a.write(blob);
-    assert.equal(await b.has(`db/${blob.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
+    const [a, b] = await nodes.two(blob);
     const [list, before] = [nodes.store.list.bind(nodes.store), Date.now() - 60_000];
     let [lags, listed] = [false, 0];
     nodes.store.list = async function* (container, options) {
@@ -287,14 +239,9 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('is registered again where it is made anew while the acknowledgement of its drop is on its way', async () => {
-    const [a, b] = [await nodes.start('a'), await nodes.start('b')];
     const [old, fresh] = [makeBlob(41, 100), makeBlob(42, 100)];
-    await a.client.mkdir('db');
-    await a.write(old);
-    assert.equal(await b.has(`db/${old.name}`), true);
-    await eventually('B has the container', () => b.lines.some((line) => line.includes('container.bound')));
-    await a.drop();
-    await eventually('A waits for B', () => a.lines.some((line) => line.includes('container.kept')));
+    const [a, b] = await nodes.two(old);
+    await a.dropAndWait();
     let isHeld = true;
     nodes.store.before = async ({ method }) => {
       if (method === 'updateContainer' && isHeld) await eventually('the test goes on', () => !isHeld);

@@ -82,6 +82,17 @@ export class WholeNode {
     await eventually(`${name} has ended`, async () => !(await this.has(name).catch(() => true)), 20_000);
   }
 
+  /** Until it has logged this event. */
+  async tells(event: string): Promise<void> {
+    await eventually(`${event} is told`, () => this.lines.some((line) => line.includes(event)));
+  }
+
+  /** Drops the database, whose container is then kept for another node. */
+  async dropAndWait(): Promise<void> {
+    await this.drop();
+    await this.tells('container.kept');
+  }
+
   /** As `shutil.rmtree` goes. */
   async drop(name = 'db'): Promise<void> {
     for (const entry of await this.client.readdir(name)) {
@@ -104,6 +115,16 @@ export class Nodes {
     const node = await new WholeNode(this.store, path.join(this.directory, name), changed, origin).start();
     this.#started.push(node);
     return node;
+  }
+
+  /** Two of them: A has made the database with this in it, B knows that and has the container. @param changed of B */
+  async two(blob: Blob, changed: Partial<FilestoreSettings> = {}): Promise<[WholeNode, WholeNode]> {
+    const [a, b] = [await this.start('a'), await this.start('b', changed)];
+    await a.client.mkdir('db');
+    await a.write(blob);
+    assert.equal(await b.has(`db/${blob.name}`), true);
+    await b.tells('container.bound');
+    return [a, b];
   }
 
   /** Whether the database's container says that it was dropped. */
