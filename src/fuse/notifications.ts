@@ -4,13 +4,14 @@
  * is held back until that is answered (kernel-locks.ts).
  * The queue is bounded; what does not fit is dropped, and the lifetimes given with entries bound the harm.
  */
+import type { Invalidation } from './driver.js';
 import type { KernelLocks } from './kernel-locks.js';
 import { NOTIFY_INVAL_ENTRY, NOTIFY_INVAL_INODE, OUT_HEADER_BYTES, TWO_32 } from './protocol.js';
 import type { Transport } from './transport.js';
 
 const MAX_QUEUED = 10_000;
 
-interface Notification {
+interface Notification extends Invalidation {
   /** Whose lock, or whose pages, it needs. */
   readonly ino: number;
   readonly bytes: Buffer;
@@ -41,11 +42,11 @@ export class Notifications {
     this.#send({ ino: parent, bytes });
   }
 
-  /** Attributes and all pages: offset 0, length 0. */
-  inode(ino: number): void {
+  /** Attributes and all pages: offset 0, length 0. @returns undefined when it is dropped */
+  inode(ino: number): Invalidation | undefined {
     const bytes = notification(NOTIFY_INVAL_INODE, 24);
     putU64(bytes, OUT_HEADER_BYTES, ino);
-    this.#send({ ino, bytes });
+    return this.#send({ ino, bytes });
   }
 
   close(): void {
@@ -54,10 +55,11 @@ export class Notifications {
     this.#heldBack.clear();
   }
 
-  #send(notification: Notification): void {
-    if (this.#isClosed || this.#queue.length + this.#heldBackCount >= MAX_QUEUED) return;
+  #send(notification: Notification): Invalidation | undefined {
+    if (this.#isClosed || this.#queue.length + this.#heldBackCount >= MAX_QUEUED) return undefined;
     this.#queue.push(notification);
     if (!this.#isSending) this.#drain();
+    return notification;
   }
 
   #holdBack(notification: Notification): void {
@@ -85,8 +87,12 @@ export class Notifications {
     const sendAll = async (): Promise<void> => {
       for (const notification of next) {
         if (this.#isClosed) return;
-        if (this.#locks.isHeld(notification.ino)) this.#holdBack(notification);
-        else await this.#transport.notify(notification.bytes);
+        if (this.#locks.isHeld(notification.ino)) {
+          this.#holdBack(notification);
+          continue;
+        }
+        await this.#transport.notify(notification.bytes);
+        notification.onTold?.();
       }
     };
     // notify() never rejects.

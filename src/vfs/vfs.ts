@@ -13,7 +13,7 @@ import { andThen, type Answer } from '../base/maybe-promise.js';
 import { NAME_MAX_BYTES, splitPath } from '../base/names.js';
 import type { ReadResult } from '../base/read-result.js';
 import type { Filestore } from '../filestore/filestore.js';
-import type { Mounted } from '../fuse/driver.js';
+import type { Invalidation, Mounted } from '../fuse/driver.js';
 import type {
   AttributesAnswer,
   Caller,
@@ -53,6 +53,8 @@ export function createVfs(filestore: Filestore, options: VfsOptions): Vfs {
 }
 
 const STATFS_BLOCK_BYTES = 4096;
+/** A READ that holds the file's pages locked for longer (its bytes are still to come from Swift) makes nobody else wait. */
+const FORGOTTEN_MS = 500;
 /** Names are not a resource here; some programs take 0 for "full". */
 const FREE_FILES = 2 ** 32;
 
@@ -61,6 +63,7 @@ class FilestoreVfs implements Vfs {
   readonly #names: Names;
   readonly #files: OpenFiles;
   readonly #streams: DirectoryStreams;
+  #latestInvalidation: Invalidation | undefined;
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -83,7 +86,8 @@ class FilestoreVfs implements Vfs {
   }
 
   lookup(caller: Caller, parent: number, name: string): Answer<Entry | undefined> {
-    return this.#names.lookup(caller, parent, name);
+    const before = this.#latestInvalidation;
+    return this.#forgottenFirst(before, this.#names.lookup(caller, parent, name));
   }
 
   forget(ino: number, lookups: number): void {
@@ -106,11 +110,13 @@ class FilestoreVfs implements Vfs {
   }
 
   open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
-    return this.#files.open(caller, ino, flags);
+    const before = this.#latestInvalidation;
+    return this.#forgottenFirst(before, this.#files.open(caller, ino, flags));
   }
 
   create(caller: Caller, parent: number, name: string, mode: number, flags: OpenFlags): Answer<{ entry: Entry; opened: Opened }> {
-    return this.#files.create(caller, parent, name, mode, flags);
+    const before = this.#latestInvalidation;
+    return this.#forgottenFirst(before, this.#files.create(caller, parent, name, mode, flags));
   }
 
   mknod(caller: Caller, parent: number, name: string, mode: number): Answer<Entry> {
@@ -188,6 +194,15 @@ class FilestoreVfs implements Vfs {
     }));
   }
 
+  /**
+   * A request that made the kernel forget a file (a marker casts doubt on its blob) is answered when the kernel has forgotten what the file is: what the same
+   * program asks next has to reach us. That its name leads there the kernel may forget later: it first waits for who looks for another name beside it.
+   */
+  #forgottenFirst<T>(before: Invalidation | undefined, answer: Answer<T>): Answer<T> {
+    const latest = this.#latestInvalidation;
+    return latest === before || latest === undefined ? answer : afterTold(latest, answer);
+  }
+
   /** Another node, or a listing, says that a name changed: whatever the kernel knows of it is to be asked again. */
   #changedElsewhere(path: string): void {
     if (path === '') return;
@@ -199,6 +214,17 @@ class FilestoreVfs implements Vfs {
     const node = parent.child(name);
     if (node === undefined) return;
     this.#context.mounted?.endSharing(node.ino);
-    this.#context.mounted?.invalidateInode(node.ino);
+    this.#latestInvalidation = this.#context.mounted?.invalidateInode(node.ino);
   }
+}
+
+async function afterTold<T>(invalidation: Invalidation, answer: Answer<T>): Promise<T> {
+  const told = new Promise<void>((resolve) => {
+    const limit = setTimeout(resolve, FORGOTTEN_MS);
+    invalidation.onTold = () => {
+      clearTimeout(limit);
+      resolve();
+    };
+  });
+  return (await Promise.all([answer, told]))[0];
 }

@@ -53,7 +53,10 @@ function mountInMemory(fileSystem: FileSystem, options: MountOptions): MemoryMou
     ended,
     invalidateEntry: (parent, name) => void invalidated.push({ parent, name }),
     endSharing: () => undefined,
-    invalidateInode: (ino) => void invalidated.push({ ino }),
+    invalidateInode: (ino) => {
+      invalidated.push({ ino });
+      return undefined;
+    },
     get activeRequests() {
       return runner.active;
     },

@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { makeBlob, type Blob, writeBlob } from '../helpers/blobs.js';
 import { FaultProxy } from '../helpers/fault-proxy.js';
 import { isThere } from '../helpers/is-there.js';
-import { eventually } from '../helpers/processes.js';
+import { eventually, run } from '../helpers/processes.js';
 import type { SwiftClient } from '../helpers/swift-client.js';
 import { StartRefused, startMount, type Mount } from '../helpers/with-mount.js';
 import { withSwift, type Swift } from '../helpers/with-swift.js';
@@ -194,6 +194,22 @@ describe('docs/SEMANTICS.md: two nodes', () => {
     assert.equal(await look(), false, 'B knows that it is gone');
     await writeBlob(b.path, blob);
     assert.deepEqual(await client.get(container, blob.name), blob.content);
+  });
+
+  it('The look at the marker is answered when the kernel has forgotten what it knew of the blob.', async () => {
+    const blobs = Array.from({ length: 20 }, (_, index) => makeBlob(3170 + index));
+    for (const blob of blobs) {
+      await writeBlob(b.path, blob);
+      await fs.mkdir(path.dirname(a.file('checklist', blob.name)), { recursive: true });
+      await fs.writeFile(a.file('checklist', blob.name), '');
+    }
+    for (const blob of blobs) {
+      assert.ok(await isThere(a.file(blob.name)));
+      await fs.unlink(b.file(blob.name));
+      // A program that asks one right after the other.
+      const look = ['-c', '[ -e "$1" ] && [ ! -e "$2" ]', 'look', a.file('checklist', blob.name), a.file(blob.name)];
+      assert.equal((await run('sh', look)).code, 0, 'A knows that it is gone');
+    }
   });
 
   it('Two nodes that write the same blob at once both succeed.', async () => {

@@ -225,7 +225,7 @@ async function popularBlob(): Promise<ReturnType<typeof harness> & { parent: num
     capabilities: { passthrough: false, invalidation: true, entryLifetimes: true, byteNames: true },
     description: 'test',
     invalidateEntry: ignore,
-    invalidateInode: ignore,
+    invalidateInode: () => undefined,
     endSharing: (ino) => void ended.push(ino),
     activeRequests: 0,
     isHeld: false,
