@@ -11,6 +11,8 @@
 
 /* Of ring_take_arrived(); each takes some twenty requests, and a queue has not more than a thousand. */
 #define TAKE_ROUNDS 64
+/* The loop has other things to do, whatever the ring says of itself: after so many looks that brought no request it goes on. */
+#define FRUITLESS_LOOKS 3
 
 /* Replies leave. What the kernel does not take now is tried again soon, whether requests come or not: somebody waits for each of these replies. */
 static void submit(struct ring *r) {
@@ -181,12 +183,13 @@ static void look(const struct ring *r) {
 static void on_readable(void *owner) {
   struct ring *r = owner;
   bool looks = slept_briefly(&r->listener);
-  int answered = 0;
+  int answered = 0, fruitless = 0;
   uring_mute(&r->uring);
-  while (!ring_is_ended(r)) {
+  while (!ring_is_ended(r) && fruitless < FRUITLESS_LOOKS) {
     submit(r);
     int taken = answer(r, uring_tail(&r->uring));
     answered += taken;
+    fruitless = taken > 0 ? 0 : fruitless + 1;
     if (taken > 0 && answered < r->batch) continue;
     if (taken > 0 || !looks) break;
     look(r);

@@ -96,12 +96,26 @@ static long enter(const struct uring *u, uint32_t submissions) {
                                           IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
 }
 
+/*
+ * The kernel lists work first and raises its flag then (io_req_local_work_add() of Linux 6.18). What is carried out between the two leaves a flag that
+ * stands for nothing, and no enter takes it back before the next work: a thread that goes by it looks for ever. So it is taken back here; what was listed
+ * before that is carried out by the enter that follows, and what is listed later raises it again.
+ */
+static void lower_stale_flag(struct uring *u) {
+  if (uring_tail(u) != uring_head(u) || (atomic_load_explicit(u->submission_flags, memory_order_relaxed) & IORING_SQ_TASKRUN) == 0) return;
+  atomic_fetch_and(u->submission_flags, ~(uint32_t)IORING_SQ_TASKRUN);
+  enter(u, 0);
+}
+
 int uring_enter(struct uring *u) {
   for (int tries = 0;;) {
     long taken = enter(u, u->unsubmitted);
     if (taken >= 0) {
       u->unsubmitted -= (uint32_t)taken;
-      if (u->unsubmitted == 0) return 0;
+      if (u->unsubmitted == 0) {
+        lower_stale_flag(u);
+        return 0;
+      }
     } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
       return -errno;
     }

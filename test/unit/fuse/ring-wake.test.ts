@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runCProgram } from './c-program.js';
 
-test('A request wakes who sleeps, not who looks, and what came meanwhile wakes at the end of the look; a released ring lets go of the device.', () => {
+test('A request wakes who sleeps, not who looks, and what came meanwhile wakes at the end of the look; a flag that stands for nothing is taken back; a released ring lets go of the device.', () => {
   assert.deepEqual(runCProgram('ring-wake').trim().split('\n'), [
     'asked: pending 0, wakes 0',
     'come: pending 1, wakes 1',
@@ -14,6 +14,9 @@ test('A request wakes who sleeps, not who looks, and what came meanwhile wakes a
     'some of many taken: pending 1, wakes 0',
     'unmuted: pending 1, wakes 1',
     'entered, and not taken: pending 1, wakes 1',
+    'a flag that stands for nothing: pending 1, wakes 1',
+    'entered: pending 0, wakes 1',
+    'come: pending 1, wakes 1',
     'device held: 1',
     'released, device held: 0',
   ]);
