@@ -240,12 +240,14 @@ export class ContainerBinding {
     if (this.#isEnded) void this.#acknowledgement.send();
   }
 
-  /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when the container is gone already */
+  /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when there is no container, or no drop, any more */
   async markDropped(mark: string): Promise<boolean> {
     this.#marks++;
     this.#isDroppedHere = true;
     // One that makes the container would make it after the mark was refused.
     await this.#flight.get('bind')?.catch(() => undefined);
+    // Made again meanwhile, by who did not wait for this: the mark would end the new database on the other nodes.
+    if (!this.#isDroppedHere) return false;
     try {
       await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING);
     } catch (error) {

@@ -164,7 +164,7 @@ export class Drops {
     if (isShared(opened) && opened.record.dropMarked !== true) {
       const mark = dropMark ?? String(storeNowMs(db.store));
       await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
-      if (this.#isClosed() || opened.record.dropMark !== dropMark) return 'again';
+      if (this.#isClosed() || opened.record.exists || opened.record.dropMark !== dropMark) return 'again';
       opened.update({ dropMark: mark, dropMarked: true });
       return 'again';
     }

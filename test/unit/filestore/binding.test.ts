@@ -124,4 +124,19 @@ describe('binding a container', () => {
     assert.equal(await outcome(bindingOn(store, 'a').ensure()), 'exists');
     assert.deepEqual(await registered(store), []);
   });
+
+  it('a drop that was waiting to say so does not mark the container of the database that was made again meanwhile', async () => {
+    const store = new MemoryStore();
+    const node = bindingOn(store, 'a', 'many');
+    store.pause();
+    const bound = node.ensure();
+    const marked = node.markDropped('1700000000000');
+    node.begin();
+    store.resume();
+    assert.equal(await marked, false);
+    await bound;
+    await node.ensure();
+    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.deepEqual(await registered(store), ['osf-node-a']);
+  });
 });
