@@ -77,6 +77,13 @@ void uring_release(struct uring *u) {
   *u = NONE;
 }
 
+/* Returns how many of the submissions the kernel took. */
+static long enter(const struct uring *u, uint32_t submissions) {
+  return u->registered_ring < 0 ? syscall(__NR_io_uring_enter, u->fd, submissions, 0, IORING_ENTER_GETEVENTS, NULL, 0)
+                                : syscall(__NR_io_uring_enter, u->registered_ring, submissions, 0,
+                                          IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
+}
+
 void uring_mute(struct uring *u) {
   atomic_fetch_or(u->completion_flags, IORING_CQ_EVENTFD_DISABLED);
   eventfd_t count;
@@ -86,14 +93,10 @@ void uring_mute(struct uring *u) {
 void uring_unmute(struct uring *u) {
   atomic_fetch_and(u->completion_flags, ~(uint32_t)IORING_CQ_EVENTFD_DISABLED);
   atomic_thread_fence(memory_order_seq_cst); /* the kernel sets its flag first and looks at ours then */
+#if !defined(__x86_64__)
+  enter(u, 0); /* where its flag may become visible after that look, it has listed the work before it, and this carries that out */
+#endif
   if (uring_is_pending(u)) eventfd_write(u->wake, 1);
-}
-
-/* Returns how many of the submissions the kernel took. */
-static long enter(const struct uring *u, uint32_t submissions) {
-  return u->registered_ring < 0 ? syscall(__NR_io_uring_enter, u->fd, submissions, 0, IORING_ENTER_GETEVENTS, NULL, 0)
-                                : syscall(__NR_io_uring_enter, u->registered_ring, submissions, 0,
-                                          IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
 }
 
 /*

@@ -1,5 +1,5 @@
 import { contentSha1 } from '../base/names.js';
-import type { Usage } from './filestore.js';
+import type { ChangeListener, Usage } from './filestore.js';
 import type { DatabaseStatus } from './mount-status.js';
 import type { OpenDatabase, SharedParts } from './open-database.js';
 
@@ -33,7 +33,7 @@ export abstract class BaseFilestore {
     return below !== undefined && contentSha1(below) !== undefined;
   }
 
-  onChange(listener: (path: string) => void): void {
+  onChange(listener: ChangeListener): void {
     this.#shared.changes.listener = (database, path) => listener(this.fullPath(database, path));
   }
 

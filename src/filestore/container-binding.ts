@@ -240,24 +240,26 @@ export class ContainerBinding {
     if (this.#isEnded) void this.#acknowledgement.send();
   }
 
-  /** The database is dropped here: says so to the other nodes. @param mark of this drop. @returns false when there is no container, or no drop, any more */
-  async markDropped(mark: string): Promise<boolean> {
-    this.#marks++;
+  /**
+   * The database is dropped here: says so to the other nodes.
+   * @param mark of this drop
+   * @returns `overtaken`: it was made again, or marked anew, before the mark was written, which would have ended the new database on the other nodes
+   */
+  async markDropped(mark: string): Promise<'marked' | 'gone' | 'overtaken'> {
+    const nth = ++this.#marks;
     this.#isDroppedHere = true;
     // One that makes the container would make it after the mark was refused.
     await this.#flight.get('bind')?.catch(() => undefined);
-    // Made again meanwhile, by who did not wait for this: the mark would end the new database on the other nodes.
-    if (!this.#isDroppedHere) return false;
+    const isStill = (): boolean => this.#isDroppedHere && this.#marks === nth;
     try {
-      await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING);
+      return (await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING, isStill)) ? 'marked' : 'overtaken';
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
-      return false;
+      return 'gone';
     } finally {
       // Who makes it anew here binds anew, and so takes the mark away.
       this.unbind();
     }
-    return true;
   }
 
   /**

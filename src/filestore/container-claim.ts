@@ -150,13 +150,16 @@ export class ContainerClaim {
    * This machine knows that the database was dropped: nobody is to wait for it.
    * @param changes further metadata that goes along
    * @param isStill asked when its turn has come
+   * @returns whether it still was
    * @throws what the store throws; not-found
    */
-  forget(changes: Metadata, options: RequestOptions, isStill: () => boolean = () => true): Promise<void> {
+  forget(changes: Metadata, options: RequestOptions, isStill: () => boolean = () => true): Promise<boolean> {
     const { store, container, node } = this.#options;
     const metadata = { ...changes, ...deregistration(node.id), ...noDeparture(node.id) };
     return this.#writing.run('', async () => {
-      if (isStill()) await store.updateContainer(container, metadata, options);
+      if (!isStill()) return false;
+      await store.updateContainer(container, metadata, options);
+      return true;
     });
   }
 

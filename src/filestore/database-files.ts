@@ -1,5 +1,5 @@
 /** The filestore port over one database: every call goes to its story. */
-import type { Answer } from '../base/maybe-promise.js';
+import { andThen, type Answer } from '../base/maybe-promise.js';
 import { FilestoreError } from '../base/errors.js';
 import { assertName, contentSha1, displayName, objectNameOf, splitPath } from '../base/names.js';
 import { ContentWriter } from './content-writer.js';
@@ -33,8 +33,7 @@ export class DatabaseFiles {
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
     const kind = kindOfPath(path);
     if (kind === 'marker') {
-      if (mode.write) noteMarker(this.db, path);
-      return this.db.local.open(path, mode);
+      return andThen(mode.write ? noteMarker(this.db, path) : undefined, () => this.db.local.open(path, mode));
     }
     if (kind === 'blob' || (kind === 'alias' && this.db.spool.aliases.has(path))) {
       return mode.write ? this.#openBlobForWriting(path, mode, requester) : openBlob(this.db, path, requester);
@@ -46,7 +45,7 @@ export class DatabaseFiles {
     const kind = kindOfPath(path);
     assertName(splitPath(path).name);
     if (kind === 'marker') {
-      noteMarker(this.db, path);
+      await noteMarker(this.db, path);
       return this.db.local.open(path, { read: true, write: true, truncate: !options.exclusive }, options);
     }
     objectNameOf(path); // Refused now, not at close().

@@ -20,7 +20,7 @@ import { Absence } from './absence.js';
 import { shardOfBlobPath, type Catalog, type KnownObject } from './catalog.js';
 import type { ContainerBinding } from './container-binding.js';
 import type { FilestoreSettings } from './filestore-options.js';
-import { DIRECTORY_SIZE_BYTES, type Stat } from './filestore.js';
+import { DIRECTORY_SIZE_BYTES, type ChangeListener, type Stat, type UntilForgotten } from './filestore.js';
 import { FirstMakers } from './first-makers.js';
 import type { LiveFile } from './live-file.js';
 import type { LocalArea } from './local-area.js';
@@ -62,8 +62,8 @@ interface DatabaseParts {
   readonly binding: ContainerBinding;
   readonly local: LocalArea;
   readonly log: Log;
-  /** A name changed by another hand than the kernel's. */
-  readonly changed: (path: string) => void;
+  /** A name changed by another hand than the kernel's, or may have. */
+  readonly changed: ChangeListener;
   /** Whether another database of this mount has a blob too. */
   readonly isElsewhere: (path: string) => boolean;
 }
@@ -84,7 +84,7 @@ export class Database {
   readonly binding: ContainerBinding;
   readonly local: LocalArea;
   readonly log: Log;
-  readonly changed: (path: string) => void;
+  readonly changed: ChangeListener;
   readonly isElsewhere: (path: string) => boolean;
 
   readonly locks = new KeyedLock();
@@ -273,10 +273,10 @@ export class Database {
     this.wake();
   }
 
-  /** What we know of a blob is asked again before it is believed, by us and by the kernel. */
-  doubt(path: string): void {
+  /** What we know of a blob is asked again before it is believed, by us and by the kernel. @returns what waits for the kernel */
+  doubt(path: string): UntilForgotten | undefined {
     const [shard, sizeBytes] = [shardOfBlobPath(path), this.catalog.sizeOf(path)];
-    if (shard === undefined || sizeBytes === undefined) return;
+    if (shard === undefined || sizeBytes === undefined) return undefined;
     this.catalog.setBlob(shard, path, sizeBytes, this.#doubtfulMs);
     // Nor is an answer believed that set out before.
     this.#doubtedAtMs.delete(path);
@@ -286,7 +286,7 @@ export class Database {
       this.#doubtedAtMs.delete(oldest);
     }
     this.heads.forget(path);
-    this.changed(path);
+    return this.changed(path);
   }
 
   /** Too long ago to be believed, and not so long that a listing forgets what it does not show. */

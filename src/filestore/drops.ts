@@ -163,8 +163,8 @@ export class Drops {
     // From now on it is gone for the other nodes too, however long its deletes take.
     if (isShared(opened) && opened.record.dropMarked !== true) {
       const mark = dropMark ?? String(storeNowMs(db.store));
-      await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
-      if (this.#isClosed() || opened.record.exists || opened.record.dropMark !== dropMark) return 'again';
+      const outcome = await db.health.answerOrAway(() => db.binding.markDropped(mark)).finally(() => db.wake());
+      if (outcome === 'overtaken' || this.#isClosed() || opened.record.exists || opened.record.dropMark !== dropMark) return 'again';
       opened.update({ dropMark: mark, dropMarked: true });
       return 'again';
     }

@@ -73,6 +73,12 @@ export interface Usage {
   readonly files: number;
 }
 
+/** Waits, a moment at the most, until the kernel has forgotten what it knew of a file. */
+export type UntilForgotten = () => Promise<void>;
+
+/** @returns undefined when the kernel knows nothing of it */
+export type ChangeListener = (path: string) => UntilForgotten | undefined;
+
 export interface Filestore {
   /**
    * @returns undefined when the name is nowhere (also: "cannot ask, but the name is on no list")
@@ -100,6 +106,6 @@ export interface Filestore {
   usage(): Answer<Usage>;
   /** Whether a path is a name whose bytes never change, so that the kernel may keep what it knows. */
   isImmutable(path: string): boolean;
-  /** Called when a name changed by another hand than the kernel's (another node, a listing): path of it. */
-  onChange(listener: (path: string) => void): void;
+  /** Called when a name changed by another hand than the kernel's (another node, a listing), or may have: path of it. */
+  onChange(listener: ChangeListener): void;
 }

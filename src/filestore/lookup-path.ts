@@ -45,10 +45,9 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
   }
 }
 
-function lookupMarker(db: Database, path: string): Stat | undefined {
+function lookupMarker(db: Database, path: string): Answer<Stat | undefined> {
   const stat = db.local.stat(path);
-  if (stat?.kind === 'file') noteMarkerSeen(db, path);
-  return stat;
+  return stat?.kind === 'file' ? andThen(noteMarkerSeen(db, path), () => stat) : stat;
 }
 
 /** When its blob is gone (another node deleted it), nothing waits behind the alias any more, and it must not hide a blob written anew. */

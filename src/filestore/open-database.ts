@@ -21,6 +21,7 @@ import { containerMemory } from './container-memory.js';
 import { readRecord, readRecordBeforehand, RecordFile, type DatabaseRecord } from './database-record.js';
 import { Database } from './database.js';
 import { beginLook, storedSince } from './dropped-elsewhere.js';
+import type { UntilForgotten } from './filestore.js';
 import type { FilestoreSettings } from './filestore-options.js';
 import type { DatabaseStatus } from './mount-status.js';
 import { LocalArea } from './local-area.js';
@@ -34,7 +35,7 @@ import type { StoreHealth } from './store-health.js';
 
 /** Whom to tell that a name changed by another hand than the kernel's. */
 export class Changes {
-  listener: (database: string, path: string) => void = () => undefined;
+  listener: (database: string, path: string) => UntilForgotten | undefined = () => undefined;
 }
 
 export interface SharedParts {

@@ -39,12 +39,6 @@ export interface MountOptions {
   readonly onError?: (operation: string, error: FilestoreError) => void;
 }
 
-/** What the kernel is to forget, on its way there. */
-export interface Invalidation {
-  /** Called when it has been told, never before the turn of the loop in which it was made has ended. */
-  onTold?: () => void;
-}
-
 /** A mount that serves. */
 export interface Mounted {
   readonly capabilities: DriverCapabilities;
@@ -52,8 +46,11 @@ export interface Mounted {
   readonly description: string;
   /** Tells the kernel to forget a name; the message is written off the loop and its loss is harmless. */
   invalidateEntry(parent: number, name: string): void;
-  /** Tells the kernel to forget an inode's attributes and pages. @returns what is on its way; undefined where nothing is */
-  invalidateInode(ino: number): Invalidation | undefined;
+  /**
+   * Tells the kernel to forget an inode's attributes and pages.
+   * @returns what waits until it has been told, or the mount has ended; undefined where nothing is told
+   */
+  invalidateInode(ino: number): (() => Promise<void>) | undefined;
   /** From now on every open of this file comes to the file system; a handle that was shared and is not in use is released at once. */
   endSharing(ino: number): void;
   /** Requests being served now. */

@@ -4,17 +4,35 @@
  * is held back until that is answered (kernel-locks.ts).
  * The queue is bounded; what does not fit is dropped, and the lifetimes given with entries bound the harm.
  */
-import type { Invalidation } from './driver.js';
 import type { KernelLocks } from './kernel-locks.js';
 import { NOTIFY_INVAL_ENTRY, NOTIFY_INVAL_INODE, OUT_HEADER_BYTES, TWO_32 } from './protocol.js';
 import type { Transport } from './transport.js';
 
 const MAX_QUEUED = 10_000;
 
-interface Notification extends Invalidation {
+class Notification {
   /** Whose lock, or whose pages, it needs. */
   readonly ino: number;
   readonly bytes: Buffer;
+  #isTold = false;
+  #waiting: (() => void)[] | undefined;
+
+  constructor(ino: number, bytes: Buffer) {
+    this.ino = ino;
+    this.bytes = bytes;
+  }
+
+  /** The kernel has it, or takes no more. */
+  told(): void {
+    this.#isTold = true;
+    for (const go of this.#waiting ?? []) go();
+    this.#waiting = undefined;
+  }
+
+  untilTold(): Promise<void> {
+    if (this.#isTold) return Promise.resolve();
+    return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
+  }
 }
 
 export class Notifications {
@@ -35,31 +53,34 @@ export class Notifications {
 
   /** @param name a byte string */
   entry(parent: number, name: string): void {
-    const bytes = notification(NOTIFY_INVAL_ENTRY, 16 + name.length + 1);
+    const bytes = message(NOTIFY_INVAL_ENTRY, 16 + name.length + 1);
     putU64(bytes, OUT_HEADER_BYTES, parent);
     bytes.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8);
     bytes.write(name, OUT_HEADER_BYTES + 16, 'latin1');
-    this.#send({ ino: parent, bytes });
+    this.#send(new Notification(parent, bytes));
   }
 
-  /** Attributes and all pages: offset 0, length 0. @returns undefined when it is dropped */
-  inode(ino: number): Invalidation | undefined {
-    const bytes = notification(NOTIFY_INVAL_INODE, 24);
+  /** Attributes and all pages: offset 0, length 0. @returns what waits until the kernel was told; undefined when that is dropped */
+  inode(ino: number): (() => Promise<void>) | undefined {
+    const bytes = message(NOTIFY_INVAL_INODE, 24);
     putU64(bytes, OUT_HEADER_BYTES, ino);
-    return this.#send({ ino, bytes });
+    const notification = new Notification(ino, bytes);
+    return this.#send(notification) ? () => notification.untilTold() : undefined;
   }
 
   close(): void {
     this.#isClosed = true;
+    for (const left of [this.#queue, ...this.#heldBack.values()].flat()) left.told();
     this.#queue = [];
     this.#heldBack.clear();
   }
 
-  #send(notification: Notification): Invalidation | undefined {
-    if (this.#isClosed || this.#queue.length + this.#heldBackCount >= MAX_QUEUED) return undefined;
+  /** @returns false when it is dropped */
+  #send(notification: Notification): boolean {
+    if (this.#isClosed || this.#queue.length + this.#heldBackCount >= MAX_QUEUED) return false;
     this.#queue.push(notification);
     if (!this.#isSending) this.#drain();
-    return notification;
+    return true;
   }
 
   #holdBack(notification: Notification): void {
@@ -86,13 +107,12 @@ export class Notifications {
     if (next === undefined) return;
     const sendAll = async (): Promise<void> => {
       for (const notification of next) {
-        if (this.#isClosed) return;
-        if (this.#locks.isHeld(notification.ino)) {
+        if (!this.#isClosed && this.#locks.isHeld(notification.ino)) {
           this.#holdBack(notification);
           continue;
         }
-        await this.#transport.notify(notification.bytes);
-        notification.onTold?.();
+        if (!this.#isClosed) await this.#transport.notify(notification.bytes);
+        notification.told();
       }
     };
     // notify() never rejects.
@@ -101,7 +121,7 @@ export class Notifications {
 }
 
 /** A fuse_out_header with unique 0: its error field holds the code. */
-function notification(code: number, payloadBytes: number): Buffer {
+function message(code: number, payloadBytes: number): Buffer {
   const bytes = Buffer.alloc(OUT_HEADER_BYTES + payloadBytes);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeInt32LE(code, 4);

@@ -8,12 +8,13 @@
  * Interleaving: across a filestore's answer other requests run. The kernel keeps changes of one directory apart (its i_rwsem), and the
  * table is read again after each answer, never before it.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../base/log.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { NAME_MAX_BYTES, splitPath } from '../base/names.js';
 import type { ReadResult } from '../base/read-result.js';
-import type { Filestore } from '../filestore/filestore.js';
-import type { Invalidation, Mounted } from '../fuse/driver.js';
+import type { Filestore, UntilForgotten } from '../filestore/filestore.js';
+import type { Mounted } from '../fuse/driver.js';
 import type {
   AttributesAnswer,
   Caller,
@@ -53,7 +54,7 @@ export function createVfs(filestore: Filestore, options: VfsOptions): Vfs {
 }
 
 const STATFS_BLOCK_BYTES = 4096;
-/** A READ that holds the file's pages locked for longer (its bytes are still to come from Swift) makes nobody else wait. */
+/** What keeps the kernel from forgetting a file for longer (somebody reads its bytes, which are still to come from Swift) makes nobody else wait. */
 const FORGOTTEN_MS = 500;
 /** Names are not a resource here; some programs take 0 for "full". */
 const FREE_FILES = 2 ** 32;
@@ -63,7 +64,6 @@ class FilestoreVfs implements Vfs {
   readonly #names: Names;
   readonly #files: OpenFiles;
   readonly #streams: DirectoryStreams;
-  #latestInvalidation: Invalidation | undefined;
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -86,8 +86,7 @@ class FilestoreVfs implements Vfs {
   }
 
   lookup(caller: Caller, parent: number, name: string): Answer<Entry | undefined> {
-    const before = this.#latestInvalidation;
-    return this.#forgottenFirst(before, this.#names.lookup(caller, parent, name));
+    return this.#names.lookup(caller, parent, name);
   }
 
   forget(ino: number, lookups: number): void {
@@ -110,13 +109,11 @@ class FilestoreVfs implements Vfs {
   }
 
   open(caller: Caller, ino: number, flags: OpenFlags): Answer<Opened> {
-    const before = this.#latestInvalidation;
-    return this.#forgottenFirst(before, this.#files.open(caller, ino, flags));
+    return this.#files.open(caller, ino, flags);
   }
 
   create(caller: Caller, parent: number, name: string, mode: number, flags: OpenFlags): Answer<{ entry: Entry; opened: Opened }> {
-    const before = this.#latestInvalidation;
-    return this.#forgottenFirst(before, this.#files.create(caller, parent, name, mode, flags));
+    return this.#files.create(caller, parent, name, mode, flags);
   }
 
   mknod(caller: Caller, parent: number, name: string, mode: number): Answer<Entry> {
@@ -195,36 +192,20 @@ class FilestoreVfs implements Vfs {
   }
 
   /**
-   * A request that made the kernel forget a file (a marker casts doubt on its blob) is answered when the kernel has forgotten what the file is: what the same
-   * program asks next has to reach us. That its name leads there the kernel may forget later: it first waits for who looks for another name beside it.
+   * Another node, or a listing, says that a name changed: whatever the kernel knows of it is to be asked again. The inode first, which waits for nobody who looks
+   * for another name beside it: without its attributes the kernel answers nothing by itself.
    */
-  #forgottenFirst<T>(before: Invalidation | undefined, answer: Answer<T>): Answer<T> {
-    const latest = this.#latestInvalidation;
-    return latest === before || latest === undefined ? answer : afterTold(latest, answer);
-  }
-
-  /** Another node, or a listing, says that a name changed: whatever the kernel knows of it is to be asked again. */
-  #changedElsewhere(path: string): void {
-    if (path === '') return;
+  #changedElsewhere(path: string): UntilForgotten | undefined {
+    if (path === '') return undefined;
     const { directory, name } = splitPath(path);
     const parent = this.#context.table.find(directory);
-    if (parent === undefined) return;
+    if (parent === undefined) return undefined;
     parent.version++;
-    this.#context.mounted?.invalidateEntry(parent.ino, name);
+    const { mounted } = this.#context;
     const node = parent.child(name);
-    if (node === undefined) return;
-    this.#context.mounted?.endSharing(node.ino);
-    this.#latestInvalidation = this.#context.mounted?.invalidateInode(node.ino);
+    if (node !== undefined) mounted?.endSharing(node.ino);
+    const untilTold = node === undefined ? undefined : mounted?.invalidateInode(node.ino);
+    mounted?.invalidateEntry(parent.ino, name);
+    return untilTold === undefined ? undefined : async () => Promise.race([untilTold(), sleep(FORGOTTEN_MS, undefined, { ref: false })]);
   }
-}
-
-async function afterTold<T>(invalidation: Invalidation, answer: Answer<T>): Promise<T> {
-  const told = new Promise<void>((resolve) => {
-    const limit = setTimeout(resolve, FORGOTTEN_MS);
-    invalidation.onTold = () => {
-      clearTimeout(limit);
-      resolve();
-    };
-  });
-  return (await Promise.all([answer, told]))[0];
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { FilestoreError } from '../../src/base/errors.js';
 import type { Answer } from '../../src/base/maybe-promise.js';
 import { contentSha1, joinPath, splitPath } from '../../src/base/names.js';
-import type { Filestore, ListedName, OpenFile, OpenMode, Stat, TakeNames, Usage } from '../../src/filestore/filestore.js';
+import type { ChangeListener, Filestore, ListedName, OpenFile, OpenMode, Stat, TakeNames, Usage } from '../../src/filestore/filestore.js';
 
 export interface MemoryFilestoreOptions {
   /** Answers come in a later turn of the loop. */
@@ -50,7 +50,7 @@ interface Directory {
 export class MemoryFilestore implements Filestore {
   readonly #directories = new Map<string, Directory>([['', { mtimeMs: Date.now(), mode: 0o755, names: new Set() }]]);
   readonly #files = new Map<string, Bytes>();
-  readonly #listeners: ((path: string) => void)[] = [];
+  readonly #listeners: ChangeListener[] = [];
   readonly #slow: boolean;
   readonly #validMs: number;
   /** Calls by name, for tests of what a request costs. */
@@ -173,7 +173,7 @@ export class MemoryFilestore implements Filestore {
     return contentSha1(path) !== undefined;
   }
 
-  onChange(listener: (path: string) => void): void {
+  onChange(listener: ChangeListener): void {
     this.#listeners.push(listener);
   }
 

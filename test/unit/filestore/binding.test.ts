@@ -125,18 +125,24 @@ describe('binding a container', () => {
     assert.deepEqual(await registered(store), []);
   });
 
-  it('a drop that was waiting to say so does not mark the container of the database that was made again meanwhile', async () => {
-    const store = new MemoryStore();
-    const node = bindingOn(store, 'a', 'many');
-    store.pause();
-    const bound = node.ensure();
-    const marked = node.markDropped('1700000000000');
-    node.begin();
-    store.resume();
-    assert.equal(await marked, false);
-    await bound;
-    await node.ensure();
-    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
-    assert.deepEqual(await registered(store), ['osf-node-a']);
-  });
+  for (const [what, busy] of [
+    ['a bind', (node: ContainerBinding) => node.ensure()],
+    ['a renewal', (node: ContainerBinding) => node.renew()],
+  ] as const) {
+    it(`a drop that waits for ${what} does not mark the container of the database that is made again meanwhile`, async () => {
+      const store = new MemoryStore();
+      const node = bindingOn(store, 'a', 'many');
+      if (what === 'a renewal') await node.ensure();
+      store.pause();
+      const before = busy(node);
+      const marked = node.markDropped('1700000000000');
+      node.begin();
+      store.resume();
+      assert.equal(await marked, 'overtaken');
+      await before;
+      assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+      await node.ensure();
+      assert.deepEqual(await registered(store), ['osf-node-a']);
+    });
+  }
 });

@@ -73,3 +73,29 @@ test('an invalidation waits for the last of several requests, and one that was g
   assert.deepEqual(told.inodes, [1]);
   answers[0]?.();
 });
+
+test('who waits for an invalidation goes on when the kernel has been told, or takes no more', async (t) => {
+  const told = begun(t);
+  const gone: string[] = [];
+  const wait = (what: string, until: (() => Promise<void>) | undefined): void => void until?.().then(() => gone.push(what));
+  wait('free', told.notifications.inode(3));
+  told.bench.transport.send(message(OP.READ, 2, fields().u64(9, 0).u32(4096, 0).u64(0).u32(0, 0)));
+  await turn();
+  wait('read', told.notifications.inode(2));
+  await turn();
+  assert.deepEqual(gone, ['free']);
+  told.answer();
+  await turn();
+  await turn();
+  assert.deepEqual(gone, ['free', 'read']);
+  told.bench.transport.send(message(OP.READ, 2, fields().u64(9, 0).u32(4096, 0).u64(0).u32(0, 0)));
+  await turn();
+  wait('closed', told.notifications.inode(2));
+  await turn();
+  told.notifications.close();
+  await turn();
+  assert.deepEqual(gone, ['free', 'read', 'closed']);
+  assert.deepEqual(told.inodes, [3, 2]);
+  assert.equal(told.notifications.inode(3), undefined);
+  told.answer();
+});

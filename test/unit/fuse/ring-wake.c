@@ -78,6 +78,8 @@ int main(void) {
   uring_enter(&u);
   tell("entered, and not taken");
   take();
+  uring_mute(&u);
+  uring_unmute(&u);
   /* As it stands when what the kernel has listed is carried out before it raises its flag. */
   atomic_fetch_or(u.submission_flags, IORING_SQ_TASKRUN);
   tell("a flag that stands for nothing");

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SILENT_LOG } from '../../../src/base/log.js';
+import type { ChangeListener } from '../../../src/filestore/filestore.js';
 import { ROOT_INO, type Caller, type DirectoryEntry } from '../../../src/fuse/file-system.js';
+import { createVfs } from '../../../src/vfs/vfs.js';
 import { createMemoryDriver } from '../../helpers/memory-driver.js';
+import { MemoryFilestore } from '../../helpers/memory-filestore.js';
 import { callerOf, harness, WRITE, type Harness } from './harness.js';
 
 async function readAll({ vfs, me }: Harness, ino: number, handle: number, hint = 300): Promise<DirectoryEntry[]> {
@@ -195,8 +199,34 @@ test('a change by another node takes the name and the inode back from the kernel
   h.vfs.attach(mounted);
   const { attributes } = await h.makeFile('a', 'old');
   h.filestore.writeElsewhere('a', Buffer.from('newer'));
-  assert.deepEqual(mounted.invalidated, [{ parent: ROOT_INO, name: 'a' }, { ino: attributes.ino }]);
+  assert.deepEqual(mounted.invalidated, [{ ino: attributes.ino }, { parent: ROOT_INO, name: 'a' }]);
   h.filestore.writeElsewhere('never-looked-up', Buffer.from(''));
   assert.deepEqual(mounted.invalidated.at(-1), { parent: ROOT_INO, name: 'never-looked-up' });
+  await mounted.unmount('clean');
+});
+
+test('who has to wait until the kernel has forgotten a file waits for a moment at the most', async () => {
+  const filestore = new MemoryFilestore();
+  let changed: ChangeListener = () => undefined;
+  filestore.onChange = (listener) => (changed = listener);
+  const vfs = createVfs(filestore, { uid: 0, gid: 0, log: SILENT_LOG });
+  let tell = (): void => undefined;
+  const mounted = await createMemoryDriver().mount(vfs);
+  vfs.attach({ ...mounted, invalidateInode: () => () => new Promise<void>((resolve) => (tell = resolve)) });
+  filestore.writeElsewhere('a', Buffer.from('x'));
+  assert.equal(changed('a'), undefined, 'the kernel has not asked for it');
+  await vfs.lookup(callerOf(), ROOT_INO, 'a');
+  const told: unknown[] = [];
+  const waiting = changed('a')?.().then(() => told.push('told'));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told, []);
+  tell();
+  await waiting;
+  assert.deepEqual(told, ['told']);
+  const startedMs = performance.now();
+  const alive = setInterval(() => undefined, 1000);
+  await changed('a')?.();
+  clearInterval(alive);
+  assert.ok(performance.now() - startedMs > 400 && performance.now() - startedMs < 5_000, 'the kernel is never told');
   await mounted.unmount('clean');
 });
