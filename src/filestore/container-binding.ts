@@ -251,14 +251,16 @@ export class ContainerBinding {
     // One that makes the container would make it after the mark was refused.
     await this.#flight.get('bind')?.catch(() => undefined);
     const isStill = (): boolean => this.#isDroppedHere && this.#marks === nth;
+    let isOvertaken = false;
     try {
-      return (await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING, isStill)) ? 'marked' : 'overtaken';
+      isOvertaken = !(await this.#claim.forget({ [DROPPED_KEY]: mark }, FORGETTING, isStill));
+      return isOvertaken ? 'overtaken' : 'marked';
     } catch (error) {
       if (kindOf(error) !== 'not-found') throw error;
       return 'gone';
     } finally {
       // Who makes it anew here binds anew, and so takes the mark away.
-      this.unbind();
+      if (!isOvertaken) this.unbind();
     }
   }
 

@@ -33,7 +33,8 @@ export class DatabaseFiles {
   open(path: string, mode: OpenMode, requester: Requester): Answer<OpenFile> {
     const kind = kindOfPath(path);
     if (kind === 'marker') {
-      return andThen(mode.write ? noteMarker(this.db, path) : undefined, () => this.db.local.open(path, mode));
+      const untilForgotten = mode.write ? noteMarker(this.db, path) : undefined;
+      return andThen(untilForgotten, () => this.db.local.open(path, mode));
     }
     if (kind === 'blob' || (kind === 'alias' && this.db.spool.aliases.has(path))) {
       return mode.write ? this.#openBlobForWriting(path, mode, requester) : openBlob(this.db, path, requester);
@@ -45,7 +46,8 @@ export class DatabaseFiles {
     const kind = kindOfPath(path);
     assertName(splitPath(path).name);
     if (kind === 'marker') {
-      await noteMarker(this.db, path);
+      const untilForgotten = noteMarker(this.db, path);
+      if (untilForgotten !== undefined) await untilForgotten;
       return this.db.local.open(path, { read: true, write: true, truncate: !options.exclusive }, options);
     }
     objectNameOf(path); // Refused now, not at close().

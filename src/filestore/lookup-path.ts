@@ -3,7 +3,7 @@
  *
  * INVARIANT: `undefined` is answered when all of them said no; or, so that a create can follow, when Swift cannot be asked, and the content name is
  * in no residence and on no list. Everything else that is not a yes is thrown as `unavailable`.
- * The frequent answers (a known blob, something pending, a marker) are given in the same turn of the loop.
+ * The frequent answers (a known blob, something pending, a marker where no blob is doubted because of it) are given in the same turn of the loop.
  */
 import { steadyNowMs } from '../base/clock.js';
 import { FilestoreError, messageOf } from '../base/errors.js';
@@ -47,7 +47,9 @@ export function lookup(db: Database, path: string, requester: Requester): Answer
 
 function lookupMarker(db: Database, path: string): Answer<Stat | undefined> {
   const stat = db.local.stat(path);
-  return stat?.kind === 'file' ? andThen(noteMarkerSeen(db, path), () => stat) : stat;
+  const untilForgotten = stat?.kind === 'file' ? noteMarkerSeen(db, path) : undefined;
+  // It may be removed meanwhile.
+  return untilForgotten === undefined ? stat : untilForgotten.then(() => db.local.stat(path));
 }
 
 /** When its blob is gone (another node deleted it), nothing waits behind the alias any more, and it must not hide a blob written anew. */

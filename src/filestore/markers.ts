@@ -6,16 +6,15 @@
  * asked again, because another node may have deleted it within `delete_bound`, and Odoo is about to look whether it has to write. Odoo up to 19 makes
  * no marker where one is: that it looks for it has to be enough.
  */
-import type { Answer } from '../base/maybe-promise.js';
 import type { Database } from './database.js';
 import { kindOfPath } from './path-kind.js';
 
 const PREFIX = 'checklist/';
 
 /** Somebody opens a marker for writing, and is to be answered after this: the kernel would still say of the blob that it is there. */
-export function noteMarker(db: Database, path: string): Answer<void> {
+export function noteMarker(db: Database, path: string): Promise<void> | undefined {
   const blob = knownBlobOf(db, path);
-  if (blob === undefined) return;
+  if (blob === undefined) return undefined;
   db.touched.add(blob);
   const untilForgotten = db.doubt(blob);
   db.wake();
@@ -23,9 +22,9 @@ export function noteMarker(db: Database, path: string): Answer<void> {
 }
 
 /** Somebody looks for a marker, and it is there. He is to be answered after this. */
-export function noteMarkerSeen(db: Database, path: string): Answer<void> {
+export function noteMarkerSeen(db: Database, path: string): Promise<void> | undefined {
   const blob = knownBlobOf(db, path);
-  if (blob !== undefined) return db.doubt(blob)?.();
+  return blob === undefined ? undefined : db.doubt(blob)?.();
 }
 
 /** @returns the blob of a marker, where it matters. One that is not known to be in Swift is about to be written, which says the same. */

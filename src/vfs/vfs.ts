@@ -9,6 +9,7 @@
  * table is read again after each answer, never before it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { steadyNowMs } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { andThen, type Answer } from '../base/maybe-promise.js';
 import { NAME_MAX_BYTES, splitPath } from '../base/names.js';
@@ -56,6 +57,8 @@ export function createVfs(filestore: Filestore, options: VfsOptions): Vfs {
 const STATFS_BLOCK_BYTES = 4096;
 /** What keeps the kernel from forgetting a file for longer (somebody reads its bytes, which are still to come from Swift) makes nobody else wait. */
 const FORGOTTEN_MS = 500;
+/** After a wait in vain nobody waits for so long: one look is several requests. */
+const VAIN_MS = 5_000;
 /** Names are not a resource here; some programs take 0 for "full". */
 const FREE_FILES = 2 ** 32;
 
@@ -64,6 +67,7 @@ class FilestoreVfs implements Vfs {
   readonly #names: Names;
   readonly #files: OpenFiles;
   readonly #streams: DirectoryStreams;
+  #isVainUntilMs = 0;
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -206,6 +210,12 @@ class FilestoreVfs implements Vfs {
     if (node !== undefined) mounted?.endSharing(node.ino);
     const untilTold = node === undefined ? undefined : mounted?.invalidateInode(node.ino);
     mounted?.invalidateEntry(parent.ino, name);
-    return untilTold === undefined ? undefined : async () => Promise.race([untilTold(), sleep(FORGOTTEN_MS, undefined, { ref: false })]);
+    return untilTold === undefined ? undefined : () => this.#forAMoment(untilTold());
+  }
+
+  async #forAMoment(told: Promise<void>): Promise<void> {
+    if (steadyNowMs() < this.#isVainUntilMs) return;
+    const isTold = await Promise.race([told.then(() => true), sleep(FORGOTTEN_MS, false, { ref: false })]);
+    if (!isTold) this.#isVainUntilMs = steadyNowMs() + VAIN_MS;
   }
 }

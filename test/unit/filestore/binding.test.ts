@@ -125,24 +125,61 @@ describe('binding a container', () => {
     assert.deepEqual(await registered(store), []);
   });
 
-  for (const [what, busy] of [
-    ['a bind', (node: ContainerBinding) => node.ensure()],
-    ['a renewal', (node: ContainerBinding) => node.renew()],
-  ] as const) {
-    it(`a drop that waits for ${what} does not mark the container of the database that is made again meanwhile`, async () => {
-      const store = new MemoryStore();
-      const node = bindingOn(store, 'a', 'many');
-      if (what === 'a renewal') await node.ensure();
-      store.pause();
-      const before = busy(node);
-      const marked = node.markDropped('1700000000000');
-      node.begin();
-      store.resume();
-      assert.equal(await marked, 'overtaken');
-      await before;
-      assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
-      await node.ensure();
-      assert.deepEqual(await registered(store), ['osf-node-a']);
+  /** A drop says so while another request has our keys to itself, and `meanwhile` happens before its turn comes. */
+  async function overtakenBy(
+    meanwhile: (node: ContainerBinding) => void,
+  ): Promise<{ store: MemoryStore; node: ContainerBinding; outcome: string }> {
+    const store = new MemoryStore();
+    const node = bindingOn(store, 'a', 'many');
+    await node.ensure();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const isHeld = new Promise<void>((resolve) => {
+      store.before = ({ method }) => {
+        if (method !== 'updateContainer') return;
+        resolve();
+        return held;
+      };
     });
+    const renewed = node.renew();
+    await isHeld;
+    const marked = node.markDropped('1700000000000');
+    await new Promise((resolve) => setImmediate(resolve));
+    meanwhile(node);
+    release();
+    await renewed;
+    return { store, node, outcome: await marked };
   }
+
+  it('a drop that waits for a renewal does not mark the container of the database that is made again meanwhile', async () => {
+    const { store, node, outcome } = await overtakenBy((binding) => binding.begin());
+    assert.equal(outcome, 'overtaken');
+    assert.ok(node.isBound);
+    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.deepEqual(await registered(store), ['osf-node-a']);
+  });
+
+  it('nor does one that waits for a bind', async () => {
+    const store = new MemoryStore();
+    const node = bindingOn(store, 'a', 'many');
+    store.pause();
+    const bound = node.ensure();
+    const marked = node.markDropped('1700000000000');
+    node.begin();
+    store.resume();
+    assert.equal(await marked, 'overtaken');
+    await bound;
+    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.deepEqual(await registered(store), ['osf-node-a']);
+  });
+
+  it('of two marks of one node, of which the older one waits, the newer one is written', async () => {
+    let newer: Promise<string> | undefined;
+    const { store, outcome } = await overtakenBy((node) => {
+      node.begin();
+      newer = node.markDropped('1800000000000');
+    });
+    assert.deepEqual([outcome, await newer], ['overtaken', 'marked']);
+    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], '1800000000000');
+  });
 });
