@@ -67,7 +67,7 @@ class FilestoreVfs implements Vfs {
   readonly #names: Names;
   readonly #files: OpenFiles;
   readonly #streams: DirectoryStreams;
-  #isVainUntilMs = 0;
+  #vainUntilMs = 0;
 
   constructor(context: VfsContext) {
     this.#context = context;
@@ -214,8 +214,8 @@ class FilestoreVfs implements Vfs {
   }
 
   async #forAMoment(told: Promise<void>): Promise<void> {
-    if (steadyNowMs() < this.#isVainUntilMs) return;
+    if (steadyNowMs() < this.#vainUntilMs) return;
     const isTold = await Promise.race([told.then(() => true), sleep(FORGOTTEN_MS, false, { ref: false })]);
-    if (!isTold) this.#isVainUntilMs = steadyNowMs() + VAIN_MS;
+    if (!isTold) this.#vainUntilMs = steadyNowMs() + VAIN_MS;
   }
 }

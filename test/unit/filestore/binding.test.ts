@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { kindOf } from '../../../src/base/errors.js';
 import { ContainerBinding, type BindingOptions } from '../../../src/filestore/container-binding.js';
 import type { ContainerMemory } from '../../../src/filestore/container-memory.js';
+import { settle } from '../../helpers/clock.js';
 import { LogGuard } from '../../helpers/log-guard.js';
 import { MemoryStore } from '../../helpers/memory-store.js';
 
@@ -54,6 +55,10 @@ function bindingOn(
 async function registered(store: MemoryStore): Promise<string[]> {
   const metadata = (await store.headContainer(CONTAINER))?.metadata ?? {};
   return Object.keys(metadata).filter((key) => key.startsWith('osf-node-'));
+}
+
+async function dropMark(store: MemoryStore): Promise<string | undefined> {
+  return (await store.headContainer(CONTAINER))?.metadata['osf-dropped'];
 }
 
 async function outcome(work: Promise<unknown>): Promise<string> {
@@ -144,7 +149,7 @@ describe('binding a container', () => {
     const renewed = node.renew();
     await isHeld;
     const marked = node.markDropped('1700000000000');
-    await new Promise((resolve) => setImmediate(resolve));
+    await settle();
     meanwhile(node);
     release();
     await renewed;
@@ -155,7 +160,7 @@ describe('binding a container', () => {
     const { store, node, outcome } = await overtakenBy((binding) => binding.begin());
     assert.equal(outcome, 'overtaken');
     assert.ok(node.isBound);
-    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.equal(await dropMark(store), undefined);
     assert.deepEqual(await registered(store), ['osf-node-a']);
   });
 
@@ -169,7 +174,7 @@ describe('binding a container', () => {
     store.resume();
     assert.equal(await marked, 'overtaken');
     await bound;
-    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], undefined);
+    assert.equal(await dropMark(store), undefined);
     assert.deepEqual(await registered(store), ['osf-node-a']);
   });
 
@@ -180,6 +185,6 @@ describe('binding a container', () => {
       newer = node.markDropped('1800000000000');
     });
     assert.deepEqual([outcome, await newer], ['overtaken', 'marked']);
-    assert.equal((await store.headContainer(CONTAINER))?.metadata['osf-dropped'], '1800000000000');
+    assert.equal(await dropMark(store), '1800000000000');
   });
 });

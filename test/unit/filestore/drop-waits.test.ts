@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { FilestoreError } from '../../../src/base/errors.js';
-import { makeBlob } from '../../helpers/blobs.js';
+import { makeBlob, type Blob } from '../../helpers/blobs.js';
 import { eventually } from '../../helpers/processes.js';
-import { CONTAINER, Nodes } from './whole-nodes.js';
+import { CONTAINER, Nodes, type WholeNode } from './whole-nodes.js';
 
 describe('a database whose drop another node has not seen', () => {
   let nodes: Nodes;
@@ -177,13 +177,19 @@ describe('a database whose drop another node has not seen', () => {
     assert.equal(nodes.store.names(CONTAINER), undefined);
   });
 
-  it('lives on with what was stored after its drop, also where the node that has dropped it does not come again', async () => {
-    const [old, since] = [makeBlob(39, 100), makeBlob(40, 100)];
-    const [a, b] = await nodes.two(old, { deleteBoundMs: 3_000 });
+  /** A has dropped the database and is gone, and B, which has not heard of that, stores something in it. @param deleteBoundMs of B */
+  async function storedAfterDrop(since: Blob, deleteBoundMs: number): Promise<[WholeNode, WholeNode]> {
+    const [a, b] = await nodes.two(makeBlob(39, 100), { deleteBoundMs });
     await a.dropAndWait();
     await a.stop();
     await b.write(since);
     assert.equal(await nodes.isMarked(), true);
+    return [a, b];
+  }
+
+  it('lives on with what was stored after its drop, also where the node that has dropped it does not come again', async () => {
+    const since = makeBlob(40, 100);
+    const [a, b] = await storedAfterDrop(since, 3_000);
     for (const untilMs = performance.now() + 5_000; performance.now() < untilMs;) {
       assert.equal(await b.has(`db/${since.name}`), true);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -194,12 +200,8 @@ describe('a database whose drop another node has not seen', () => {
   });
 
   it('lives on with what was stored after its drop where no listing shows that yet', async () => {
-    const [old, since] = [makeBlob(43, 100), makeBlob(44, 100)];
-    const [a, b] = await nodes.two(old, { deleteBoundMs: 2_000 });
-    await a.dropAndWait();
-    await a.stop();
-    await b.write(since);
-    assert.equal(await nodes.isMarked(), true);
+    const since = makeBlob(44, 100);
+    const [, b] = await storedAfterDrop(since, 2_000);
     nodes.store.list = async function* () {
       yield await Promise.resolve([]);
     };

@@ -13,7 +13,7 @@ const MARKER = `checklist/${BLOB.name}`;
 
 type Mounted = Awaited<ReturnType<typeof mountInMemory>>;
 
-/** A mount that knows the blob. @param database '' for a mount of all */
+/** A mount that knows the blob. @param work is told where a name of the database stands in it */
 async function withBlob(
   changes: Partial<FilestoreSettings>,
   work: (mounted: Mounted, below: (name: string) => string) => Promise<void>,
@@ -76,11 +76,11 @@ for (const [mount, changes] of [
 test('a marker that is removed while somebody who looks at it waits is not there', async () => {
   await withBlob({ nodes: 'many' }, async (mounted) => {
     await mounted.client.writeFile(MARKER, '');
-    const parent = { uid: 0, gid: 0, pid: process.pid, signal: new AbortController().signal };
+    const requester = { pid: 1, signal: new AbortController().signal };
     const kernel = slowKernel(mounted);
-    const answer = mounted.filestore.lookup(MARKER, parent);
+    const answer = mounted.filestore.lookup(MARKER, requester);
     assert.ok(answer instanceof Promise);
-    await mounted.filestore.unlink(MARKER, parent);
+    await mounted.filestore.unlink(MARKER, requester);
     kernel.forget();
     assert.equal(await answer, undefined);
   });

@@ -4,6 +4,7 @@ import { SILENT_LOG } from '../../../src/base/log.js';
 import type { ChangeListener } from '../../../src/filestore/filestore.js';
 import { ROOT_INO, type Caller, type DirectoryEntry } from '../../../src/fuse/file-system.js';
 import { createVfs } from '../../../src/vfs/vfs.js';
+import { settle } from '../../helpers/clock.js';
 import { createMemoryDriver } from '../../helpers/memory-driver.js';
 import { MemoryFilestore } from '../../helpers/memory-filestore.js';
 import { callerOf, harness, WRITE, type Harness } from './harness.js';
@@ -218,7 +219,7 @@ test('who has to wait until the kernel has forgotten a file waits for a moment a
   await vfs.lookup(callerOf(), ROOT_INO, 'a');
   const told: unknown[] = [];
   const waiting = changed('a')?.().then(() => told.push('told'));
-  await new Promise((resolve) => setImmediate(resolve));
+  await settle();
   assert.deepEqual(told, []);
   tell();
   await waiting;
